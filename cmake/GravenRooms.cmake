@@ -1,0 +1,59 @@
+# One static library a room, one test program a room.
+
+add_library(graven_flags INTERFACE)
+target_compile_options(graven_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+target_include_directories(graven_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
+if(GRAVEN_SANITIZE)
+  target_compile_options(graven_flags INTERFACE -fsanitize=${GRAVEN_SANITIZE} -fno-omit-frame-pointer
+                                                -fno-sanitize-recover=all)
+  target_link_options(graven_flags INTERFACE -fsanitize=${GRAVEN_SANITIZE})
+endif()
+if(GRAVEN_FUZZ)
+  # Coverage for every room, so that the fuzzers see inside them; the fuzzers themselves add the driver.
+  target_compile_options(graven_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(graven_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# graven_room(<name> SOURCES <file>... [ROOMS <room>...] [LIBS <target>...] [EXCEPTIONS])
+# A room is compiled without exceptions unless it says EXCEPTIONS (its libraries throw).
+function(graven_room name)
+  cmake_parse_arguments(ROOM "EXCEPTIONS" "" "SOURCES;ROOMS;LIBS" ${ARGN})
+  add_library(graven_${name} STATIC ${ROOM_SOURCES})
+  target_link_libraries(graven_${name} PUBLIC graven_flags ${ROOM_LIBS})
+  foreach(room IN LISTS ROOM_ROOMS)
+    target_link_libraries(graven_${name} PUBLIC graven_${room})
+  endforeach()
+  if(NOT ROOM_EXCEPTIONS)
+    target_compile_options(graven_${name} PRIVATE -fno-exceptions)
+  endif()
+endfunction()
+
+# graven_room_test(<room> SOURCES <file>_test.cc... [ROOMS <room>...] [LIBS <target>...] [LABELS <label>...])
+# One gtest program, <room>_test, run as one ctest entry from the root of the project.
+function(graven_room_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;ROOMS;LIBS;LABELS" ${ARGN})
+  add_executable(${name}_test ${TEST_SOURCES})
+  target_link_libraries(${name}_test PRIVATE graven_flags ${TEST_LIBS} GTest::gmock GTest::gtest_main)
+  foreach(room IN LISTS TEST_ROOMS)
+    target_link_libraries(${name}_test PRIVATE graven_${room})
+  endforeach()
+  add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 600)
+endfunction()
+
+# graven_fuzzer(<name> SOURCES <file>_fuzz.cc... [ROOMS <room>...] [LIBS ...]): only with GRAVEN_FUZZ.
+function(graven_fuzzer name)
+  if(NOT GRAVEN_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(FUZZ "" "" "SOURCES;ROOMS;LIBS" ${ARGN})
+  add_executable(${name}_fuzz ${FUZZ_SOURCES})
+  target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name}_fuzz PRIVATE graven_flags ${FUZZ_LIBS})
+  foreach(room IN LISTS FUZZ_ROOMS)
+    target_link_libraries(${name}_fuzz PRIVATE graven_${room})
+  endforeach()
+endfunction()

@@ -72,11 +72,17 @@ enum class OpenMode {
   kCreateOrTruncate,  // read and write; an existing file is cut to 0
 };
 
-// Errors of all calls: kNotFound, kAlreadyExists, kPermissionDenied (also a read-only file system),
-// kResourceExhausted (disk, quota or handles), kFailedPrecondition (a directory where a file is
-// needed or the reverse, a directory not empty, another file system), kUnavailable (simulated
-// crash), kInternal (anything else, an I/O error above all). Messages name operation, path and
-// cause.
+// Errors of all calls, both classes:
+// - kNotFound, kAlreadyExists
+// - kPermissionDenied: also a read-only file system
+// - kResourceExhausted: disk, quota, file size or handles used up
+// - kFailedPrecondition: a directory where a file is needed or the reverse, a directory not empty,
+// two
+//   file systems, a lock taken
+// - kOutOfRange: a read beyond the end
+// - kUnavailable: anything else, an I/O error above all; the outcome is unknown. The simulated disk
+//   answers with it from a crash to the restart.
+// Messages name operation, path and cause.
 class FileSystem {
  public:
   virtual ~FileSystem() = default;

@@ -39,9 +39,29 @@ function(graven_room_test name)
   foreach(room IN LISTS TEST_ROOMS)
     target_link_libraries(${name}_test PRIVATE graven_${room})
   endforeach()
+  if(NOT TEST_LABELS)
+    set(TEST_LABELS fast)
+  endif()
   add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 600)
 endfunction()
+
+# graven_script_test(<name> COMMAND <word>... [LABELS <label>...]): a test that is a program of its own,
+# run from the root of the project. GRAVEN_PYTHON is Debian's: its gRPC belongs to no other.
+find_program(GRAVEN_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+function(graven_script_test name)
+  cmake_parse_arguments(TEST "" "" "COMMAND;LABELS" ${ARGN})
+  if(NOT TEST_LABELS)
+    set(TEST_LABELS fast)
+  endif()
+  add_test(NAME ${name} COMMAND ${TEST_COMMAND} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  # Exit 77: the script says why it skips.
+  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 600 SKIP_RETURN_CODE 77)
+endfunction()
+
+if(GRAVEN_FUZZ)
+  add_custom_target(fuzzers)
+endif()
 
 # graven_fuzzer(<name> SOURCES <file>_fuzz.cc... [ROOMS <room>...] [LIBS ...]): only with GRAVEN_FUZZ.
 function(graven_fuzzer name)
@@ -56,4 +76,5 @@ function(graven_fuzzer name)
   foreach(room IN LISTS FUZZ_ROOMS)
     target_link_libraries(${name}_fuzz PRIVATE graven_${room})
   endforeach()
+  add_dependencies(fuzzers ${name}_fuzz)
 endfunction()

@@ -41,7 +41,8 @@ std::string Base64Encode(std::string_view raw) { return absl::Base64Escape(ToAbs
 std::optional<std::string> Base64Decode(std::string_view text) {
   std::string raw;
   // Abseil accepts white space and missing padding; encoding again leaves one spelling only.
-  if (!absl::Base64Unescape(ToAbsl(text), &raw) || absl::Base64Escape(raw) != text) return std::nullopt;
+  if (!absl::Base64Unescape(ToAbsl(text), &raw) || absl::Base64Escape(raw) != text)
+    return std::nullopt;
   return raw;
 }
 

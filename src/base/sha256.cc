@@ -6,8 +6,8 @@
 
 #include "base/sha256_shani.h"
 
-// OpenSSL's low-level calls are deprecated but the fastest fallback: the EVP layer costs as much again
-// for the 65 bytes of an inner node (docs/decisions/0003-own-sha256.md).
+// OpenSSL's low-level calls are deprecated but the fastest fallback: the EVP layer costs as much
+// again for the 65 bytes of an inner node (docs/decisions/0003-own-sha256.md).
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace graven {
@@ -36,7 +36,8 @@ Hash Finish(const uint32_t state[8]) {
   return hash;
 }
 
-// Pads the last `size` < 64 bytes of a message of `total` bytes and runs the one or two final blocks.
+// Pads the last `size` < 64 bytes of a message of `total` bytes and runs the one or two final
+// blocks.
 void FinalBlocks(uint32_t state[8], const uint8_t* rest, size_t size, uint64_t total) {
   uint8_t block[128] = {};
   if (size > 0) std::memcpy(block, rest, size);
@@ -68,9 +69,9 @@ Hash ShaniPrefixed(uint8_t prefix, std::string_view data) {
 
 // The 65 bytes of an inner node and their padding: two blocks.
 void LayOutNode(const Hash& left, const Hash& right, uint8_t block[128]) {
-  static constexpr uint8_t kTail[63] = {0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                        0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                        0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  static constexpr uint8_t kTail[63] = {0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,    0,   0,
+                                        0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,    0,   0,
+                                        0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,    0,   0,
                                         0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x08};
   block[0] = 0x01;
   std::memcpy(block + 1, left.bytes.data(), 32);

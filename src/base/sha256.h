@@ -18,7 +18,8 @@ Hash Sha256Prefixed(uint8_t prefix, std::string_view data);
 // SHA-256(0x01 || left || right) (RFC 6962 section 2.1), the inner node of every tree here.
 Hash Sha256Node(const Hash& left, const Hash& right);
 
-// parents[i] = Sha256Node(children[2i], children[2i + 1]) for i < pairs. `parents` may be `children`.
+// parents[i] = Sha256Node(children[2i], children[2i + 1]) for i < pairs. `parents` may be
+// `children`.
 void Sha256Nodes(const Hash* children, size_t pairs, Hash* parents);
 
 }  // namespace graven

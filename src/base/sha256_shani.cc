@@ -25,7 +25,8 @@ struct Lane {
   __m128i words[4];
 
   void Load(const uint32_t state[8]) {
-    __m128i dcba = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state)), 0xb1);
+    __m128i dcba =
+        _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state)), 0xb1);
     __m128i hgfe =
         _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state + 4)), 0x1b);
     abef = _mm_alignr_epi8(dcba, hgfe, 8);
@@ -42,8 +43,8 @@ struct Lane {
   void Begin(const uint8_t* block) {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     for (int i = 0; i < 4; ++i) {
-      words[i] = _mm_shuffle_epi8(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i)), swap);
+      words[i] =
+          _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i)), swap);
     }
     abef_start = abef;
     cdgh_start = cdgh;
@@ -59,8 +60,8 @@ struct Lane {
       next = _mm_add_epi32(next, _mm_alignr_epi8(w3, w2, 4));
       words[kNow] = _mm_sha256msg2_epu32(next, w3);
     }
-    __m128i sum = _mm_add_epi32(
-        words[kNow], _mm_load_si128(reinterpret_cast<const __m128i*>(kRound + 4 * g)));
+    __m128i sum = _mm_add_epi32(words[kNow],
+                                _mm_load_si128(reinterpret_cast<const __m128i*>(kRound + 4 * g)));
     cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
     abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
   }
@@ -90,8 +91,8 @@ void Sha256BlocksShani(uint32_t state[8], const uint8_t* data, size_t blocks) {
   lane.Store(state);
 }
 
-void Sha256BlocksShani2(uint32_t state_a[8], const uint8_t* a, uint32_t state_b[8], const uint8_t* b,
-                        size_t blocks) {
+void Sha256BlocksShani2(uint32_t state_a[8], const uint8_t* a, uint32_t state_b[8],
+                        const uint8_t* b, size_t blocks) {
   Lane one, two;
   one.Load(state_a);
   two.Load(state_b);

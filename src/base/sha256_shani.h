@@ -10,7 +10,7 @@ namespace graven::internal {
 void Sha256BlocksShani(uint32_t state[8], const uint8_t* data, size_t blocks);
 
 // The same over two independent messages of one length, interleaved to hide latency.
-void Sha256BlocksShani2(uint32_t state_a[8], const uint8_t* a, uint32_t state_b[8], const uint8_t* b,
-                        size_t blocks);
+void Sha256BlocksShani2(uint32_t state_a[8], const uint8_t* a, uint32_t state_b[8],
+                        const uint8_t* b, size_t blocks);
 
 }  // namespace graven::internal

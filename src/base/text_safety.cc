@@ -30,11 +30,11 @@ size_t DecodeUtf8(std::string_view text, uint32_t* code_point) {
 }
 
 bool IsDangerous(uint32_t c) {
-  return c < 0x20 || (c >= 0x7f && c < 0xa0) ||   // controls
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) ||         // controls
          c == 0x61c || (c >= 0x200b && c <= 0x200f) ||  // zero width, directional marks
-         (c >= 0x2028 && c <= 0x202e) ||          // separators, embeddings, overrides
-         (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c == 0xad ||
-         (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
+         (c >= 0x2028 && c <= 0x202e) ||                // separators, embeddings, overrides
+         (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c == 0xad || (c >= 0xfff9 && c <= 0xfffb) ||
+         (c >= 0xe0000 && c <= 0xe007f);
 }
 
 void AppendSafe(std::string* out, uint32_t c, std::string_view raw) {

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Holds the order of the rooms: which room may include which, and which libraries stop where.
+
+    tools/layers.py            checks src/, prints each broken line, exits 1 when there is one
+    tools/layers.py --table    prints the table
+
+Includes go down only. A room that is not in the table does not exist yet: add it here first.
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# room -> the rooms that it may include (beside itself), bottom first.
+ROOMS = {
+    "base": [],
+    "io": ["base"],
+    "merkle": ["base"],
+    "note": ["base", "merkle"],
+    "record": ["base"],
+    "store": ["base", "io", "merkle", "note", "record"],
+    "sequencer": ["base", "record"],
+    "ledger": ["base", "io", "merkle", "note", "record", "store", "sequencer"],
+    "verify": ["base", "io", "merkle", "note", "record", "store"],
+    "service": ["base", "io", "merkle", "note", "record", "store", "sequencer", "ledger"],
+    "client": ["base", "merkle", "note", "record", "verify"],
+    "import": ["base", "io", "record"],
+    "server": ["base", "io", "merkle", "note", "record", "store", "sequencer", "ledger", "service"],
+    "cli": ["base", "io", "merkle", "note", "record", "store", "verify", "client", "import", "server"],
+}
+
+# include prefix -> the rooms that may use it. Tests are free to.
+LIBRARIES = {
+    "grpcpp/": {"service", "client", "server", "cli"},
+    "grpc/": {"service", "client", "server", "cli"},
+    "CLI/": {"cli"},
+    "spdlog/": {"service", "server", "cli"},
+    "toml++/": {"server", "cli"},
+    # io is the only door to the disk.
+    "fcntl.h": {"io", "import", "server", "cli"},
+    "sys/stat.h": {"io", "import", "server", "cli"},
+    "filesystem": {"import", "server", "cli"},
+    "fstream": {"import", "server", "cli"},
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
+
+
+def is_test(path):
+    return path.name.endswith(("_test.cc", "_fuzz.cc", "_bench.cc")) or "test" in path.stem.split("_")
+
+
+def include_problems(path, room):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        quote, target = match.groups()
+        first = target.split("/")[0]
+        if quote == '"' and first in ROOMS and first != room and first not in ROOMS[room]:
+            allowed = ", ".join(ROOMS[room]) or "nothing"
+            yield f"{path.relative_to(ROOT)}:{number}: {room}/ may not include {target} (it may include: {allowed})"
+        if is_test(path):
+            continue
+        for prefix, rooms in LIBRARIES.items():
+            whole = not prefix.endswith("/")
+            if (target == prefix if whole else target.startswith(prefix)) and room not in rooms:
+                yield (f"{path.relative_to(ROOT)}:{number}: {target} stops at "
+                       f"{', '.join(sorted(rooms))}; {room}/ may not include it")
+
+
+def cmake_problems(path, room):
+    """The rooms that a library links must be in the table too."""
+    text = re.sub(r"#.*", "", path.read_text(encoding="utf-8"))
+    for call in re.findall(r"graven_room\((.*?)\)", text, re.S):
+        words = call.split()
+        if "ROOMS" not in words:
+            continue
+        for word in words[words.index("ROOMS") + 1:]:
+            if word in ("LIBS", "SOURCES", "EXCEPTIONS"):
+                break
+            if word not in ROOMS[room]:
+                yield f"{path.relative_to(ROOT)}: {room}/ may not link {word}"
+
+
+def problems():
+    for folder in sorted((ROOT / "src").iterdir()):
+        if not folder.is_dir():
+            continue
+        room = folder.name
+        if room not in ROOMS:
+            yield f"src/{room}: this room is not in the table of tools/layers.py"
+            continue
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".h", ".cc"):
+                yield from include_problems(path, room)
+            elif path.name == "CMakeLists.txt":
+                yield from cmake_problems(path, room)
+
+
+def table_problems():
+    """The table itself must go down only."""
+    order = list(ROOMS)
+    for room, below in ROOMS.items():
+        for name in below:
+            if order.index(name) >= order.index(room):
+                yield f"tools/layers.py: {room} stands above {name} in the table and may not include it"
+
+
+def main():
+    if sys.argv[1:] == ["--table"]:
+        for room, below in ROOMS.items():
+            print(f"{room:10} -> {' '.join(below) or '(nothing)'}")
+        return 0
+    found = list(table_problems()) + list(problems())
+    for line in found:
+        print(line)
+    print(f"layers: {len(found)} broken" if found else "layers: ok")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include "base/hash.h"
+#include "base/log_index.h"
+
+namespace graven::store {
+
+// Builds one journal frame in place: the records of one batch, grouped by log. Records are encoded
+// straight into the bytes that Journal::Append hands to the disk, so a record is copied once.
+// Used by one thread, over and over: the memory stays between batches.
+//
+// Order of calls: (BeginSection AddRecord+ EndSection)+, then Journal::Append, then Reset.
+// A log has at most one section in a frame.
+class FrameBuilder {
+ public:
+  FrameBuilder();
+
+  // Forgets the frame, keeps the memory.
+  void Reset();
+
+  // Opens the section of one log. `first` is the index of its first record here; `acknowledged`
+  // the size of this log that somebody may already have been told is durable.
+  void BeginSection(uint32_t log_number, LogIndex first, TreeSize acknowledged);
+
+  // Room for exactly `size` bytes of one record, for the caller to fill. Valid until the next call.
+  char* AddRecord(size_t size);
+
+  // Where the last added record's bytes begin, from the beginning of the frame. Its place in the
+  // file is this plus the offset that Journal::Append returns.
+  uint32_t last_record_offset() const { return last_record_offset_; }
+
+  // Closes the section; `root` is that of the log's tree with these records in it.
+  void EndSection(const Hash& root);
+
+  // What the frame takes in the file, its header and padding included.
+  size_t size_bytes() const;
+  // What it would take with another record of `record_bytes` in a section of its own.
+  size_t SizeWith(size_t record_bytes) const;
+
+  bool empty() const { return section_count_ == 0; }
+  uint32_t section_count() const { return section_count_; }
+
+ private:
+  friend class Journal;
+
+  struct Free {
+    void operator()(char* p) const { std::free(p); }
+  };
+
+  void Grow(size_t needed);
+
+  std::unique_ptr<char, Free>
+      bytes_;  // never zero-filled as a whole: only what is written is touched
+  size_t capacity_ = 0;
+  size_t used_ = 0;
+  size_t section_at_ = 0;  // where the open section's header stands; 0: none is open
+  uint32_t section_count_ = 0;
+  uint32_t section_records_ = 0;
+  uint32_t last_record_offset_ = 0;
+};
+
+}  // namespace graven::store

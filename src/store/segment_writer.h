@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "base/log_index.h"
+#include "io/file_system.h"
+
+namespace graven::store {
+
+// A final segment holds exactly one range of this many records, from a multiple of it.
+inline constexpr uint64_t kSegmentRecords = uint64_t{1} << 16;
+
+enum class SegmentCodec : uint16_t { kRaw = 0, kZstd = 1 };
+
+// "<first>-<end>", 20 decimal digits each.
+std::string SegmentFileName(LogIndex first, LogIndex end);
+struct SegmentBounds {
+  LogIndex first;
+  LogIndex end;
+  bool final() const { return end.value - first.value == kSegmentRecords; }
+};
+// Nothing for another name, or for bounds that no segment has.
+std::optional<SegmentBounds> ParseSegmentFileName(std::string_view name);
+// Whether a file of this name is the leaving of an interrupted write and may be removed.
+bool IsSegmentLeftover(std::string_view name);
+
+struct SegmentMeta {
+  Hash origin_hash;    // SHA-256 of the log's origin
+  LogIndex first;      // a multiple of kSegmentRecords
+  Hash previous_hash;  // of the first record
+};
+
+struct SegmentSummary {
+  std::string path;
+  SegmentBounds bounds;
+  uint64_t file_bytes = 0;
+};
+
+// Writes one segment: an immutable file of one log's records from one index to another. One thread.
+// The bytes are described in docs/format.md, section "Segment".
+//
+// Until Finish the file stands under a temporary name; destroyed before that, it is removed.
+class SegmentWriter {
+ public:
+  // `dir` is the log's folder of segments. kInvalidArgument: `meta.first` is no multiple.
+  static absl::StatusOr<std::unique_ptr<SegmentWriter>> Create(io::FileSystem& fs,
+                                                               const std::string& dir,
+                                                               const SegmentMeta& meta,
+                                                               SegmentCodec codec);
+  ~SegmentWriter();
+
+  // Adds the next record: its exact bytes, its hash, the fingerprint of its event id. Not durable.
+  // kInvalidArgument: no record, another index, a previous_hash that is not the hash of the record
+  // before, or more than kSegmentRecords. kResourceExhausted: disk full. After an error only
+  // destroy it.
+  absl::Status Add(std::string_view record, const Hash& record_hash, uint64_t fingerprint);
+
+  // Writes rows, index and footer, syncs, renames, syncs the folder: durable and visible on return.
+  // Replaces a file with the same bounds; removes nothing else.
+  // kInvalidArgument: no records. On error the temporary file is removed, or left to
+  // IsSegmentLeftover.
+  absl::StatusOr<SegmentSummary> Finish();
+
+  uint64_t record_count() const { return hashes_.size(); }
+
+ private:
+  SegmentWriter(io::FileSystem& fs, std::string dir, const SegmentMeta& meta, SegmentCodec codec);
+
+  struct Compressor;
+
+  absl::Status EndBlock();
+  absl::Status Put(std::string_view bytes);
+  absl::Status WriteOut();
+  absl::Status WriteRows();
+  absl::Status WriteIds();
+  absl::Status WriteIndexAndFooter();
+
+  io::FileSystem& fs_;
+  const std::string dir_;
+  const SegmentMeta meta_;
+  const SegmentCodec codec_;
+  std::string temporary_path_;
+  std::unique_ptr<io::File> file_;
+  bool finished_ = false;
+
+  std::unique_ptr<Compressor> compressor_;
+  std::string block_;  // raw bytes of the open block
+  uint32_t block_records_ = 0;
+  std::string out_;      // bytes not yet handed to the file
+  uint64_t offset_ = 0;  // in the file, of the end of out_
+  std::string block_entries_;
+  std::string row_checks_;
+  std::string id_fences_;
+  uint64_t rows_at_ = 0;
+  uint64_t ids_at_ = 0;
+  std::vector<Hash> hashes_;
+  std::vector<Hash> nodes8_;
+  Hash root16_;
+  std::vector<uint64_t> fingerprints_;
+  int64_t last_received_at_ns_ = 0;
+  uint64_t raw_bytes_ = 0;
+};
+
+}  // namespace graven::store

@@ -6,9 +6,6 @@
 #include <limits>
 
 namespace graven {
-namespace {
-
-// Reads one code point; 0 bytes means invalid UTF-8 at this place.
 size_t DecodeUtf8(std::string_view text, uint32_t* code_point) {
   auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   uint8_t lead = byte(0);
@@ -28,6 +25,8 @@ size_t DecodeUtf8(std::string_view text, uint32_t* code_point) {
   *code_point = value;
   return size;
 }
+
+namespace {
 
 bool IsDangerous(uint32_t c) {
   return c < 0x20 || (c >= 0x7f && c < 0xa0) ||         // controls

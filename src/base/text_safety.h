@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,5 +16,9 @@ std::string SafeText(std::string_view text);
 
 // The same, cut to at most `columns_max` code points, "…" standing for what was cut.
 std::string SafeText(std::string_view text, size_t columns_max);
+
+// Reads the code point at the front of `text` (RFC 3629: no surrogates, no over-long forms) and
+// returns how many bytes it takes; 0 when those are not UTF-8. REQUIRES: `text` is not empty.
+size_t DecodeUtf8(std::string_view text, uint32_t* code_point);
 
 }  // namespace graven

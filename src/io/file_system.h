@@ -10,8 +10,8 @@
 // - Open with kCreateNew, MakeDirectory, Rename and Remove survive power loss only after
 //   SyncDirectory of each parent touched returned OK.
 // - After any error of WriteAt, Sync, Truncate or SyncDirectory nothing is known about what is on
-//   disk of the bytes concerned, and a later Sync that returns OK does not heal that: close, open
-//   again and read back.
+//   disk of the bytes concerned. A later Sync that returns OK does not heal that, although reads
+//   show the bytes: whoever goes on writes them again, then syncs.
 #pragma once
 
 #include <cstdint>

@@ -96,6 +96,8 @@ struct FaultCounts {
   uint64_t sync_sectors_lost = 0;  // marked clean without being written
 };
 
+class SimulatedDisk;
+
 class SimulatedFileSystem final : public FileSystem {
  public:
   // `owner` is the user id that every file has.
@@ -140,17 +142,14 @@ class SimulatedFileSystem final : public FileSystem {
 
   // Operations so far that change the disk (those that a Fault without `operation` counts).
   uint64_t ChangingOperations() const;
-  const FaultCounts& Counts() const;
+  FaultCounts Counts() const;
 
   // Called with one line for every operation, fault, crash and restart: "17 write journal/1 at
   // 4096, 512 bytes". Empty: off (the default).
   void SetTrace(std::function<void(const std::string&)> trace);
 
  private:
-  class Disk;
-  class SimulatedFile;
-  class SimulatedLock;
-  const std::shared_ptr<Disk> disk_;
+  const std::shared_ptr<SimulatedDisk> disk_;
 };
 
 }  // namespace graven::io

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
 
 #include "base/hash.h"
 #include "base/log_index.h"
+#include "store/journal_recovery.h"
 
 namespace graven::store {
 
@@ -43,11 +45,12 @@ class FrameBuilder {
   size_t SizeWith(size_t record_bytes) const;
 
   bool empty() const { return section_count_ == 0; }
-  uint32_t section_count() const { return section_count_; }
+
+  // The finished frame as it stands in the file; valid until Reset. Called by Journal::Append.
+  // `previous_check` names the frame before (see CheckOf). REQUIRES: not empty, no open section.
+  std::string_view Finish(uint64_t sequence, uint64_t previous_check, const JournalSalt& salt);
 
  private:
-  friend class Journal;
-
   struct Free {
     void operator()(char* p) const { std::free(p); }
   };

@@ -128,8 +128,6 @@ class Journal {
     uint64_t number = 0;
     JournalSalt salt{};
     std::shared_ptr<io::File> file;
-    uint64_t first_sequence = 0;
-    uint64_t first_chain = 0;
     uint64_t appended = 0;  // end of the last appended frame
     uint64_t durable = 0;   // end of the last synced one
     bool retired = false;
@@ -139,15 +137,19 @@ class Journal {
   Journal(io::FileSystem& fs, std::string dir, const JournalOptions& options, Random* random);
 
   absl::Status TakeOver(const JournalRecovery& recovery);
+  absl::Status TakeOverUnused(const JournalRecovery& recovery);
   std::string PathOf(uint64_t number) const;
-  absl::Status Die(absl::Status cause);
+  absl::Status Die(const absl::Status& cause);
   absl::Status CheckAlive() const;
-  absl::StatusOr<std::shared_ptr<OpenFile>> StartFile(std::string* header)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void NoteFrame(const FrameBuilder& frame, OpenFile& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<OpenFile> FindFile(uint64_t number) const;
+  absl::StatusOr<std::shared_ptr<OpenFile>> FileFor(size_t frame_bytes);
+  std::shared_ptr<OpenFile> StartFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string HeaderOf(const OpenFile& file) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CollectRetired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status RecycleAs(uint64_t number, uint64_t old_number, bool* reused);
-  absl::Status CreateZeroed(uint64_t number);
+  std::shared_ptr<OpenFile> TakeFree() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::shared_ptr<io::File>> RecycleAs(uint64_t number);
+  absl::StatusOr<std::shared_ptr<io::File>> CreateZeroed(uint64_t number);
+  absl::Status Discard(uint64_t number);
 
   io::FileSystem& fs_;
   const std::string dir_;
@@ -160,12 +162,13 @@ class Journal {
   uint64_t last_check_ = 0;
 
   mutable absl::Mutex mutex_;
-  std::map<uint64_t, std::shared_ptr<OpenFile>> files_ ABSL_GUARDED_BY(mutex_);
+  using FileMap = std::map<uint64_t, std::shared_ptr<OpenFile>>;
+  FileMap files_ ABSL_GUARDED_BY(mutex_);                      // hold frames, or are about to
   std::shared_ptr<OpenFile> current_ ABSL_GUARDED_BY(mutex_);  // null until the first Append
-  JournalRecovery::OldFile previous_ ABSL_GUARDED_BY(mutex_);  // number 0: none
+  JournalRecovery::OldFile previous_ ABSL_GUARDED_BY(mutex_);  // of the current one; number 0: none
   std::map<uint64_t, std::shared_ptr<io::File>> spares_ ABSL_GUARDED_BY(mutex_);
-  std::vector<uint64_t> free_files_ ABSL_GUARDED_BY(mutex_);  // may be recycled or removed now
-  std::vector<uint64_t> cut_files_ ABSL_GUARDED_BY(mutex_);   // the same after the first Sync
+  FileMap free_ ABSL_GUARDED_BY(mutex_);  // may be recycled or removed now
+  FileMap cut_ ABSL_GUARDED_BY(mutex_);   // the same after the first Sync
   uint64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
 };
 

@@ -1,0 +1,77 @@
+// The signed notes of one log that are worth keeping, append-only: those cosigned, those that went
+// into a receipt, one a minute. The rest can be made again.
+//
+// Threads: one call at a time. Holds no file handle between calls.
+//
+// Invariants:
+// - Append returns after its note is durable, so only the last frame can ever be torn: a bad frame
+// with
+//   a valid one behind it is damage.
+//
+// The file: 8 bytes "GRVNCKP1", then frames. Numbers are little-endian. A frame:
+//   0   4 bytes  "ckpt"
+//   4   u32      length of the note, 1 to 65,536
+//   8   note     a C2SP signed note
+//   ..  u64      XXH3-64 of all before it, seeded with the frame's offset in the file
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "io/file_system.h"
+
+namespace graven::store {
+
+inline constexpr uint64_t kCheckpointNoteBytesMax = 65'536;
+
+// The frame of a note that begins at `offset` of the file.
+std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset);
+
+// What stands at `offset`, the file's byte that `bytes` begins with.
+struct CheckpointFrame {
+  std::string_view note;  // into `bytes`
+  uint64_t frame_bytes = 0;
+};
+std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uint64_t offset);
+
+class CheckpointsFile {
+ public:
+  // Opens the file, or creates an empty one durably. Looks at its end only. A torn last frame is
+  // cut (and `torn_bytes_cut` says so); the last frame is made durable once more, because after a
+  // failed sync reads may show what is not on disk. kDataLoss: no checkpoints file, or a damaged
+  // frame.
+  static absl::StatusOr<CheckpointsFile> Open(io::FileSystem& fs, std::string path);
+
+  // On return OK the note is durable. kInvalidArgument: empty or longer than
+  // kCheckpointNoteBytesMax. kFailedPrecondition: an earlier call failed; open again. Other errors:
+  // the outcome is unknown.
+  absl::Status Append(std::string_view note);
+
+  // The newest note.
+  const std::optional<std::string>& last() const { return last_; }
+  uint64_t torn_bytes_cut() const { return torn_bytes_cut_; }
+
+  // Calls `visit` with every note from the first on, until it returns an error, which is returned.
+  // Writes nothing; a torn last frame is passed over. kNotFound. kDataLoss names the offset of a
+  // damaged frame.
+  static absl::Status ForEach(io::FileSystem& fs, const std::string& path,
+                              absl::FunctionRef<absl::Status(std::string_view note)> visit);
+
+ private:
+  CheckpointsFile(io::FileSystem& fs, std::string path) : fs_(&fs), path_(std::move(path)) {}
+
+  io::FileSystem* fs_;
+  std::string path_;
+  uint64_t end_ = 0;
+  std::optional<std::string> last_;
+  uint64_t torn_bytes_cut_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace graven::store

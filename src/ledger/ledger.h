@@ -16,23 +16,25 @@
 #include "base/log_index.h"
 #include "base/random.h"
 #include "io/file_system.h"
+#include "record/rules.h"
 #include "sequencer/request.h"
+#include "store/fingerprint.h"
 
-// The logs themselves. A Ledger holds every log of one data folder: it gives events their index, time and
-// chain link, grows the trees, makes batches durable, publishes signed checkpoints, moves records from the
-// journal into segments, answers reads and proofs, and recovers all of it.
+// The logs themselves. A Ledger holds every log of one data folder: it gives events their index,
+// time and chain link, grows the trees, makes batches durable, publishes signed checkpoints, moves
+// records from the journal into segments, answers reads and proofs, and recovers all of it.
 //
 // It owns no thread and reads no clock but the one it is given: it is driven by steps.
 //
 //   step                    who drives it                what is true when it returns OK
-//   Apply                   the writer thread            the batch has its order; nothing is on disk
-//   MakeDurable             the writer thread            everything applied survives power loss
-//   Publish                 the publisher thread         durable sizes are guarded, signed, readable
-//   PrepareJournal, Seal    the background thread        see there
-//   everything else         any thread                   (reads never see more than is published)
+//   Apply                   the writer thread            the batch has its order; nothing is on
+//   disk MakeDurable             the writer thread            everything applied survives power
+//   loss Publish                 the publisher thread         durable sizes are guarded, signed,
+//   readable PrepareJournal, Seal    the background thread        see there everything else any
+//   thread                   (reads never see more than is published)
 //
-// Invariants (design: published <= durable <= sequenced, each only grows): nothing is acknowledged before
-// MakeDurable returned OK; nothing is signed before the guard that names it is synced.
+// Invariants (design: published <= durable <= sequenced, each only grows): nothing is acknowledged
+// before MakeDurable returned OK; nothing is signed before the guard that names it is synced.
 namespace graven::ledger {
 
 class Log;  // private to the room; a LogRef names one
@@ -67,8 +69,13 @@ struct LedgerOptions {
   uint64_t duplicate_table_bytes_max = uint64_t{128} << 20;
   uint64_t unsealed_records_max = 3'000'000;
   uint32_t segment_readers_max = 64;
-  // Opens for reading only: nothing is written, not even recovered.
   bool create_if_missing = true;
+  // The user whose folder it must be.
+  uint32_t effective_user = 0;
+  // What an event may be; needed to compare duplicates as messages.
+  record::RuleContext rules;
+  // Tests make fingerprints collide.
+  store::FingerprintFunction fingerprint = &store::EventFingerprint;
 };
 
 // What became of one event.
@@ -82,10 +89,11 @@ struct EventReceipt {
 
 // What became of one request of a batch.
 struct RequestResult {
-  // OK; kAborted: the precondition does not hold; kAlreadyExists: an event id is taken by a different
-  // event; kResourceExhausted: no room in the journal now, try again; kFailedPrecondition: the log or the
-  // ledger takes no events; kInvalidArgument; kDataLoss: a stored record that had to be compared could not
-  // be read. Unless OK, nothing of the request is in the log.
+  // OK; kAborted: the precondition does not hold; kAlreadyExists: an event id is taken by a
+  // different event; kResourceExhausted: no room in the journal now, try again;
+  // kFailedPrecondition: the log or the ledger takes no events; kInvalidArgument; kDataLoss: a
+  // stored record that had to be compared could not be read. Unless OK, nothing of the request is
+  // in the log.
   absl::Status status;
   // One for each event, in order; empty unless OK. Valid until the next Apply.
   std::span<const EventReceipt> receipts;
@@ -96,8 +104,8 @@ struct RequestResult {
 struct Published {
   TreeSize size;
   Hash root;
-  // The signed note (C2SP tlog-checkpoint). Empty only when the log is read-only and what is stored does
-  // not reach what was signed.
+  // The signed note (C2SP tlog-checkpoint). Empty only when the log is read-only and what is stored
+  // does not reach what was signed.
   std::string checkpoint;
   // Of the last record; 0 when the log is empty.
   int64_t last_received_at_ns = 0;
@@ -120,7 +128,7 @@ struct LogInfo {
 
 struct ProofAnswer {
   TreeSize tree_size;
-  Hash leaf_hash;               // of an inclusion proof
+  Hash leaf_hash;  // of an inclusion proof
   std::vector<Hash> hashes;
   // The newest checkpoint, when the caller asked for the tree of it.
   std::string checkpoint;
@@ -128,15 +136,15 @@ struct ProofAnswer {
 
 enum class WriteState {
   kActive,
-  kDiskFull,   // no events until there is space; resumes by itself
-  kReadOnly,   // stored bytes contradict what was acknowledged
-  kStopped,    // a write or sync failed: until the folder is opened again
+  kDiskFull,  // no events until there is space; resumes by itself
+  kReadOnly,  // stored bytes contradict what was acknowledged
+  kStopped,   // a write or sync failed: until the folder is opened again
 };
 
 struct LedgerStatus {
   WriteState write_state = WriteState::kActive;
   std::string write_state_reason;
-  std::string recovery_report;    // empty after a clean stop
+  std::string recovery_report;  // empty after a clean stop
   uint64_t log_count = 0;
   uint64_t journal_bytes_used = 0;
   uint64_t journal_bytes_max = 0;
@@ -157,54 +165,63 @@ class Ledger {
  public:
   // Opens the folder, recovers it, signs again exactly what the guard names, and creates the log
   // `default` in a new folder.
-  // kFailedPrecondition: in use by another server, from a newer version, missing or foreign key, missing
-  // guard beside records. kPermissionDenied: another user's. kDataLoss: metadata that cannot be read.
-  // Damage to records is no error here: the ledger opens read-only and status() says why.
+  // kFailedPrecondition: in use by another server, from a newer version, missing or foreign key,
+  // missing guard beside records. kPermissionDenied: another user's. kDataLoss: metadata that
+  // cannot be read. Damage to records is no error here: the ledger opens read-only and status()
+  // says why.
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(io::FileSystem& fs, Clock& clock,
                                                       Random& random, const LedgerOptions& options);
   virtual ~Ledger() = default;
 
-  // --- the writer thread ---------------------------------------------------------------------------
+  // --- the writer thread
+  // ---------------------------------------------------------------------------
 
-  // Applies `requests` in order: duplicates, preconditions, index, time, chain link, tree. `results` gets
-  // one entry for each. Nothing is on disk yet, and nothing may be answered before MakeDurable.
+  // Applies `requests` in order: duplicates, preconditions, index, time, chain link, tree.
+  // `results` gets one entry for each. Nothing is on disk yet, and nothing may be answered before
+  // MakeDurable.
   virtual void Apply(std::span<sequencer::Request* const> requests,
                      std::vector<RequestResult>* results) = 0;
 
-  // Everything applied is durable on return: one append to the journal and one sync, whatever the number
-  // of logs. Nothing to do without a call of Apply before. On an error the outcome is unknown, every
-  // writer must be told so, and the ledger takes no more events until it is opened again (kUnavailable).
+  // Everything applied is durable on return: one append to the journal and one sync, whatever the
+  // number of logs. Nothing to do without a call of Apply before. On an error the outcome is
+  // unknown, every writer must be told so, and the ledger takes no more events until it is opened
+  // again (kUnavailable).
   virtual absl::Status MakeDurable() = 0;
 
   // Whether Apply would find room for a batch of so many bytes of events; if not, why.
   virtual absl::Status CheckRoom(size_t bytes) const = 0;
 
-  // --- the publisher thread ------------------------------------------------------------------------
+  // --- the publisher thread
+  // ------------------------------------------------------------------------
 
-  // Publishes the durable size of every log that grew: one guard sync, then a signature each. Returns the
-  // logs published. An error stops the ledger like a failed sync.
+  // Publishes the durable size of every log that grew: one guard sync, then a signature each.
+  // Returns the logs published. An error stops the ledger like a failed sync.
   virtual absl::StatusOr<std::vector<LogRef>> Publish() = 0;
 
   // Logs that would be published now.
   virtual size_t unpublished_logs() const = 0;
 
-  // --- the background thread -----------------------------------------------------------------------
+  // --- the background thread
+  // -----------------------------------------------------------------------
 
-  // Makes ready the next journal file when one is wanted; a full disk is noticed, and its end, here.
+  // Makes ready the next journal file when one is wanted; a full disk is noticed, and its end,
+  // here.
   virtual absl::Status PrepareJournal() = 0;
 
-  // One piece of background work, the most urgent: seals one full range of one log, or carries the tails
-  // of slow logs out of the oldest journal file, or retires a journal file. False when there is nothing
-  // to do. `in_haste`: the journal is filling: do not compress.
+  // One piece of background work, the most urgent: seals one full range of one log, or carries the
+  // tails of slow logs out of the oldest journal file, or retires a journal file. False when there
+  // is nothing to do. `in_haste`: the journal is filling: do not compress.
   virtual absl::StatusOr<bool> Seal(bool in_haste) = 0;
 
   // How full of unsealed records the journal is, 0 to 1.
   virtual double journal_fill() const = 0;
 
-  // --- any thread ----------------------------------------------------------------------------------
+  // --- any thread
+  // ----------------------------------------------------------------------------------
 
-  // Creates a log and signs its empty tree; durable on return. An empty origin: graven.local/<128-bit
-  // random hex>/<name>. kAlreadyExists, kInvalidArgument (name, origin, window).
+  // Creates a log and signs its empty tree; durable on return. An empty origin:
+  // graven.local/<128-bit random hex>/<name>. kAlreadyExists, kInvalidArgument (name, origin,
+  // window).
   virtual absl::StatusOr<LogRef> CreateLog(std::string_view name, std::string_view origin,
                                            uint64_t duplicate_window) = 0;
 
@@ -216,9 +233,10 @@ class Ledger {
   virtual std::shared_ptr<const Published> GetPublished(LogRef log) const = 0;
   virtual TreeSize DurableSize(LogRef log) const = 0;
 
-  // Calls `visit` with the exact bytes and hash of up to `count` published records from `first` on, in
-  // order, until `visit` returns false. No error when `first` is not published: nothing is visited.
-  // kDataLoss: stored bytes contradict a checksum or hash. Views live during the call only.
+  // Calls `visit` with the exact bytes and hash of up to `count` published records from `first` on,
+  // in order, until `visit` returns false. No error when `first` is not published: nothing is
+  // visited. kDataLoss: stored bytes contradict a checksum or hash. Views live during the call
+  // only.
   using RecordVisitor =
       std::function<bool(LogIndex index, std::string_view record, const Hash& record_hash)>;
   virtual absl::Status ReadRecords(LogRef log, LogIndex first, uint64_t count,
@@ -228,21 +246,21 @@ class Ledger {
   virtual absl::StatusOr<LogIndex> FindEvent(LogRef log, std::string_view event_id) const = 0;
 
   // Proofs within the published tree. A size of 0 means that of the newest checkpoint.
-  // kNotFound: beyond the published size. kInvalidArgument: index not below the size; old size 0 or above
-  // the new one.
+  // kNotFound: beyond the published size. kInvalidArgument: index not below the size; old size 0 or
+  // above the new one.
   virtual absl::StatusOr<ProofAnswer> InclusionProof(LogRef log, LogIndex index,
                                                      TreeSize size) const = 0;
   virtual absl::StatusOr<ProofAnswer> ConsistencyProof(LogRef log, TreeSize old_size,
                                                        TreeSize new_size) const = 0;
 
-  // The receipt file of a published record under the newest checkpoint: a C2SP tlog-proof whose `extra`
-  // holds the record. kNotFound: not published.
+  // The receipt file of a published record under the newest checkpoint: a C2SP tlog-proof whose
+  // `extra` holds the record. kNotFound: not published.
   virtual absl::StatusOr<std::string> Receipt(LogRef log, LogIndex index) const = 0;
 
   virtual LedgerStatus status() const = 0;
 
-  // Makes durable and publishes what was applied, and marks the stop as clean. The writer, publisher and
-  // background threads have ended. Nothing may be called afterwards.
+  // Makes durable and publishes what was applied, and marks the stop as clean. The writer,
+  // publisher and background threads have ended. Nothing may be called afterwards.
   virtual absl::Status Close() = 0;
 };
 

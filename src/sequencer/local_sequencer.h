@@ -7,8 +7,8 @@
 
 namespace graven::sequencer {
 
-// The order of arrival, in memory: the sequencer of a server that stands alone. Durability comes from
-// the journal.
+// The order of arrival, in memory: the sequencer of a server that stands alone. Durability comes
+// from the journal.
 class LocalSequencer final : public Sequencer {
  public:
   // At most `bytes_max` bytes wait at any time; a single request always fits into an empty queue.

@@ -23,9 +23,9 @@ struct NewEvent {
   bool wants_traceparent = false;
 };
 
-// One request to append: all of it or nothing, at consecutive indexes. Everything that every node of a
-// replicated log must agree on is fixed in here before it is put in order. The views stay valid until the
-// request has been answered; whoever submits it owns the memory.
+// One request to append: all of it or nothing, at consecutive indexes. Everything that every node
+// of a replicated log must agree on is fixed in here before it is put in order. The views stay
+// valid until the request has been answered; whoever submits it owns the memory.
 struct Request {
   uint32_t log_number = 0;
   // The time by the clock of the node that received it.

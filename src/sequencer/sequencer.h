@@ -8,8 +8,8 @@
 
 namespace graven::sequencer {
 
-// Puts requests in order, and nothing else: it does not look into them. All logs of a server share one
-// order, so that one batch is one append and one sync. Owns no thread and reads no clock.
+// Puts requests in order, and nothing else: it does not look into them. All logs of a server share
+// one order, so that one batch is one append and one sync. Owns no thread and reads no clock.
 class Sequencer {
  public:
   virtual ~Sequencer() = default;
@@ -19,8 +19,8 @@ class Sequencer {
   // kUnavailable: closed; nothing was queued.
   virtual absl::Status Submit(Request* request) = 0;
 
-  // Appends to `batch` what is next in order, at most `bytes_max` bytes but at least one request if any
-  // waits. A request is always whole within one batch. One thread.
+  // Appends to `batch` what is next in order, at most `bytes_max` bytes but at least one request if
+  // any waits. A request is always whole within one batch. One thread.
   virtual void Take(size_t bytes_max, std::vector<Request*>* batch) = 0;
 
   // Refuses whatever is submitted from now on; what was accepted is still to be taken. Any thread.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string_view>
+#include <string_view>
 
 #include "base/hash.h"
 #include "base/log_index.h"
@@ -35,6 +36,12 @@ class FrameBuilder {
   // Where the last added record's bytes begin, from the beginning of the frame. Its place in the
   // file is this plus the offset that Journal::Append returns.
   uint32_t last_record_offset() const { return last_record_offset_; }
+
+  // Bytes of a record added before, at a place that last_record_offset named. Valid until the next
+  // AddRecord.
+  std::string_view Bytes(uint32_t offset, uint32_t length) const {
+    return {bytes_.get() + offset, length};
+  }
 
   // Closes the section; `root` is that of the log's tree with these records in it.
   void EndSection(const Hash& root);

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "base/log_index.h"
+#include "ledger/log.h"
+#include "ledger/segments.h"
+#include "ledger/stored_records.h"
+#include "store/duplicate_table.h"
+#include "store/fingerprint.h"
+
+namespace graven::ledger {
+
+// Where the bytes of records come from that are applied and not yet durable: the batch being built.
+class PendingRecords {
+ public:
+  virtual ~PendingRecords() = default;
+  // REQUIRES: `index` is at or above the durable size of `log` and was applied.
+  virtual std::string_view PendingRecord(const Log& log, LogIndex index) const = 0;
+};
+
+// A stored record that carries an event id.
+struct KnownEvent {
+  LogIndex index;
+  std::string record;
+};
+
+// Finds the record that carries an event id. The table answers for recent records; for older ones
+// of the window, after the table had to drop them, the id lists of the segments do. A hit is
+// confirmed on stored bytes. Not thread-safe: whoever calls holds the ledger's table lock.
+class DuplicateFinder {
+ public:
+  DuplicateFinder(const StoredRecords& records, SegmentCache& segments,
+                  const store::DuplicateTable::Options& options,
+                  store::FingerprintFunction fingerprint)
+      : records_(records), segments_(segments), table_(options), fingerprint_(fingerprint) {}
+
+  uint64_t Fingerprint(const Log& log, std::string_view event_id) const {
+    return fingerprint_(log.meta.fingerprint_key, event_id);
+  }
+  void Prefetch(uint64_t fingerprint) const { table_.Prefetch(fingerprint); }
+
+  // The newest record of `log` with this id among those from `from` to below `size`. `pending`
+  // answers for what is not durable yet; null: nothing of that kind is below `size`.
+  absl::StatusOr<std::optional<KnownEvent>> Find(const Log& log, std::string_view event_id,
+                                                 uint64_t fingerprint, LogIndex from, TreeSize size,
+                                                 const PendingRecords* pending) const;
+
+  void Insert(const Log& log, uint64_t fingerprint, LogIndex index) {
+    table_.Insert(fingerprint, index, log.meta.number);
+  }
+  // Everything of the log at or above `index` has been or will be inserted.
+  void StartLog(const Log& log, LogIndex index) { table_.StartLog(log.meta.number, index); }
+
+  store::DuplicateTable& table() { return table_; }
+  const store::DuplicateTable& table() const { return table_; }
+
+ private:
+  // The record at `index` if it carries the id.
+  absl::StatusOr<std::optional<KnownEvent>> Confirm(const Log& log, std::string_view event_id,
+                                                    LogIndex index,
+                                                    const PendingRecords* pending) const;
+  absl::StatusOr<std::optional<KnownEvent>> FindInSegments(const Log& log,
+                                                           std::string_view event_id,
+                                                           uint64_t fingerprint, LogIndex from,
+                                                           LogIndex end) const;
+
+  const StoredRecords& records_;
+  SegmentCache& segments_;
+  store::DuplicateTable table_;
+  store::FingerprintFunction fingerprint_;
+};
+
+// The id by which a record is found: the client's, or the one that was assigned.
+std::string_view EventIdOf(const record::RecordHeader& header);
+
+}  // namespace graven::ledger

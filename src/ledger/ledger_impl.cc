@@ -1,0 +1,519 @@
+#include "ledger/ledger_impl.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/encoding.h"
+#include "base/status_macros.h"
+#include "io/durable_file.h"
+#include "merkle/leaf.h"
+#include "merkle/proof.h"
+#include "note/checkpoint.h"
+#include "note/receipt_file.h"
+
+namespace graven::ledger {
+namespace {
+
+constexpr uint64_t kDuplicateWindowDefault = 4'000'000;
+constexpr uint64_t kDuplicateWindowMax = 16'000'000;
+// Of the newest checkpoints, one in so much time is kept in the log's file of checkpoints.
+constexpr int64_t kKeepCheckpointEveryNs = 60'000'000'000;
+
+}  // namespace
+
+std::string WriteGate::reason() const {
+  std::lock_guard lock(mutex_);
+  return reason_;
+}
+
+void WriteGate::Set(WriteState state, std::string reason) {
+  std::lock_guard lock(mutex_);
+  WriteState now = state_.load(std::memory_order_relaxed);
+  if (now == WriteState::kStopped || now == WriteState::kReadOnly) return;
+  reason_ = std::move(reason);
+  state_.store(state, std::memory_order_release);
+}
+
+absl::Status WriteGate::Check() const {
+  switch (state()) {
+    case WriteState::kActive:
+      return absl::OkStatus();
+    case WriteState::kDiskFull:
+      return absl::ResourceExhaustedError(reason());
+    case WriteState::kReadOnly:
+    case WriteState::kStopped:
+      return absl::FailedPreconditionError(reason());
+  }
+  return absl::FailedPreconditionError(reason());
+}
+
+LedgerImpl::LedgerImpl(io::FileSystem& fs, Clock& clock, Random& random,
+                       const LedgerOptions& options)
+    : fs_(fs),
+      clock_(clock),
+      random_(random),
+      options_(options),
+      segments_(fs, options.segment_readers_max) {}
+
+LedgerImpl::~LedgerImpl() = default;
+
+absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(io::FileSystem& fs, Clock& clock,
+                                                     Random& random, const LedgerOptions& options) {
+  auto ledger = std::make_unique<LedgerImpl>(fs, clock, random, options);
+  RETURN_IF_ERROR(ledger->Recover());
+  return ledger;
+}
+
+// --- the writer thread
+// -----------------------------------------------------------------------------
+
+absl::Status LedgerImpl::CheckRoom(size_t bytes) const {
+  RETURN_IF_ERROR(gate_.Check());
+  if (unsealed_records_.load(std::memory_order_relaxed) > options_.unsealed_records_max) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the journal holds {} records that are not yet in segments; at most {}",
+                    unsealed_records_.load(), options_.unsealed_records_max));
+  }
+  if (!journal_->HasRoomFor(bytes)) {
+    return absl::ResourceExhaustedError("the journal has no free file ready");
+  }
+  return absl::OkStatus();
+}
+
+void LedgerImpl::Apply(std::span<sequencer::Request* const> requests,
+                       std::vector<RequestResult>* results) {
+  absl::Status room = CheckRoom(BatchWriter::FrameBytesBound(requests));
+  if (!room.ok()) {
+    results->assign(requests.size(), RequestResult{room, {}, 0});
+  } else {
+    std::shared_lock logs_lock(logs_mutex_);
+    std::lock_guard table_lock(table_mutex_);
+    writer_->Apply(
+        requests,
+        [this](uint32_t number) {
+          return number < logs_by_number_.size() ? logs_by_number_[number] : nullptr;
+        },
+        results);
+  }
+  events_appended_.store(writer_ ? writer_->events_appended() : 0, std::memory_order_relaxed);
+  events_duplicate_.store(writer_ ? writer_->events_duplicate() : 0, std::memory_order_relaxed);
+  uint64_t refused = 0;
+  for (const RequestResult& result : *results) refused += result.status.ok() ? 0 : 1;
+  requests_refused_.fetch_add(refused, std::memory_order_relaxed);
+}
+
+absl::Status LedgerImpl::MakeDurable() {
+  if (writer_ == nullptr || writer_->empty()) return absl::OkStatus();
+  auto grown = writer_->MakeDurable();
+  if (!grown.ok()) {
+    gate_.Set(
+        WriteState::kStopped,
+        fmt::format("writing stopped after a failed write or sync ({}); restart the server to "
+                    "recover",
+                    std::string(grown.status().message())));
+    return absl::UnavailableError(
+        fmt::format("the outcome is unknown: {}; ask again with the same event ids after a restart",
+                    std::string(grown.status().message())));
+  }
+  batches_.fetch_add(1, std::memory_order_relaxed);
+  uint64_t records = 0;
+  std::lock_guard lock(dirty_mutex_);
+  for (const BatchWriter::Grown& log : *grown) {
+    records += log.records;
+    if (log.log->MarkDirty()) dirty_.push_back(log.log);
+  }
+  unsealed_records_.fetch_add(records, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+// --- the publisher thread
+// --------------------------------------------------------------------------
+
+size_t LedgerImpl::unpublished_logs() const {
+  std::lock_guard lock(dirty_mutex_);
+  return dirty_.size();
+}
+
+absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
+  std::vector<Log*> grown;
+  {
+    std::lock_guard lock(dirty_mutex_);
+    grown.swap(dirty_);
+    for (Log* log : grown) log->ClearDirty();
+  }
+  std::vector<LogRef> published;
+  if (grown.empty()) return published;
+  std::lock_guard lock(publish_mutex_);
+  std::vector<LogEnd> ends;
+  std::vector<store::GuardEntry> entries;
+  for (Log* log : grown) {
+    ends.push_back(log->durable());
+    entries.push_back({log->meta.number, ends.back().size, ends.back().root});
+  }
+  absl::Status guarded = guard_->Raise(entries);
+  if (!guarded.ok()) {
+    // What the guard holds is not known: nothing may be signed any more.
+    gate_.Set(
+        WriteState::kStopped,
+        fmt::format("writing stopped because the guard could not be written ({}); restart the "
+                    "server to recover",
+                    std::string(guarded.message())));
+    return guarded;
+  }
+  for (size_t i = 0; i < grown.size(); ++i) {
+    RETURN_IF_ERROR(SignAndShow(*grown[i], ends[i]));
+    published.emplace_back(grown[i]);
+  }
+  return published;
+}
+
+absl::Status LedgerImpl::SignAndShow(Log& log, const LogEnd& end) {
+  note::Checkpoint checkpoint{log.meta.origin, end.size, end.root, {}};
+  ASSIGN_OR_RETURN(std::string signed_note, note::SignCheckpoint(checkpoint, log.signer));
+  checkpoints_signed_.fetch_add(1, std::memory_order_relaxed);
+  auto published = std::make_shared<Published>();
+  published->size = end.size;
+  published->root = end.root;
+  published->checkpoint = std::move(signed_note);
+  published->last_received_at_ns = end.last_received_at_ns;
+  absl::Status kept = KeepCheckpoint(log, published->checkpoint, false);
+  log.SetPublished(std::move(published));
+  // The file of checkpoints only spares deriving them again: a full disk is no reason to stop.
+  return absl::IsResourceExhausted(kept) ? absl::OkStatus() : kept;
+}
+
+absl::Status LedgerImpl::KeepCheckpoint(Log& log, const std::string& checkpoint, bool now) {
+  int64_t now_ns = clock_.SteadyNs();
+  int64_t& last_ns = checkpoint_kept_ns_.try_emplace(&log, now_ns).first->second;
+  if (!now && now_ns - last_ns < kKeepCheckpointEveryNs) return absl::OkStatus();
+  last_ns = now_ns;
+  ASSIGN_OR_RETURN(auto file,
+                   store::CheckpointsFile::Open(fs_, folder_->paths().Checkpoints(log.meta.name)));
+  if (file.last() == checkpoint) return absl::OkStatus();
+  return file.Append(checkpoint);
+}
+
+// --- the background thread
+// -------------------------------------------------------------------------
+
+absl::Status LedgerImpl::CheckSpace() {
+  ASSIGN_OR_RETURN(uint64_t free, fs_.FreeBytes(options_.folder));
+  disk_free_bytes_.store(free, std::memory_order_relaxed);
+  if (free < options_.disk_reserve_bytes) {
+    gate_.Set(WriteState::kDiskFull,
+              fmt::format("the disk has {} bytes left, less than the reserve of {}", free,
+                          options_.disk_reserve_bytes));
+  } else if (gate_.state() == WriteState::kDiskFull) {
+    gate_.Set(WriteState::kActive, "");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LedgerImpl::PrepareJournal() {
+  RETURN_IF_ERROR(CheckSpace());
+  if (gate_.state() != WriteState::kActive) return absl::OkStatus();
+  while (journal_->NeedsSpare()) {
+    absl::Status prepared = journal_->PrepareSpare();
+    // No space, or every file is in use: appends find no room until there is.
+    if (absl::IsResourceExhausted(prepared)) return absl::OkStatus();
+    RETURN_IF_ERROR(prepared);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> LedgerImpl::Seal(bool in_haste) {
+  if (sealer_ == nullptr) return false;
+  auto done = sealer_->Step(
+      AllLogs(), [this](const Log& log) { return SegmentsFolder(log); },
+      in_haste ? store::SegmentCodec::kRaw : store::SegmentCodec::kZstd);
+  RETURN_IF_ERROR(done.status());
+  if (!*done) {
+    RETURN_IF_ERROR(journal_->RemoveRetired());
+    return false;
+  }
+  unsealed_records_.store(UnsealedRecords(), std::memory_order_relaxed);
+  std::lock_guard lock(table_mutex_);
+  duplicates_->table().DropBelow([this](uint32_t number) {
+    const Log* log = logs_by_number_[number];
+    uint64_t size = log->durable().size.value;
+    uint64_t window = log->meta.duplicate_window;
+    return LogIndex(size > window ? size - window : 0);
+  });
+  return true;
+}
+
+double LedgerImpl::journal_fill() const {
+  if (journal_ == nullptr) return 0;
+  double files = static_cast<double>(journal_->Files().size()) / options_.journal_files_max;
+  double records = static_cast<double>(unsealed_records_.load(std::memory_order_relaxed)) /
+                   static_cast<double>(options_.unsealed_records_max);
+  return std::max(files, records);
+}
+
+uint64_t LedgerImpl::UnsealedRecords() const {
+  uint64_t records = 0;
+  for (const Log* log : AllLogs()) {
+    uint64_t sealed = log->segments()->end().value;
+    uint64_t size = log->durable().size.value;
+    records += size > sealed ? size - sealed : 0;
+  }
+  return records;
+}
+
+// --- any thread
+// ------------------------------------------------------------------------------------
+
+std::vector<Log*> LedgerImpl::AllLogs() const {
+  std::shared_lock lock(logs_mutex_);
+  std::vector<Log*> all;
+  all.reserve(logs_.size());
+  for (const auto& [name, log] : logs_) all.push_back(log.get());
+  return all;
+}
+
+std::vector<LogRef> LedgerImpl::Logs() const {
+  std::vector<LogRef> refs;
+  for (Log* log : AllLogs()) refs.emplace_back(log);
+  return refs;
+}
+
+LogRef LedgerImpl::FindLog(std::string_view name) const {
+  std::shared_lock lock(logs_mutex_);
+  auto found = logs_.find(name.empty() ? std::string_view("default") : name);
+  return found == logs_.end() ? LogRef() : LogRef(found->second.get());
+}
+
+std::string LedgerImpl::SegmentsFolder(const Log& log) const {
+  return folder_->paths().Segments(log.meta.name);
+}
+
+std::string LedgerImpl::JournalFolder() const { return folder_->paths().Journal(); }
+
+std::string LedgerImpl::CleanStopPath() const { return io::JoinPath(options_.folder, "clean"); }
+
+std::string LedgerImpl::GuardPath() const {
+  return options_.guard_path.empty() ? folder_->paths().Guard() : options_.guard_path;
+}
+
+absl::StatusOr<LogRef> LedgerImpl::CreateLog(std::string_view name, std::string_view origin,
+                                             uint64_t duplicate_window) {
+  if (duplicate_window == 0) duplicate_window = kDuplicateWindowDefault;
+  if (absl::Status valid = store::CheckLogName(name); !valid.ok()) {
+    return absl::InvalidArgumentError(fmt::format("name: {}", std::string(valid.message())));
+  }
+  if (duplicate_window > kDuplicateWindowMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("duplicate_window: is {}; at most {}", duplicate_window, kDuplicateWindowMax));
+  }
+  std::string full_origin(origin);
+  if (full_origin.empty()) {
+    full_origin = fmt::format("graven.local/{}/{}", HexEncode(random_.Bytes(16)), name);
+  }
+  if (absl::Status valid = note::CheckOrigin(full_origin); !valid.ok()) {
+    return absl::InvalidArgumentError(fmt::format("origin: {}", std::string(valid.message())));
+  }
+  std::lock_guard lock(create_mutex_);
+  if (FindLog(name)) {
+    return absl::AlreadyExistsError(fmt::format("name: there is a log {} already", name));
+  }
+  for (Log* log : AllLogs()) {
+    if (log->meta.origin == full_origin) {
+      return absl::AlreadyExistsError(
+          fmt::format("origin: log {} has this origin already", log->meta.name));
+    }
+  }
+  RETURN_IF_ERROR(gate_.Check());
+  ASSIGN_OR_RETURN(Log * log, MakeLog(std::string(name), full_origin, duplicate_window));
+  return LogRef(log);
+}
+
+absl::StatusOr<Log*> LedgerImpl::MakeLog(const std::string& name, const std::string& origin,
+                                         uint64_t duplicate_window) {
+  ASSIGN_OR_RETURN(note::SignerKey key,
+                   note::SignerKey::Generate(origin, note::KeyType::kEd25519, random_));
+  store::LogMeta meta;
+  meta.name = name;
+  meta.origin = origin;
+  meta.vkey = key.verifier().Format();
+  meta.duplicate_window = duplicate_window;
+  meta.created_at_ns = clock_.WallNs();
+  random_.Fill(meta.fingerprint_key);
+  const LogEnd empty{TreeSize(0), merkle::EmptyRoot(), 0};
+
+  std::lock_guard lock(publish_mutex_);
+  meta.number = next_log_number_++;
+  RETURN_IF_ERROR(io::WriteFileDurably(fs_, folder_->paths().Key(name), key.Format() + "\n", 0600));
+  RETURN_IF_ERROR(
+      guard_->Raise(std::vector<store::GuardEntry>{{meta.number, empty.size, empty.root}}));
+  // The log exists once its metadata does; until here a crash leaves nothing that counts.
+  RETURN_IF_ERROR(folder_->CreateLog(meta));
+  auto made = std::make_unique<Log>(std::move(meta), std::move(key));
+  Log* log = made.get();
+  log->SetTail(std::make_unique<Tail>(LogIndex(0), std::span<const Hash>()));
+  log->SetDurable(empty);
+  RETURN_IF_ERROR(SignAndShow(*log, empty));
+  {
+    std::lock_guard table_lock(table_mutex_);
+    duplicates_->StartLog(*log, LogIndex(0));
+  }
+  std::unique_lock logs_lock(logs_mutex_);
+  if (logs_by_number_.size() <= log->meta.number) logs_by_number_.resize(log->meta.number + 1);
+  logs_by_number_[log->meta.number] = log;
+  logs_.emplace(name, std::move(made));
+  return log;
+}
+
+LogInfo LedgerImpl::Info(LogRef ref) const {
+  const Log& log = *ref.get();
+  LogInfo info;
+  info.log = ref;
+  info.name = log.meta.name;
+  info.origin = log.meta.origin;
+  info.vkey = log.meta.vkey;
+  info.created_at_ns = log.meta.created_at_ns;
+  info.duplicate_window = log.meta.duplicate_window;
+  info.genesis_hash = log.genesis_hash;
+  auto published = log.published();
+  info.published_size = published->size;
+  info.last_received_at_ns = published->last_received_at_ns;
+  info.durable_size = std::max(log.durable().size, published->size);
+  info.read_only = log.read_only();
+  if (info.read_only) info.read_only_reason = log.read_only_reason();
+  return info;
+}
+
+std::shared_ptr<const Published> LedgerImpl::GetPublished(LogRef log) const {
+  return log.get()->published();
+}
+
+TreeSize LedgerImpl::DurableSize(LogRef log) const { return log.get()->durable().size; }
+
+absl::Status LedgerImpl::ReadRecords(LogRef log, LogIndex first, uint64_t count,
+                                     const RecordVisitor& visit) const {
+  TreeSize size = log.get()->published()->size;
+  if (first.value >= size.value) return absl::OkStatus();
+  return records_->Visit(*log.get(), first, std::min(count, size.value - first.value), visit);
+}
+
+absl::StatusOr<LogIndex> LedgerImpl::FindEvent(LogRef ref, std::string_view event_id) const {
+  const Log& log = *ref.get();
+  TreeSize size = log.published()->size;
+  std::lock_guard lock(table_mutex_);
+  ASSIGN_OR_RETURN(auto known,
+                   duplicates_->Find(log, event_id, duplicates_->Fingerprint(log, event_id),
+                                     LogIndex(0), size, nullptr));
+  if (!known) {
+    return absl::NotFoundError(
+        fmt::format("event_id: no published record of log {} has this id", log.meta.name));
+  }
+  return known->index;
+}
+
+absl::StatusOr<ProofAnswer> LedgerImpl::InclusionProof(LogRef ref, LogIndex index,
+                                                       TreeSize size) const {
+  const Log& log = *ref.get();
+  auto published = log.published();
+  ProofAnswer answer;
+  answer.tree_size = size.value == 0 ? published->size : size;
+  if (answer.tree_size > published->size ||
+      (size.value == 0 && index.value >= published->size.value)) {
+    return absl::NotFoundError(
+        fmt::format("log {} has published {} records; asked: index {}, tree_size {}", log.meta.name,
+                    published->size.value, index.value, size.value));
+  }
+  if (index.value >= answer.tree_size.value) {
+    return absl::InvalidArgumentError(fmt::format(
+        "index: is {}; must be below tree_size, which is {}", index.value, answer.tree_size.value));
+  }
+  LogNodes nodes(log, segments_);
+  ASSIGN_OR_RETURN(answer.hashes, merkle::InclusionProof(nodes, index, answer.tree_size));
+  RETURN_IF_ERROR(nodes.Leaves(index, std::span(&answer.leaf_hash, 1)));
+  if (size.value == 0) answer.checkpoint = published->checkpoint;
+  return answer;
+}
+
+absl::StatusOr<ProofAnswer> LedgerImpl::ConsistencyProof(LogRef ref, TreeSize old_size,
+                                                         TreeSize new_size) const {
+  const Log& log = *ref.get();
+  auto published = log.published();
+  ProofAnswer answer;
+  answer.tree_size = new_size.value == 0 ? published->size : new_size;
+  if (answer.tree_size > published->size) {
+    return absl::NotFoundError(fmt::format("new_size: is {}; log {} has published {} records",
+                                           new_size.value, log.meta.name, published->size.value));
+  }
+  if (old_size.value == 0 || old_size > answer.tree_size) {
+    return absl::InvalidArgumentError(
+        fmt::format("old_size: is {}; must be at least 1 and at most new_size, which is {}",
+                    old_size.value, answer.tree_size.value));
+  }
+  LogNodes nodes(log, segments_);
+  ASSIGN_OR_RETURN(answer.hashes, merkle::ConsistencyProof(nodes, old_size, answer.tree_size));
+  if (new_size.value == 0) answer.checkpoint = published->checkpoint;
+  return answer;
+}
+
+absl::StatusOr<std::string> LedgerImpl::Receipt(LogRef ref, LogIndex index) const {
+  const Log& log = *ref.get();
+  auto published = log.published();
+  if (index.value >= published->size.value) {
+    return absl::NotFoundError(fmt::format("index: is {}; log {} has published {} records",
+                                           index.value, log.meta.name, published->size.value));
+  }
+  if (published->checkpoint.empty()) {
+    return absl::DataLossError(log.read_only_reason());
+  }
+  LogNodes nodes(log, segments_);
+  ASSIGN_OR_RETURN(auto hashes, merkle::InclusionProof(nodes, index, published->size));
+  ASSIGN_OR_RETURN(std::string record, records_->Get(log, index));
+  return note::MakeReceipt(record, index, hashes, published->checkpoint);
+}
+
+LedgerStatus LedgerImpl::status() const {
+  LedgerStatus status;
+  status.write_state = gate_.state();
+  status.write_state_reason = gate_.reason();
+  status.recovery_report = recovery_report_;
+  {
+    std::shared_lock lock(logs_mutex_);
+    status.log_count = logs_.size();
+  }
+  for (const store::JournalFileInfo& file : journal_->Files()) {
+    status.journal_bytes_used += file.bytes_used;
+  }
+  status.journal_bytes_max = options_.journal_file_bytes * options_.journal_files_max;
+  status.disk_free_bytes = disk_free_bytes_.load(std::memory_order_relaxed);
+  status.disk_reserve_bytes = options_.disk_reserve_bytes;
+  {
+    std::lock_guard lock(table_mutex_);
+    status.duplicate_table_bytes = duplicates_->table().bytes();
+  }
+  status.duplicate_table_bytes_max = options_.duplicate_table_bytes_max;
+  status.unsealed_records = unsealed_records_.load(std::memory_order_relaxed);
+  status.events_appended = events_appended_.load(std::memory_order_relaxed);
+  status.events_duplicate = events_duplicate_.load(std::memory_order_relaxed);
+  status.requests_refused = requests_refused_.load(std::memory_order_relaxed);
+  status.batches = batches_.load(std::memory_order_relaxed);
+  status.checkpoints_signed = checkpoints_signed_.load(std::memory_order_relaxed);
+  status.guard_on_data_device = guard_on_data_device_;
+  return status;
+}
+
+absl::Status LedgerImpl::Close() {
+  RETURN_IF_ERROR(MakeDurable());
+  RETURN_IF_ERROR(Publish().status());
+  // A server that could not go on has not stopped cleanly, whatever the way it ended.
+  if (gate_.state() == WriteState::kStopped || gate_.state() == WriteState::kReadOnly) {
+    return absl::OkStatus();
+  }
+  for (Log* log : AllLogs()) {
+    if (log->read_only()) continue;
+    std::lock_guard lock(publish_mutex_);
+    RETURN_IF_ERROR(KeepCheckpoint(*log, log->published()->checkpoint, true));
+  }
+  return io::WriteFileDurably(fs_, CleanStopPath(), "clean\n");
+}
+
+}  // namespace graven::ledger

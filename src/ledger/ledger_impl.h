@@ -1,0 +1,133 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "ledger/batch_writer.h"
+#include "ledger/duplicate_finder.h"
+#include "ledger/ledger.h"
+#include "ledger/log.h"
+#include "ledger/sealer.h"
+#include "ledger/segments.h"
+#include "ledger/stored_records.h"
+#include "store/checkpoints_file.h"
+#include "store/data_folder.h"
+#include "store/guard.h"
+#include "store/journal.h"
+
+namespace graven::ledger {
+
+// Whether events are taken. Read by every thread, set by whoever meets the reason.
+class WriteGate {
+ public:
+  WriteState state() const { return state_.load(std::memory_order_acquire); }
+  std::string reason() const;
+  // kStopped and kReadOnly are for good.
+  void Set(WriteState state, std::string reason);
+  // OK, or the status that a writer gets.
+  absl::Status Check() const;
+
+ private:
+  std::atomic<WriteState> state_{WriteState::kActive};
+  mutable std::mutex mutex_;
+  std::string reason_;
+};
+
+class LedgerImpl final : public Ledger {
+ public:
+  LedgerImpl(io::FileSystem& fs, Clock& clock, Random& random, const LedgerOptions& options);
+  ~LedgerImpl() override;
+
+  // Recovery (ledger/recovery.cc).
+  absl::Status Recover();
+
+  void Apply(std::span<sequencer::Request* const> requests,
+             std::vector<RequestResult>* results) override;
+  absl::Status MakeDurable() override;
+  absl::Status CheckRoom(size_t bytes) const override;
+  absl::StatusOr<std::vector<LogRef>> Publish() override;
+  size_t unpublished_logs() const override;
+  absl::Status PrepareJournal() override;
+  absl::StatusOr<bool> Seal(bool in_haste) override;
+  double journal_fill() const override;
+  absl::StatusOr<LogRef> CreateLog(std::string_view name, std::string_view origin,
+                                   uint64_t duplicate_window) override;
+  LogRef FindLog(std::string_view name) const override;
+  std::vector<LogRef> Logs() const override;
+  LogInfo Info(LogRef log) const override;
+  std::shared_ptr<const Published> GetPublished(LogRef log) const override;
+  TreeSize DurableSize(LogRef log) const override;
+  absl::Status ReadRecords(LogRef log, LogIndex first, uint64_t count,
+                           const RecordVisitor& visit) const override;
+  absl::StatusOr<LogIndex> FindEvent(LogRef log, std::string_view event_id) const override;
+  absl::StatusOr<ProofAnswer> InclusionProof(LogRef log, LogIndex index,
+                                             TreeSize size) const override;
+  absl::StatusOr<ProofAnswer> ConsistencyProof(LogRef log, TreeSize old_size,
+                                               TreeSize new_size) const override;
+  absl::StatusOr<std::string> Receipt(LogRef log, LogIndex index) const override;
+  LedgerStatus status() const override;
+  absl::Status Close() override;
+
+ private:
+  friend class Recovery;
+
+  std::vector<Log*> AllLogs() const;
+  // Signs and shows `end`. REQUIRES: the guard names it and is synced.
+  absl::Status SignAndShow(Log& log, const LogEnd& end);
+  absl::Status KeepCheckpoint(Log& log, const std::string& checkpoint, bool now);
+  absl::StatusOr<Log*> MakeLog(const std::string& name, const std::string& origin,
+                               uint64_t duplicate_window);
+  std::string SegmentsFolder(const Log& log) const;
+  std::string JournalFolder() const;
+  std::string GuardPath() const;
+  // Its presence says that the last stop was clean.
+  std::string CleanStopPath() const;
+  uint64_t UnsealedRecords() const;
+  absl::Status CheckSpace();
+
+  io::FileSystem& fs_;
+  Clock& clock_;
+  Random& random_;
+  const LedgerOptions options_;
+  std::unique_ptr<store::DataFolder> folder_;
+
+  mutable std::shared_mutex logs_mutex_;  // guards the two maps; logs are never removed
+  std::map<std::string, std::unique_ptr<Log>, std::less<>> logs_;
+  std::vector<Log*> logs_by_number_;
+  std::mutex create_mutex_;  // one CreateLog at a time
+
+  mutable SegmentCache segments_;
+  std::unique_ptr<store::Journal> journal_;
+  std::unique_ptr<StoredRecords> records_;
+  mutable std::mutex table_mutex_;  // guards the duplicate table
+  std::unique_ptr<DuplicateFinder> duplicates_;
+  std::unique_ptr<BatchWriter> writer_;
+  std::unique_ptr<Sealer> sealer_;
+  WriteGate gate_;
+
+  mutable std::mutex dirty_mutex_;
+  std::vector<Log*> dirty_;  // grew since they were published
+
+  std::mutex publish_mutex_;  // guards what follows
+  std::unique_ptr<store::Guard> guard_;
+  std::map<Log*, int64_t> checkpoint_kept_ns_;  // when one was last put into the log's file
+  uint32_t next_log_number_ = 1;
+
+  std::string recovery_report_;
+  bool guard_on_data_device_ = false;
+  std::atomic<uint64_t> disk_free_bytes_{0};
+  std::atomic<uint64_t> events_appended_{0};
+  std::atomic<uint64_t> events_duplicate_{0};
+  std::atomic<uint64_t> requests_refused_{0};
+  std::atomic<uint64_t> batches_{0};
+  std::atomic<uint64_t> checkpoints_signed_{0};
+  std::atomic<uint64_t> unsealed_records_{0};
+};
+
+}  // namespace graven::ledger

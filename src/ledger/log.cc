@@ -1,0 +1,60 @@
+#include "ledger/log.h"
+
+#include "record/record.h"
+
+namespace graven::ledger {
+
+uint32_t LogRef::number() const { return log_->meta.number; }
+const std::string& LogRef::name() const { return log_->meta.name; }
+const std::string& LogRef::origin() const { return log_->meta.origin; }
+
+Log::Log(store::LogMeta log_meta, note::SignerKey signer_key)
+    : meta(std::move(log_meta)),
+      signer(std::move(signer_key)),
+      genesis_hash(record::GenesisHash(meta.origin)),
+      segments_(std::make_shared<SegmentList>()) {
+  sequenced.last_hash = genesis_hash;
+}
+
+LogEnd Log::durable() const {
+  std::lock_guard lock(mutex_);
+  return durable_;
+}
+
+std::shared_ptr<const Published> Log::published() const {
+  std::lock_guard lock(mutex_);
+  return published_;
+}
+
+std::shared_ptr<const SegmentList> Log::segments() const {
+  std::lock_guard lock(mutex_);
+  return segments_;
+}
+
+std::string Log::read_only_reason() const {
+  std::lock_guard lock(mutex_);
+  return read_only_reason_;
+}
+
+void Log::SetDurable(const LogEnd& end) {
+  std::lock_guard lock(mutex_);
+  durable_ = end;
+}
+
+void Log::SetPublished(std::shared_ptr<const Published> published) {
+  std::lock_guard lock(mutex_);
+  published_ = std::move(published);
+}
+
+void Log::SetSegments(std::shared_ptr<const SegmentList> segments) {
+  std::lock_guard lock(mutex_);
+  segments_ = std::move(segments);
+}
+
+void Log::SetReadOnly(std::string reason) {
+  std::lock_guard lock(mutex_);
+  read_only_reason_ = std::move(reason);
+  read_only_.store(true, std::memory_order_release);
+}
+
+}  // namespace graven::ledger

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/log_index.h"
+#include "ledger/ledger.h"
+#include "ledger/segments.h"
+#include "ledger/tail.h"
+#include "merkle/frontier.h"
+#include "note/keys.h"
+#include "store/log_meta.h"
+
+namespace graven::ledger {
+
+// How far a log has come, with what is needed to go on from there.
+struct LogEnd {
+  TreeSize size;
+  Hash root;
+  int64_t last_received_at_ns = 0;
+};
+
+// One log. Its parts belong to different threads; each says to which.
+class Log {
+ public:
+  Log(store::LogMeta log_meta, note::SignerKey signer_key);
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // --- constant since creation ---
+  const store::LogMeta meta;
+  const note::SignerKey signer;
+  const Hash genesis_hash;
+
+  // --- the writer's own: the end that the next event is put behind ---
+  struct Sequenced {
+    merkle::Frontier frontier;
+    Hash last_hash;
+    int64_t last_received_at_ns = 0;
+
+    TreeSize size() const { return frontier.size(); }
+  };
+  Sequenced sequenced;
+
+  // --- any thread ---
+  LogEnd durable() const;
+  std::shared_ptr<const Published> published() const;
+  std::shared_ptr<const SegmentList> segments() const;
+  // Where unsealed records are found; never null after recovery.
+  Tail& tail() { return *tail_; }
+  const Tail& tail() const { return *tail_; }
+  bool read_only() const { return read_only_.load(std::memory_order_acquire); }
+  std::string read_only_reason() const;
+
+  // The writer, after the sync.
+  void SetDurable(const LogEnd& end);
+  // The publisher, after the guard was synced.
+  void SetPublished(std::shared_ptr<const Published> published);
+  // The background thread, after the files are durable.
+  void SetSegments(std::shared_ptr<const SegmentList> segments);
+  // The writer, under the ledger's lock of grown logs: true when the log was not marked yet.
+  bool MarkDirty() { return !std::exchange(dirty_, true); }
+  // The publisher, under the same lock.
+  void ClearDirty() { dirty_ = false; }
+  // Recovery.
+  void SetTail(std::unique_ptr<Tail> tail) { tail_ = std::move(tail); }
+  void SetReadOnly(std::string reason);
+
+ private:
+  std::unique_ptr<Tail> tail_;
+  bool dirty_ = false;
+  mutable std::mutex mutex_;  // guards what follows; held for a few assignments only
+  LogEnd durable_;
+  std::shared_ptr<const Published> published_;
+  std::shared_ptr<const SegmentList> segments_;
+  std::string read_only_reason_;
+  std::atomic<bool> read_only_{false};
+};
+
+}  // namespace graven::ledger

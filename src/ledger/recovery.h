@@ -1,0 +1,67 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "ledger/ledger_impl.h"
+#include "store/journal_recovery.h"
+
+namespace graven::ledger {
+
+// Opens a data folder: reads back what is there, decides between a torn tail, which nobody was told
+// about and which is cut, and damage, which is never repaired: then the log, or all of them, are
+// read-only.
+//
+// The floor of a log is the largest size that somebody may have been told of: the acknowledged size
+// that a later valid frame names, the guard's, the newest kept checkpoint's. Below it nothing may
+// be missing.
+class Recovery {
+ public:
+  explicit Recovery(LedgerImpl& ledger) : ledger_(ledger) {}
+
+  absl::Status Run();
+
+ private:
+  // What is being found out about one log.
+  struct Found {
+    Log* log = nullptr;
+    // Records of segments and journal, as far as they fit together.
+    uint64_t size = 0;
+    // The first contradiction, in words; empty: none.
+    std::string problem;
+    uint64_t replayed = 0;
+  };
+
+  absl::Status OpenFolder();
+  absl::Status LoadLogs();
+  absl::Status LoadLog(store::LogMeta meta);
+  absl::Status OpenGuard(bool any_logs);
+  absl::Status LoadSegments(Found& found);
+  absl::Status UseSegments(Found& found, const std::vector<std::string>& names);
+  absl::Status BeginTail(Found& found);
+  absl::Status FillTable(Found& found);
+  absl::Status ReplayJournal();
+  absl::Status SyncWhatWasRead();
+  absl::Status ReplaySection(const store::FrameSection& section);
+  absl::Status HoldAgainstFloor(Found& found);
+  absl::Status HoldAgainstGuard(Found& found);
+  absl::Status OpenJournal();
+  absl::Status UseJournal(bool read_only);
+  absl::Status Show(Found& found);
+  std::string Report() const;
+
+  Found* ByNumber(uint32_t number);
+
+  LedgerImpl& ledger_;
+  std::map<uint32_t, Found> logs_;
+  std::optional<store::JournalRecovery> journal_;
+  // Something in the journal that no torn tail explains: everything is read-only.
+  std::string journal_problem_;
+  bool clean_stop_ = false;
+};
+
+}  // namespace graven::ledger

@@ -1,0 +1,120 @@
+#include "ledger/sealer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/sha256.h"
+#include "base/status_macros.h"
+#include "record/record.h"
+
+namespace graven::ledger {
+
+SegmentEntry DescribeSegment(const store::SegmentReader& reader) {
+  SegmentEntry entry;
+  entry.first = reader.first();
+  entry.end = TreeSize(reader.end().value);
+  entry.path = reader.path();
+  if (reader.final()) entry.node16 = reader.root16();
+  entry.last_hash = reader.last_hash();
+  entry.last_received_at_ns = reader.last_received_at_ns();
+  return entry;
+}
+
+absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
+                                  store::SegmentCodec codec) {
+  ASSIGN_OR_RETURN(bool sealed, SealFullRange(logs, folder_of, codec));
+  if (sealed) return true;
+  return RetireOldest(logs, folder_of, codec);
+}
+
+absl::StatusOr<bool> Sealer::SealFullRange(const std::vector<Log*>& logs,
+                                           const SegmentFolder& folder_of,
+                                           store::SegmentCodec codec) {
+  for (size_t i = 0; i < logs.size(); ++i) {
+    Log& log = *logs[(next_log_ + i) % logs.size()];
+    uint64_t first = log.segments()->final_end().value;
+    if (log.read_only() || log.durable().size.value < first + store::kSegmentRecords) continue;
+    next_log_ = (next_log_ + i + 1) % logs.size();
+    RETURN_IF_ERROR(WriteSegment(log, folder_of(log), LogIndex(first),
+                                 TreeSize(first + store::kSegmentRecords), codec));
+    return true;
+  }
+  return false;
+}
+
+absl::StatusOr<bool> Sealer::RetireOldest(const std::vector<Log*>& logs,
+                                          const SegmentFolder& folder_of,
+                                          store::SegmentCodec codec) {
+  std::vector<store::JournalFileInfo> files = journal_.Files();
+  if (files.empty() || files.front().current) return false;
+  const store::JournalFileInfo& oldest = files.front();
+  for (const store::LogRange& range : oldest.logs) {
+    auto found = std::find_if(logs.begin(), logs.end(),
+                              [&](const Log* log) { return log->meta.number == range.log_number; });
+    GRAVEN_CHECK(found != logs.end());
+    Log& log = **found;
+    if (range.end.value <= log.segments()->end().value) continue;
+    // Records of this file stand nowhere else yet. There is no hurry while other files are free.
+    if (files.size() <= options_.journal_files_kept) return false;
+    LogEnd durable = log.durable();
+    uint64_t first = log.segments()->final_end().value;
+    TreeSize end(std::min(durable.size.value, first + store::kSegmentRecords));
+    RETURN_IF_ERROR(WriteSegment(log, folder_of(log), LogIndex(first), end, codec));
+    return true;
+  }
+  RETURN_IF_ERROR(journal_.Retire(oldest.number));
+  return true;
+}
+
+absl::Status Sealer::WriteSegment(Log& log, const std::string& folder, LogIndex first, TreeSize end,
+                                  store::SegmentCodec codec) {
+  auto list = log.segments();
+  store::SegmentMeta meta;
+  meta.origin_hash = Sha256(log.meta.origin);
+  meta.first = first;
+  meta.previous_hash = log.genesis_hash;
+  if (first.value > 0) {
+    meta.previous_hash = list->entries[first.value / store::kSegmentRecords - 1].last_hash;
+  }
+  ASSIGN_OR_RETURN(auto writer, store::SegmentWriter::Create(fs_, folder, meta, codec));
+  absl::Status added;
+  RETURN_IF_ERROR(records_.Visit(log, first, end.value - first.value,
+                                 [&](LogIndex, std::string_view record, const Hash& hash) {
+                                   auto header = record::Decode(record);
+                                   if (!header.ok()) {
+                                     added = header.status();
+                                     return false;
+                                   }
+                                   uint64_t fingerprint =
+                                       fingerprint_(log.meta.fingerprint_key, EventIdOf(*header));
+                                   added = writer->Add(record, hash, fingerprint);
+                                   return added.ok();
+                                 }));
+  RETURN_IF_ERROR(added);
+  ASSIGN_OR_RETURN(store::SegmentSummary summary, writer->Finish());
+  // Durable, and nobody reads it yet. A crash here leaves it beside the provisional one, which
+  // recovery removes.
+  return Replace(log, summary.path);
+}
+
+absl::Status Sealer::Replace(Log& log, const std::string& path) {
+  ASSIGN_OR_RETURN(auto reader, segments_.Get(path));
+  auto list = std::make_shared<SegmentList>(*log.segments());
+  std::string replaced;
+  if (!list->entries.empty() && !list->entries.back().final()) {
+    replaced = list->entries.back().path;
+    list->entries.pop_back();
+  }
+  list->entries.push_back(DescribeSegment(*reader));
+  TreeSize end = list->end();
+  log.SetSegments(std::move(list));
+  log.tail().DropBelow(NextIndex(end));
+  if (replaced.empty() || replaced == path) return absl::OkStatus();
+  segments_.Forget(replaced);
+  return fs_.Remove(replaced);
+}
+
+}  // namespace graven::ledger

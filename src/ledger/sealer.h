@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "io/file_system.h"
+#include "ledger/duplicate_finder.h"
+#include "ledger/log.h"
+#include "ledger/segments.h"
+#include "ledger/stored_records.h"
+#include "store/journal.h"
+#include "store/segment_writer.h"
+
+namespace graven::ledger {
+
+// Moves durable records from the journal into segments, so that journal files can be used again.
+// The background thread's own.
+//
+// The order in which things become true, each before the next begins: the segment is durable under
+// its name; readers are given it; the provisional one that it replaces is removed; a journal file
+// of which every record is in a segment is retired.
+class Sealer {
+ public:
+  struct Options {
+    // The oldest journal file is emptied, by carrying the tails of slow logs into provisional
+    // segments, when more files than this are in use.
+    uint64_t journal_files_kept = 4;
+  };
+
+  Sealer(io::FileSystem& fs, store::Journal& journal, SegmentCache& segments,
+         const StoredRecords& records, store::FingerprintFunction fingerprint,
+         const Options& options)
+      : fs_(fs),
+        journal_(journal),
+        segments_(segments),
+        records_(records),
+        fingerprint_(fingerprint),
+        options_(options) {}
+
+  // One piece of work on `logs`, the most urgent: false when there is none.
+  // kResourceExhausted: the disk is full; nothing is lost, try again later.
+  using SegmentFolder = std::function<std::string(const Log&)>;
+  absl::StatusOr<bool> Step(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
+                            store::SegmentCodec codec);
+
+ private:
+  absl::StatusOr<bool> SealFullRange(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
+                                     store::SegmentCodec codec);
+  absl::StatusOr<bool> RetireOldest(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
+                                    store::SegmentCodec codec);
+  absl::Status WriteSegment(Log& log, const std::string& folder, LogIndex first, TreeSize end,
+                            store::SegmentCodec codec);
+  // Gives readers the new segment in the place of the provisional one, which is removed.
+  absl::Status Replace(Log& log, const std::string& path);
+
+  io::FileSystem& fs_;
+  store::Journal& journal_;
+  SegmentCache& segments_;
+  const StoredRecords& records_;
+  const store::FingerprintFunction fingerprint_;
+  const Options options_;
+  // Where the search for a full range goes on, so that every log has its turn.
+  size_t next_log_ = 0;
+};
+
+// What is kept in memory of a segment that has been opened.
+SegmentEntry DescribeSegment(const store::SegmentReader& reader);
+
+}  // namespace graven::ledger

@@ -20,6 +20,10 @@
 
 namespace graven::store {
 
+struct SegmentFrame;
+struct SegmentIndex;
+struct SegmentBlock;
+
 struct SegmentDamage {
   LogIndex first_bad;   // the first record that cannot be trusted
   uint64_t offset = 0;  // in the file, of what is damaged
@@ -37,16 +41,17 @@ class SegmentReader {
   // bounds. kNotFound; kDataLoss: damaged; kFailedPrecondition: made by a newer version.
   static absl::StatusOr<std::unique_ptr<SegmentReader>> Open(io::FileSystem& fs,
                                                              const std::string& path);
+  ~SegmentReader();
 
-  LogIndex first() const { return first_; }
-  LogIndex end() const { return end_; }
-  bool final() const { return end_.value - first_.value == kSegmentRecords; }
-  uint64_t record_count() const { return end_.value - first_.value; }
-  const Hash& origin_hash() const { return origin_hash_; }
-  const Hash& previous_hash() const { return previous_hash_; }  // of the first record
-  const Hash& last_hash() const { return last_hash_; }          // of the last record
-  int64_t last_received_at_ns() const { return last_received_at_ns_; }
-  const Hash& root16() const { return root16_; }  // REQUIRES: final()
+  LogIndex first() const;
+  LogIndex end() const;
+  uint64_t record_count() const { return end().value - first().value; }
+  bool final() const { return record_count() == kSegmentRecords; }
+  const Hash& origin_hash() const;
+  const Hash& previous_hash() const;  // of the first record
+  const Hash& last_hash() const;      // of the last record
+  int64_t last_received_at_ns() const;
+  const Hash& root16() const;  // REQUIRES: final()
   uint64_t file_bytes() const { return file_bytes_; }
   const std::string& path() const { return path_; }
 
@@ -79,58 +84,37 @@ class SegmentReader {
                          std::optional<SegmentDamage>* damage) const;
 
  private:
-  struct Block {
-    uint64_t offset;
-    uint32_t stored_bytes;
-    uint32_t raw_bytes;
-    uint32_t first;  // relative
-    uint16_t records;
-    uint16_t codec;
-    uint64_t check;
-  };
-  struct IdFence {
-    uint64_t first_fingerprint;
-    uint64_t check;
-  };
-  struct Index {
-    std::vector<Block> blocks;
-    std::vector<uint64_t> row0_checks;  // one for 256 hashes
-    uint64_t row8_check = 0;
-    std::vector<IdFence> fences;
-  };
-
   SegmentReader(std::string path, std::unique_ptr<io::File> file);
 
-  absl::Status Load(uint64_t file_bytes);
-  absl::Status DecodeFooter(std::string_view footer);
-  absl::Status CheckHeader(std::string_view header) const;
-  absl::StatusOr<std::shared_ptr<const Index>> LoadIndex() const;
-  absl::Status DecodeIndex(std::string_view bytes, Index* index) const;
-  absl::Status ReadBlock(const Block& block, std::string* stored, std::string* raw) const;
-  absl::Status ReadRow0(const Index& index, uint64_t first, uint64_t count, Hash* out) const;
-  absl::Status ReadRow8(const Index& index, uint64_t first, uint64_t count, Hash* out) const;
-  absl::Status ReadIdChunk(const Index& index, size_t chunk, std::string* out) const;
+  absl::Status Load();
+  absl::StatusOr<std::shared_ptr<const SegmentIndex>> LoadIndex() const;
+  absl::Status ReadStored(const SegmentBlock& block, std::string* stored) const;
+  absl::Status Unpack(const SegmentBlock& block, std::string_view stored, std::string* raw) const;
+  absl::Status VisitBlock(const SegmentBlock& block, std::string_view raw, uint64_t first,
+                          uint64_t end, std::span<const Hash> hashes,
+                          const RecordCallback& on_record) const;
+  absl::Status ReadRow0(const SegmentIndex& index, uint64_t first, std::span<Hash> out) const;
+  absl::Status ReadRow8(const SegmentIndex& index, std::vector<Hash>* out) const;
+  absl::Status ReadIdChunk(const SegmentIndex& index, size_t chunk, std::string* out) const;
+  absl::Status VerifyRecords(const SegmentIndex& index, std::vector<Hash>* hashes,
+                             std::vector<uint64_t>* fingerprints,
+                             const RecordFingerprint& fingerprint_of) const;
+  absl::Status VerifyBlock(const SegmentBlock& block, std::span<const Hash> row,
+                           const std::vector<bool>& row_good, Hash* previous,
+                           const RecordCallback& on_record) const;
+  absl::Status VerifyRows(const SegmentIndex& index, const std::vector<Hash>& hashes) const;
+  absl::Status VerifyIds(const SegmentIndex& index,
+                         const std::vector<uint64_t>& fingerprints) const;
+  // `first` and `end` are relative to the segment.
   absl::Status Damaged(uint64_t offset, uint64_t first, uint64_t end, std::string_view what) const;
 
   const std::string path_;
   const std::unique_ptr<io::File> file_;
   uint64_t file_bytes_ = 0;
-  LogIndex first_;
-  LogIndex end_;
-  Hash origin_hash_;
-  Hash previous_hash_;
-  Hash last_hash_;
-  Hash root16_;
-  int64_t last_received_at_ns_ = 0;
-  uint64_t rows_at_ = 0;
-  uint64_t ids_at_ = 0;
-  uint64_t index_at_ = 0;
-  uint64_t index_bytes_ = 0;
-  uint64_t index_check_ = 0;
-  uint64_t raw_bytes_ = 0;
+  const std::unique_ptr<SegmentFrame> frame_;
 
   mutable absl::Mutex mutex_;
-  mutable std::shared_ptr<const Index> index_ ABSL_GUARDED_BY(mutex_);
+  mutable std::shared_ptr<const SegmentIndex> index_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace graven::store

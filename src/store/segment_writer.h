@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -69,12 +68,12 @@ class SegmentWriter {
   // IsSegmentLeftover.
   absl::StatusOr<SegmentSummary> Finish();
 
-  uint64_t record_count() const { return hashes_.size(); }
+  uint64_t record_count() const;
 
  private:
-  SegmentWriter(io::FileSystem& fs, std::string dir, const SegmentMeta& meta, SegmentCodec codec);
+  struct Build;  // what is kept in memory until Finish
 
-  struct Compressor;
+  SegmentWriter(io::FileSystem& fs, std::string dir, const SegmentMeta& meta, SegmentCodec codec);
 
   absl::Status EndBlock();
   absl::Status Put(std::string_view bytes);
@@ -88,25 +87,8 @@ class SegmentWriter {
   const SegmentMeta meta_;
   const SegmentCodec codec_;
   std::string temporary_path_;
-  std::unique_ptr<io::File> file_;
-  bool finished_ = false;
-
-  std::unique_ptr<Compressor> compressor_;
-  std::string block_;  // raw bytes of the open block
-  uint32_t block_records_ = 0;
-  std::string out_;      // bytes not yet handed to the file
-  uint64_t offset_ = 0;  // in the file, of the end of out_
-  std::string block_entries_;
-  std::string row_checks_;
-  std::string id_fences_;
-  uint64_t rows_at_ = 0;
-  uint64_t ids_at_ = 0;
-  std::vector<Hash> hashes_;
-  std::vector<Hash> nodes8_;
-  Hash root16_;
-  std::vector<uint64_t> fingerprints_;
-  int64_t last_received_at_ns_ = 0;
-  uint64_t raw_bytes_ = 0;
+  std::unique_ptr<io::File> file_;  // null when finished
+  std::unique_ptr<Build> build_;
 };
 
 }  // namespace graven::store

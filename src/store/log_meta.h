@@ -13,7 +13,6 @@
 //   sha256: 64 hex digits, of all bytes before this line
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,13 +20,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "io/file_system.h"
+#include "store/fingerprint.h"
 
 namespace graven::store {
 
 inline constexpr uint32_t kLogMetaFormat = 1;
 inline constexpr uint64_t kLogMetaBytesMax = 4096;
 inline constexpr size_t kLogNameBytesMax = 63;
-inline constexpr size_t kFingerprintKeyBytes = 16;
 
 struct LogMeta {
   std::string name;
@@ -41,7 +40,7 @@ struct LogMeta {
   int64_t created_at_ns = 0;  // since 1970, not negative
   // Keys the fingerprints of event ids, so that nobody can choose ids that collide. Known to this
   // folder only: replicas have their own.
-  std::array<uint8_t, kFingerprintKeyBytes> fingerprint_key{};
+  FingerprintKey fingerprint_key{};
 
   bool operator==(const LogMeta&) const = default;
 };

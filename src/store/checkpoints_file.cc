@@ -1,0 +1,198 @@
+#include "store/checkpoints_file.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/absl_views.h"
+#include "base/check.h"
+#include "base/encoding.h"
+#include "base/status_macros.h"
+#include "fmt/format.h"
+#include "io/durable_file.h"
+
+namespace graven::store {
+namespace {
+
+constexpr std::string_view kFileMagic = "GRVNCKP1";
+constexpr std::string_view kFrameMagic = "ckpt";
+constexpr size_t kFrameHeaderBytes = 8;
+constexpr size_t kChecksumBytes = 8;
+constexpr uint64_t kFrameBytesMax = kFrameHeaderBytes + kCheckpointNoteBytesMax + kChecksumBytes;
+// What Open looks at: always several frames.
+constexpr uint64_t kWindowBytes = 4 * kFrameBytesMax;
+
+absl::Status FileStatus(absl::StatusCode code, std::string_view path, std::string_view what) {
+  const std::string message = fmt::format("checkpoints {}: {}", path, what);
+  return absl::Status(code, ToAbsl(message));
+}
+
+absl::Status DamagedAt(std::string_view path, uint64_t offset) {
+  return FileStatus(absl::StatusCode::kDataLoss, path,
+                    fmt::format("damaged frame at byte {}", offset));
+}
+
+// The offset of the first valid frame at or behind `from`, in a part of the file that begins at
+// `base`; its end when there is none.
+uint64_t FindFrame(std::string_view bytes, uint64_t base, uint64_t from) {
+  size_t at = bytes.find(kFrameMagic, from - base);
+  while (at != std::string_view::npos) {
+    if (DecodeCheckpointFrame(bytes.substr(at), base + at).has_value()) return base + at;
+    at = bytes.find(kFrameMagic, at + 1);
+  }
+  return base + bytes.size();
+}
+
+absl::Status CheckFileMagic(io::File& file, std::string_view path) {
+  std::string magic(kFileMagic.size(), '\0');
+  const absl::Status read = file.ReadAt(0, std::span<char>(magic));
+  if (absl::IsOutOfRange(read) || (read.ok() && magic != kFileMagic)) {
+    return FileStatus(absl::StatusCode::kDataLoss, path, "does not begin as such a file");
+  }
+  return read;
+}
+
+absl::StatusOr<std::string> ReadPart(io::File& file, uint64_t begin, uint64_t end) {
+  std::string bytes(end - begin, '\0');
+  RETURN_IF_ERROR(file.ReadAt(begin, std::span<char>(bytes)));
+  return bytes;
+}
+
+struct Tail {
+  uint64_t last_frame = 0;  // offset; the header's length when there is no frame
+  uint64_t end = 0;         // of the last valid frame
+  std::string last_note;
+};
+
+// Walks the frames of `bytes`, which is the file from `base` to its end.
+absl::StatusOr<Tail> WalkTail(std::string_view bytes, uint64_t base, std::string_view path) {
+  Tail tail{base, base, ""};
+  while (tail.end < base + bytes.size()) {
+    const std::string_view rest = bytes.substr(tail.end - base);
+    const std::optional<CheckpointFrame> frame = DecodeCheckpointFrame(rest, tail.end);
+    if (!frame.has_value()) {
+      // A later frame was written only after this one was durable, so this is no torn tail.
+      if (FindFrame(bytes, base, tail.end) < base + bytes.size()) return DamagedAt(path, tail.end);
+      break;
+    }
+    tail.last_frame = tail.end;
+    tail.last_note = frame->note;
+    tail.end += frame->frame_bytes;
+  }
+  return tail;
+}
+
+}  // namespace
+
+std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset) {
+  GRAVEN_CHECK(!note.empty() && note.size() <= kCheckpointNoteBytesMax);
+  std::string frame(kFrameMagic);
+  frame.resize(kFrameHeaderBytes);
+  PutFixed32(frame.data() + 4, static_cast<uint32_t>(note.size()));
+  frame.append(note);
+  char sum[kChecksumBytes];
+  PutFixed64(sum, XXH3_64bits_withSeed(frame.data(), frame.size(), offset));
+  frame.append(sum, sizeof sum);
+  return frame;
+}
+
+std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uint64_t offset) {
+  if (bytes.size() < kFrameHeaderBytes || !bytes.starts_with(kFrameMagic)) return std::nullopt;
+  const uint64_t note_bytes = GetFixed32(bytes.data() + 4);
+  if (note_bytes == 0 || note_bytes > kCheckpointNoteBytesMax) return std::nullopt;
+  const uint64_t summed_bytes = kFrameHeaderBytes + note_bytes;
+  if (bytes.size() < summed_bytes + kChecksumBytes) return std::nullopt;
+  if (GetFixed64(bytes.data() + summed_bytes) !=
+      XXH3_64bits_withSeed(bytes.data(), summed_bytes, offset)) {
+    return std::nullopt;
+  }
+  return CheckpointFrame{bytes.substr(kFrameHeaderBytes, note_bytes),
+                         summed_bytes + kChecksumBytes};
+}
+
+absl::StatusOr<CheckpointsFile> CheckpointsFile::Open(io::FileSystem& fs, std::string path) {
+  if (absl::Status found = fs.Stat(path).status(); absl::IsNotFound(found)) {
+    RETURN_IF_ERROR(io::CreateFileDurably(fs, path, kFileMagic));
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs.Open(path, io::OpenMode::kReadWrite));
+  RETURN_IF_ERROR(CheckFileMagic(*file, path));
+  ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+
+  // The end of a long file, from the first frame that begins in there.
+  uint64_t begin = kFileMagic.size();
+  std::string bytes;
+  if (size > begin + kWindowBytes) {
+    const uint64_t window = size - kWindowBytes;
+    ASSIGN_OR_RETURN(bytes, ReadPart(*file, window, size));
+    begin = FindFrame(bytes, window, window);
+    if (begin == size) begin = kFileMagic.size();  // nothing valid in there: damage; say where
+    bytes.clear();
+  }
+  ASSIGN_OR_RETURN(bytes, ReadPart(*file, begin, size));
+  ASSIGN_OR_RETURN(Tail tail, WalkTail(bytes, begin, path));
+  if (size - tail.end > kFrameBytesMax) return DamagedAt(path, tail.end);
+
+  if (tail.end < size) RETURN_IF_ERROR(file->Truncate(tail.end));
+  // The last frame over itself: a failed sync may have left it readable and not on the disk.
+  const std::string_view last_frame =
+      std::string_view(bytes).substr(tail.last_frame - begin, tail.end - tail.last_frame);
+  RETURN_IF_ERROR(file->WriteAt(tail.last_frame, last_frame));
+  RETURN_IF_ERROR(file->Sync());
+
+  CheckpointsFile opened(fs, std::move(path));
+  opened.end_ = tail.end;
+  opened.torn_bytes_cut_ = size - tail.end;
+  if (!tail.last_note.empty()) opened.last_ = std::move(tail.last_note);
+  return opened;
+}
+
+absl::Status CheckpointsFile::Append(std::string_view note) {
+  if (note.empty() || note.size() > kCheckpointNoteBytesMax) {
+    const std::string message =
+        fmt::format("checkpoint note: {} bytes; 1 to {}", note.size(), kCheckpointNoteBytesMax);
+    return absl::InvalidArgumentError(ToAbsl(message));
+  }
+  if (failed_) {
+    return FileStatus(absl::StatusCode::kFailedPrecondition, path_,
+                      "an earlier write failed; open it again");
+  }
+  failed_ = true;
+  ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs_->Open(path_, io::OpenMode::kReadWrite));
+  const std::string frame = EncodeCheckpointFrame(note, end_);
+  // A part of the frame may stay behind when this fails; the next Open cuts it.
+  RETURN_IF_ERROR(file->WriteAt(end_, frame));
+  RETURN_IF_ERROR(file->Sync());
+  failed_ = false;
+  end_ += frame.size();
+  last_ = note;
+  return absl::OkStatus();
+}
+
+absl::Status CheckpointsFile::ForEach(
+    io::FileSystem& fs, const std::string& path,
+    absl::FunctionRef<absl::Status(std::string_view note)> visit) {
+  ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs.Open(path, io::OpenMode::kRead));
+  RETURN_IF_ERROR(CheckFileMagic(*file, path));
+  ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  uint64_t at = kFileMagic.size();
+  while (at < size) {
+    // By windows, so that memory does not grow with the file.
+    ASSIGN_OR_RETURN(const std::string bytes,
+                     ReadPart(*file, at, std::min(size, at + kWindowBytes)));
+    std::string_view rest = bytes;
+    while (const std::optional<CheckpointFrame> frame = DecodeCheckpointFrame(rest, at)) {
+      RETURN_IF_ERROR(visit(frame->note));
+      at += frame->frame_bytes;
+      rest.remove_prefix(frame->frame_bytes);
+    }
+    if (rest.size() == bytes.size()) {
+      // Nothing valid here. A torn tail is shorter than a frame and has none behind it.
+      const bool torn = size - at <= kFrameBytesMax && FindFrame(rest, at, at) == size;
+      return torn ? absl::OkStatus() : DamagedAt(path, at);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace graven::store

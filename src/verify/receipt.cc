@@ -1,0 +1,54 @@
+#include "verify/receipt.h"
+
+#include <span>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "fmt/format.h"
+#include "merkle/proof.h"
+#include "note/note.h"
+#include "note/receipt_file.h"
+#include "note/tlog_proof.h"
+#include "record/record.h"
+
+namespace graven::verify {
+
+absl::StatusOr<ReceiptVerdict> CheckReceipt(std::string_view file, const note::VerifierKey& key) {
+  ASSIGN_OR_RETURN(note::TlogProof proof, note::ParseTlogProof(file));
+  if (!proof.extra) return absl::InvalidArgumentError("receipt: there is no record in it");
+  ASSIGN_OR_RETURN(note::ReceiptExtra extra, note::DecodeReceiptExtra(*proof.extra));
+  ASSIGN_OR_RETURN(const note::Note note, note::OpenNote(proof.checkpoint, std::span(&key, 1)));
+  ReceiptVerdict verdict;
+  ASSIGN_OR_RETURN(verdict.checkpoint, note::OpenCheckpoint(proof.checkpoint, key));
+  for (const note::NoteSignature& signature : note.unknown) {
+    verdict.unknown_signers.push_back(signature.name);
+  }
+
+  const absl::StatusOr<record::RecordHeader> header = record::Decode(extra.record);
+  if (!header.ok()) {
+    const absl::string_view why = header.status().message();
+    return absl::InvalidArgumentError(
+        fmt::format("receipt: not a record: {}", std::string_view(why.data(), why.size())));
+  }
+  if (header->index != proof.index) {
+    return absl::DataLossError(
+        fmt::format("receipt: the record is number {}, the proof of number {}", header->index.value,
+                    proof.index.value));
+  }
+  verdict.record_hash = record::RecordHash(extra.record);
+  const absl::Status inclusion =
+      merkle::CheckInclusion(proof.index, verdict.checkpoint.size, verdict.record_hash,
+                             proof.hashes, verdict.checkpoint.root);
+  if (!inclusion.ok()) {
+    const absl::string_view why = inclusion.message();
+    return absl::DataLossError(fmt::format("receipt: the record is not in the signed tree: {}",
+                                           std::string_view(why.data(), why.size())));
+  }
+  verdict.index = proof.index;
+  verdict.received_at_ns = header->received_at_ns;
+  verdict.record = std::move(extra.record);
+  verdict.has_time_stamp_token = !extra.time_stamp_token.empty();
+  return verdict;
+}
+
+}  // namespace graven::verify

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "base/log_index.h"
+#include "note/checkpoint.h"
+#include "note/keys.h"
+
+namespace graven::verify {
+
+// What a receipt proves. A DURABLE receipt is the server's word alone; it is no file and cannot be
+// checked.
+enum class ReceiptLevel { kPublished };
+
+// A receipt that holds: at some time the log's key signed a tree that has this record at this
+// index.
+struct ReceiptVerdict {
+  ReceiptLevel level = ReceiptLevel::kPublished;
+  LogIndex index;
+  std::string record;  // its exact bytes
+  Hash record_hash;
+  int64_t received_at_ns = 0;
+  note::Checkpoint checkpoint;
+  // Who else signed the checkpoint; nothing is known about those signatures.
+  std::vector<std::string> unknown_signers;
+  bool has_time_stamp_token = false;  // not checked
+};
+
+// Checks a receipt file with nothing else at hand than the log's public key: form, signature,
+// origin, index, inclusion. kInvalidArgument: not a receipt, or a malformed one, or of another log
+// than the key's. kUnauthenticated: the key did not sign it. kDataLoss: signature, record or proof
+// contradict each other: it is forged or damaged. kUnimplemented: of a newer version.
+absl::StatusOr<ReceiptVerdict> CheckReceipt(std::string_view file, const note::VerifierKey& key);
+
+}  // namespace graven::verify

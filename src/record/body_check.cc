@@ -23,21 +23,32 @@ struct Step {
   const char* field_start = nullptr;  // its tag; nothing for the field as a whole
 };
 
-// Which rows of a message have been seen.
+// Which rows of a message have been seen. The first 64 stand apart, so that they live in a
+// register.
 class SeenRows {
  public:
   // Whether row `position` had been seen; it has now.
   bool Mark(size_t position) {
     uint64_t bit = uint64_t{1} << (position % 64);
-    uint64_t& word = words_[position / 64];
+    if (position < 64) [[likely]] {
+      bool before = (first_ & bit) != 0;
+      first_ |= bit;
+      return before;
+    }
+    uint64_t& word = more_[position / 64 - 1];
     bool before = (word & bit) != 0;
     word |= bit;
     return before;
   }
-  bool Has(size_t position) const { return (words_[position / 64] >> (position % 64) & 1) != 0; }
+  bool Has(size_t position) const {
+    uint64_t word = position < 64 ? first_ : more_[position / 64 - 1];
+    return (word >> (position % 64) & 1) != 0;
+  }
+  uint64_t first_rows() const { return first_; }
 
  private:
-  std::array<uint64_t, kFieldsPerMessageMax / 64> words_{};
+  uint64_t first_ = 0;
+  std::array<uint64_t, kFieldsPerMessageMax / 64 - 1> more_{};
 };
 
 // What one message's walk remembers from field to field.
@@ -90,15 +101,14 @@ class Walker {
   bool good() const { return listed_ == 0; }
 
  private:
-  bool Field(Step* step, uint64_t tag, WireReader* reader, int level, MessageState* state);
-  bool KnownField(const Step& step, WireType wire, WireReader* reader, int level);
-  bool SkipUnknown(const Step& step, WireType wire, WireReader* reader);
+  std::optional<WireReader> OtherField(const Step& step, WireType wire, WireReader reader);
   bool Bytes(const Step& step, std::string_view bytes, int level);
+  void Keep(Fact fact, std::string_view bytes);
   bool Packed(const Step& step, std::string_view bytes);
   bool Number(const Step& step, uint64_t value);
   bool Any(const Step& step, int level);
   void Once(const Step& step, MessageState* state);
-  void Finish(const Step& step, const MessageState& state);
+  void Finish(const Step& step, MessageState state);
   void Counts(const Step& step);
   void Keys(const Step& step, const FieldRule& rule);
 
@@ -182,18 +192,26 @@ bool Walker::Message(const MessageSchema& schema, std::string_view bytes, int le
     step.rule = nullptr;
     uint64_t tag;
     if (!reader.ReadVarint(&tag) || tag > UINT32_MAX || tag < 8) return Broken(step);
-    if (!Field(&step, tag, &reader, level, &state)) return false;
+    auto wire = static_cast<WireType>(tag & 7);
+    step.rule = schema.Find(static_cast<uint32_t>(tag >> 3));
+    if (step.rule != nullptr) Once(step, &state);
+    if (step.rule != nullptr && wire == step.rule->wire && wire == WireType::kBytes) {
+      std::string_view payload;
+      if (!reader.ReadBytes(&payload)) return Broken(step);
+      if (!Bytes(step, payload, level)) return false;
+    } else {
+      // By value, so that the reader above can live in registers.
+      std::optional<WireReader> after = OtherField(step, wire, reader);
+      if (!after) return false;
+      reader = *after;
+    }
   }
-  Finish(step, state);
+  bool complete = (schema.required_rows & ~state.seen.first_rows()) == 0;
+  if (!complete || state.keys_to_compare || state.counts_to_check ||
+      (schema.needs_kind && state.oneofs == 0)) {
+    Finish(step, state);
+  }
   return !schema.is_any || Any(step, level);
-}
-
-bool Walker::Field(Step* step, uint64_t tag, WireReader* reader, int level, MessageState* state) {
-  auto wire = static_cast<WireType>(tag & 7);
-  step->rule = step->schema->Find(static_cast<uint32_t>(tag >> 3));
-  if (step->rule == nullptr) return SkipUnknown(*step, wire, reader);
-  Once(*step, state);
-  return KnownField(*step, wire, reader, level);
 }
 
 // A field that may stand once stands once, and a oneof has one member.
@@ -214,51 +232,47 @@ void Walker::Once(const Step& step, MessageState* state) {
   state->oneofs |= oneof;
 }
 
-bool Walker::SkipUnknown(const Step& step, WireType wire, WireReader* reader) {
-  uint64_t value;
+// Every field but a known one of bytes. Returns the reader behind it, nothing if the wire is
+// broken.
+std::optional<WireReader> Walker::OtherField(const Step& step, WireType wire, WireReader reader) {
+  uint64_t value = 0;
   std::string_view bytes;
   bool read = false;
   switch (wire) {
     case WireType::kVarint:
-      read = reader->ReadVarint(&value);
+      read = reader.ReadVarint(&value);
       break;
     case WireType::kFixed64:
-      read = reader->ReadFixed64(&value);
+      read = reader.ReadFixed64(&value);
       break;
     case WireType::kBytes:
-      read = reader->ReadBytes(&bytes);
+      read = reader.ReadBytes(&bytes);
       break;
     case WireType::kFixed32:
-      read = reader->ReadFixed32(&value);
+      read = reader.ReadFixed32(&value);
       break;
   }
-  return read || Broken(step);
+  if (!read) {
+    Broken(step);
+    return std::nullopt;
+  }
+  if (step.rule == nullptr) return reader;
+  if (wire == step.rule->wire) {
+    Number(step, value);
+  } else if (wire == WireType::kBytes && step.rule->repeated) {
+    if (!Packed(step, bytes)) return std::nullopt;
+  } else {
+    Refuse(step, "wire.type",
+           fmt::format("has the wire type {}; its type has {}", static_cast<int>(wire),
+                       static_cast<int>(step.rule->wire)));
+  }
+  return reader;
 }
 
-bool Walker::KnownField(const Step& step, WireType wire, WireReader* reader, int level) {
-  const FieldRule& rule = *step.rule;
-  if (wire == WireType::kBytes && rule.wire == WireType::kBytes) {
-    std::string_view bytes;
-    if (!reader->ReadBytes(&bytes)) return Broken(step);
-    return Bytes(step, bytes, level);
-  }
-  if (wire == rule.wire) {
-    uint64_t value = 0;
-    bool read = wire == WireType::kVarint    ? reader->ReadVarint(&value)
-                : wire == WireType::kFixed64 ? reader->ReadFixed64(&value)
-                                             : reader->ReadFixed32(&value);
-    if (!read) return Broken(step);
-    return Number(step, value);
-  }
-  if (wire == WireType::kBytes && rule.repeated) {
-    std::string_view bytes;
-    if (!reader->ReadBytes(&bytes)) return Broken(step);
-    return Packed(step, bytes);
-  }
-  if (!SkipUnknown(step, wire, reader)) return false;
-  return Refuse(step, "wire.type",
-                fmt::format("has the wire type {}; its type has {}", static_cast<int>(wire),
-                            static_cast<int>(rule.wire)));
+void Walker::Keep(Fact fact, std::string_view bytes) {
+  if (fact == Fact::kEventId) facts_->event_id = bytes;
+  if (fact == Fact::kTraceId) facts_->names_trace = true;
+  if (fact == Fact::kPreconditionHash) facts_->precondition_hash_hex = bytes;
 }
 
 bool Walker::Bytes(const Step& step, std::string_view bytes, int level) {
@@ -271,21 +285,10 @@ bool Walker::Bytes(const Step& step, std::string_view bytes, int level) {
   if (bytes.empty()) {
     return !rule.required || RefuseRow(step, "required", "is required, and it is empty");
   }
-  switch (rule.fact) {
-    case Fact::kNone:
-      break;
-    case Fact::kEventId:
-      facts_->event_id = bytes;
-      break;
-    case Fact::kTraceId:
-      facts_->names_trace = true;
-      break;
-    case Fact::kPreconditionHash:
-      facts_->precondition_hash_hex = bytes;
-      break;
-  }
+  if (rule.fact != Fact::kNone) [[unlikely]]
+    Keep(rule.fact, bytes);
   if (rule.check == Check::kUtf8) {
-    return IsUtf8(bytes) || RefuseRow(step, "utf8", "is not UTF-8");
+    return IsAscii(bytes) || IsUtf8(bytes) || RefuseRow(step, "utf8", "is not UTF-8");
   }
   if (rule.check == Check::kHexHash && (bytes.size() != 64 || !IsLowerHex(bytes))) {
     return RefuseRow(
@@ -344,7 +347,7 @@ bool Walker::Number(const Step& step, uint64_t value) {
 }
 
 // What can be said only at the end of a message.
-void Walker::Finish(const Step& step, const MessageState& state) {
+void Walker::Finish(const Step& step, MessageState state) {
   const MessageSchema& schema = *step.schema;
   Step named = step;
   for (size_t i = 0; i < schema.fields.size(); ++i) {

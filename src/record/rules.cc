@@ -8,9 +8,12 @@ namespace {
 using enum Check;
 
 constexpr MessageSchema MakeSchema(std::string_view name, std::span<const FieldRule> fields) {
-  MessageSchema schema{.name = name, .fields = fields};
+  MessageSchema schema;
+  schema.name = name;
+  schema.fields = fields;
   for (size_t i = 0; i < fields.size(); ++i) {
     schema.by_number[fields[i].number] = static_cast<uint8_t>(i + 1);
+    if (fields[i].required) schema.required_rows |= uint64_t{1} << i;
   }
   return schema;
 }
@@ -202,11 +205,7 @@ constexpr GeneralRule kGeneral[] = {
 
 }  // namespace
 
-const FieldRule* MessageSchema::Find(uint32_t number) const {
-  if (number < by_number.size()) {
-    uint8_t position = by_number[number];
-    return position == 0 ? nullptr : &fields[position - 1U];
-  }
+const FieldRule* MessageSchema::FindLarge(uint32_t number) const {
   auto it = std::ranges::lower_bound(fields, number, {}, &FieldRule::number);
   return it != fields.end() && it->number == number ? &*it : nullptr;
 }

@@ -85,8 +85,18 @@ struct MessageSchema {
   // by_number[n] = 1 + position in `fields` of field n, 0 if there is none.
   std::array<uint8_t, 32> by_number{};
 
+  // Bit n: row n is required, for the first 64 rows. Required rows come no later.
+  uint64_t required_rows = 0;
+
   // The row of field `number`, or nothing.
-  const FieldRule* Find(uint32_t number) const;
+  const FieldRule* Find(uint32_t number) const {
+    if (number >= by_number.size()) return FindLarge(number);
+    uint8_t position = by_number[number];
+    return position == 0 ? nullptr : &fields[position - 1U];
+  }
+
+ private:
+  const FieldRule* FindLarge(uint32_t number) const;
 };
 
 extern const MessageSchema kEventSchema;
@@ -120,8 +130,8 @@ class SchemaSet {
 
   // Gives a declared (or new) type its rows; FieldRule::name is copied. `accepted` says that an Any
   // may name it; the types of fields need not be.
-  // kInvalidArgument: more than kFieldsPerMessageMax rows; a number out of range or twice.
-  // kAlreadyExists: it has been defined.
+  // kInvalidArgument: more than kFieldsPerMessageMax rows; a number out of range or twice; a
+  // required row behind the 64th. kAlreadyExists: it has been defined.
   absl::Status Define(std::string_view full_name, std::vector<FieldRule> rows, bool accepted);
 
   // The schema of an accepted type, or nothing.

@@ -59,6 +59,11 @@ absl::Status SchemaSet::Define(std::string_view full_name, std::vector<FieldRule
       return absl::InvalidArgumentError(
           fmt::format("{} has two fields of number {}", full_name, row.number));
     }
+    if (row.required && i >= 64) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}.{} is required and behind the 64th field", full_name, row.name));
+    }
+    if (row.required) entry.own.required_rows |= uint64_t{1} << i;
     row.name = names_.emplace_back(row.name);
     if (row.number < entry.own.by_number.size()) {
       entry.own.by_number[row.number] = static_cast<uint8_t>(i + 1);

@@ -71,13 +71,21 @@ size_t FrameBuilder::SizeWith(size_t record_bytes) const {
   return RoundToSector(used_ + kSectionHeaderBytes + VarintSize(record_bytes) + record_bytes);
 }
 
-std::string_view FrameBuilder::Finish(uint64_t sequence, uint64_t previous_check,
-                                      const JournalSalt& salt) {
+std::string_view FrameBuilder::body() const {
+  return {bytes_.get() + kFrameHeaderBytes, used_ - kFrameHeaderBytes};
+}
+
+FrameBuilder::Finished FrameBuilder::Finish(const Place& place) {
   GRAVEN_CHECK(section_at_ == 0 && section_count_ > 0 && used_ <= kJournalFileBytesMax);
-  EncodeFrameHeader(bytes_.get(), static_cast<uint32_t>(used_ - kFrameHeaderBytes), sequence,
-                    section_count_, previous_check, salt);
+  FrameHeader header;
+  header.body_bytes = static_cast<uint32_t>(body().size());
+  header.sequence = place.sequence;
+  header.section_count = section_count_;
+  header.previous_check = place.previous_check;
+  header.synced_sequence = place.synced_sequence;
+  EncodeFrameHeader(bytes_.get(), header, place.salt);
   std::memset(bytes_.get() + used_, 0, size_bytes() - used_);
-  return {bytes_.get(), size_bytes()};
+  return {{bytes_.get(), size_bytes()}, header.check};
 }
 
 }  // namespace graven::store

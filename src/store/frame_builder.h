@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <memory>
 #include <string_view>
-#include <string_view>
 
 #include "base/hash.h"
 #include "base/log_index.h"
@@ -53,9 +52,22 @@ class FrameBuilder {
 
   bool empty() const { return section_count_ == 0; }
 
-  // The finished frame as it stands in the file; valid until Reset. Called by Journal::Append.
-  // `previous_check` names the frame before (see CheckOf). REQUIRES: not empty, no open section.
-  std::string_view Finish(uint64_t sequence, uint64_t previous_check, const JournalSalt& salt);
+  // What the frame's place in the journal adds.
+  struct Place {
+    uint64_t sequence = 0;
+    uint64_t previous_check = 0;   // names the frame before
+    uint64_t synced_sequence = 0;  // frames below it are durable
+    JournalSalt salt{};            // of the file
+  };
+  struct Finished {
+    std::string_view bytes;  // as they stand in the file; valid until Reset
+    uint64_t check = 0;      // names this frame
+  };
+  // Called by Journal::Append. REQUIRES: not empty, no open section.
+  Finished Finish(const Place& place);
+  uint32_t section_count() const { return section_count_; }
+  // The sections, without padding. REQUIRES: as Finish.
+  std::string_view body() const;
 
  private:
   struct Free {

@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(io::FileSystem& fs, const
   RETURN_IF_ERROR(io::MakeDirectoryDurably(fs, dir));
   std::unique_ptr<Journal> journal(new Journal(fs, dir, options, &random));
   RETURN_IF_ERROR(journal->TakeOver(recovery));
+  RETURN_IF_ERROR(journal->SecureUnproven(recovery));
   RETURN_IF_ERROR(journal->TakeOverUnused(recovery));
   return journal;
 }
@@ -61,8 +62,10 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::OpenReadOnly(io::FileSystem& f
 absl::Status Journal::TakeOver(const JournalRecovery& recovery) {
   next_sequence_ = recovery.next_sequence;
   last_check_ = recovery.last_check;
+  synced_sequence_ = recovery.next_sequence;
   absl::MutexLock lock(&mutex_);
   next_number_ = recovery.next_number;
+  appended_sequence_ = recovery.next_sequence;
   for (const JournalRecovery::OldFile& old : recovery.chain) {
     auto file = std::make_shared<OpenFile>();
     file->number = old.number;
@@ -78,6 +81,22 @@ absl::Status Journal::TakeOver(const JournalRecovery& recovery) {
     for (const LogRange& range : info.logs) it->second->logs[range.log_number] = range;
   }
   return absl::OkStatus();
+}
+
+absl::Status Journal::SecureUnproven(const JournalRecovery& recovery) {
+  std::string bytes;
+  for (const JournalRecovery::Unproven& part : recovery.unproven) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<io::File> file,
+                     fs_.Open(PathOf(part.file), io::OpenMode::kReadWrite));
+    for (uint64_t at = part.begin; at < part.end; at += bytes.size()) {
+      bytes.resize(std::min<uint64_t>(kZeroChunkBytes, part.end - at));
+      RETURN_IF_ERROR(file->ReadAt(at, {bytes.data(), bytes.size()}));
+      RETURN_IF_ERROR(file->WriteAt(at, bytes));
+    }
+    RETURN_IF_ERROR(file->Sync());
+  }
+  // Names that a process gave before it died.
+  return fs_.SyncDirectory(dir_);
 }
 
 // Prepared files are used as they are, when nothing is in the way; others wait to be recycled.
@@ -197,31 +216,34 @@ absl::StatusOr<FramePosition> Journal::Append(FrameBuilder& frame) {
                                                   frame_bytes, FrameBytesMax(options_.file_bytes)));
   }
   ASSIGN_OR_RETURN(const std::shared_ptr<OpenFile> file, FileFor(frame_bytes));
-  const std::string_view bytes = frame.Finish(next_sequence_, last_check_, file->salt);
+  const FrameBuilder::Finished finished =
+      frame.Finish({next_sequence_, last_check_, synced_sequence_.load(), file->salt});
   const FramePosition position{file->number, static_cast<uint32_t>(file->appended)};
-  const absl::Status written = file->file->WriteAt(position.offset, bytes);
+  const absl::Status written = file->file->WriteAt(position.offset, finished.bytes);
   if (!written.ok()) return Die(written);
 
-  FrameHeader header;
-  GRAVEN_CHECK(DecodeFrameHeader(bytes.substr(0, kFrameHeaderBytes), file->salt, &header));
   ++next_sequence_;
-  last_check_ = header.check;
+  last_check_ = finished.check;
+  FrameHeader header;
+  header.section_count = frame.section_count();
   absl::MutexLock lock(&mutex_);
-  file->appended += bytes.size();
-  ParseSections(bytes.substr(kFrameHeaderBytes, header.body_bytes), header, file->number, 0, false,
-                [&](const FrameSection& section) {
-                  const LogRange range{section.log_number, section.first, section.end()};
-                  const auto [it, inserted] = file->logs.try_emplace(section.log_number, range);
-                  if (!inserted) it->second.end = section.end();
-                });
+  appended_sequence_ = next_sequence_;
+  file->appended += finished.bytes.size();
+  ParseSections(frame.body(), header, file->number, 0, false, [&](const FrameSection& section) {
+    const LogRange range{section.log_number, section.first, section.end()};
+    const auto [it, inserted] = file->logs.try_emplace(section.log_number, range);
+    if (!inserted) it->second.end = section.end();
+  });
   return position;
 }
 
 absl::Status Journal::Sync() {
   RETURN_IF_ERROR(CheckAlive());
   std::vector<std::pair<std::shared_ptr<OpenFile>, uint64_t>> unsynced;
+  uint64_t sequence = 0;
   {
     absl::MutexLock lock(&mutex_);
+    sequence = appended_sequence_;
     for (auto it = files_.rbegin(); it != files_.rend(); ++it) {
       if (it->second->durable == it->second->appended) break;
       unsynced.emplace_back(it->second, it->second->appended);
@@ -232,6 +254,7 @@ absl::Status Journal::Sync() {
     if (!synced.ok()) return Die(synced);
   }
   if (dead()) return CheckAlive();  // an Append beside this failed; it is not known of which bytes
+  synced_sequence_.store(sequence);
   absl::MutexLock lock(&mutex_);
   for (const auto& [file, end] : unsynced) file->durable = end;
   if (!unsynced.empty()) {

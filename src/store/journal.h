@@ -25,9 +25,9 @@
 // the writer. Everything else from any thread.
 //
 // Invariants:
-//  - Bytes of an earlier incarnation are never written to: opening starts a new file, whose header
-//  says
-//    where the previous one ends.
+//  //  - Bytes of an earlier incarnation are never changed: opening starts a new file, whose header
+//  says where
+//    the previous one ends.
 //  - Appends go only into files whose blocks were written and synced before (pre-zeroed or
 //  recycled), so
 //    a full disk is met in PrepareSpare, not in Append.
@@ -55,9 +55,11 @@ class Journal {
  public:
   // Goes on behind the last frame that `recovery` believed; everything behind that is cut for ever,
   // as soon as the first Sync returns. The caller has decided that this loses nothing that was
-  // promised. Creates the folder when missing. On return nothing on disk has changed but leftovers
-  // of an interrupted preparation. A new file is prepared by PrepareSpare, not here.
-  // kInvalidArgument: options out of range.
+  // promised. // Creates the folder when missing. On return every believed frame is durable: those
+  // of which that is not proven are written again, the same bytes to the same place, and synced (a
+  // process may have died before its sync; and after a failed one the system may say OK without
+  // having written). A new file is prepared by PrepareSpare, not here. kInvalidArgument: options
+  // out of range.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(io::FileSystem& fs, const std::string& dir,
                                                        const JournalOptions& options,
                                                        Random& random,
@@ -138,6 +140,7 @@ class Journal {
 
   absl::Status TakeOver(const JournalRecovery& recovery);
   absl::Status TakeOverUnused(const JournalRecovery& recovery);
+  absl::Status SecureUnproven(const JournalRecovery& recovery);
   std::string PathOf(uint64_t number) const;
   absl::Status Die(const absl::Status& cause);
   absl::Status CheckAlive() const;
@@ -161,6 +164,8 @@ class Journal {
   uint64_t next_sequence_ = 0;
   uint64_t last_check_ = 0;
 
+  std::atomic<uint64_t> synced_sequence_{0};  // frames below it are durable
+
   mutable absl::Mutex mutex_;
   using FileMap = std::map<uint64_t, std::shared_ptr<OpenFile>>;
   FileMap files_ ABSL_GUARDED_BY(mutex_);                      // hold frames, or are about to
@@ -170,6 +175,8 @@ class Journal {
   FileMap free_ ABSL_GUARDED_BY(mutex_);  // may be recycled or removed now
   FileMap cut_ ABSL_GUARDED_BY(mutex_);   // the same after the first Sync
   uint64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t appended_sequence_ ABSL_GUARDED_BY(mutex_) =
+      0;  // next_sequence_, for the syncing thread
 };
 
 }  // namespace graven::store

@@ -14,6 +14,8 @@ namespace {
 constexpr std::string_view kFileMagic = "GRAVENJ1";
 constexpr uint32_t kFormatVersion = 1;
 constexpr uint32_t kFrameMagic = 0x4D524647;  // "GFRM"
+constexpr size_t kBodyCheckAt = 40;
+constexpr size_t kHeaderCheckAt = 56;
 constexpr size_t kHeaderCopyBytes = 128;
 constexpr size_t kHeaderCopyAt[] = {0, 2048};
 
@@ -115,21 +117,19 @@ HeaderState DecodeJournalHeader(std::string_view bytes, uint64_t number, Journal
   return worst;
 }
 
-FrameHeader EncodeFrameHeader(char* frame, uint32_t body_bytes, uint64_t sequence,
-                              uint32_t section_count, uint64_t previous_check,
-                              const JournalSalt& salt) {
+void EncodeFrameHeader(char* frame, FrameHeader& header, const JournalSalt& salt) {
   PutFixed32(frame, kFrameMagic);
-  PutFixed32(frame + 4, body_bytes);
-  PutFixed64(frame + 8, sequence);
-  PutFixed32(frame + 16, section_count);
+  PutFixed32(frame + 4, header.body_bytes);
+  PutFixed64(frame + 8, header.sequence);
+  PutFixed32(frame + 16, header.section_count);
   PutFixed32(frame + 20, 0);
-  PutFixed64(frame + 24, previous_check);
+  PutFixed64(frame + 24, header.previous_check);
+  PutFixed64(frame + 32, header.synced_sequence);
   const XXH128_canonical_t body_check =
-      Check128({frame + kFrameHeaderBytes, body_bytes}, BodySeed(salt));
-  std::memcpy(frame + 32, body_check.digest, 16);
-  const uint64_t check = XXH3_64bits_withSeed(frame, 48, HeaderSeed(salt));
-  PutFixed64(frame + 48, check);
-  return {body_bytes, sequence, section_count, previous_check, check};
+      Check128({frame + kFrameHeaderBytes, header.body_bytes}, BodySeed(salt));
+  std::memcpy(frame + kBodyCheckAt, body_check.digest, 16);
+  header.check = XXH3_64bits_withSeed(frame, kHeaderCheckAt, HeaderSeed(salt));
+  PutFixed64(frame + kHeaderCheckAt, header.check);
 }
 
 bool DecodeFrameHeader(std::string_view bytes, const JournalSalt& salt, FrameHeader* header) {
@@ -138,8 +138,9 @@ bool DecodeFrameHeader(std::string_view bytes, const JournalSalt& salt, FrameHea
   header->sequence = GetFixed64(bytes.data() + 8);
   header->section_count = GetFixed32(bytes.data() + 16);
   header->previous_check = GetFixed64(bytes.data() + 24);
-  header->check = GetFixed64(bytes.data() + 48);
-  return XXH3_64bits_withSeed(bytes.data(), 48, HeaderSeed(salt)) == header->check &&
+  header->synced_sequence = GetFixed64(bytes.data() + 32);
+  header->check = GetFixed64(bytes.data() + kHeaderCheckAt);
+  return XXH3_64bits_withSeed(bytes.data(), kHeaderCheckAt, HeaderSeed(salt)) == header->check &&
          GetFixed32(bytes.data() + 20) == 0;
 }
 
@@ -150,7 +151,7 @@ bool LooksLikeFrame(std::string_view bytes, uint64_t sequence) {
 
 bool CheckFrameBody(std::string_view header_bytes, std::string_view body, const JournalSalt& salt) {
   const XXH128_canonical_t check = Check128(body, BodySeed(salt));
-  return std::memcmp(header_bytes.data() + 32, check.digest, 16) == 0;
+  return std::memcmp(header_bytes.data() + kBodyCheckAt, check.digest, 16) == 0;
 }
 
 void EncodeSectionHeader(char* out, const FrameSection& section, uint32_t records_bytes) {

@@ -17,7 +17,7 @@ namespace graven::store {
 
 inline constexpr size_t kSectorBytes = 512;
 inline constexpr size_t kJournalHeaderBytes = 4096;
-inline constexpr size_t kFrameHeaderBytes = 56;
+inline constexpr size_t kFrameHeaderBytes = 64;
 inline constexpr size_t kSectionHeaderBytes = 64;
 inline constexpr uint64_t kJournalFileBytesMax = (uint64_t{1} << 32) - 4096;
 
@@ -57,16 +57,15 @@ struct FrameHeader {
   uint64_t sequence = 0;
   uint32_t section_count = 0;
   uint64_t previous_check = 0;
+  uint64_t synced_sequence = 0;  // frames below it were durable when this one was written
   uint64_t check =
       0;  // covers all of the frame, the body through its own checksum; names the frame
 
   uint64_t frame_bytes() const { return RoundToSector(kFrameHeaderBytes + body_bytes); }
 };
 
-// Fills in the header in front of the body at `frame`; returns what it checks with.
-FrameHeader EncodeFrameHeader(char* frame, uint32_t body_bytes, uint64_t sequence,
-                              uint32_t section_count, uint64_t previous_check,
-                              const JournalSalt& salt);
+// Writes `header` in front of the body at `frame`; computes its `check`.
+void EncodeFrameHeader(char* frame, FrameHeader& header, const JournalSalt& salt);
 
 // Whether kFrameHeaderBytes bytes begin a frame of this incarnation. Says nothing about the body.
 bool DecodeFrameHeader(std::string_view bytes, const JournalSalt& salt, FrameHeader* header);

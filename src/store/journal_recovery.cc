@@ -1,6 +1,7 @@
 #include "store/journal_recovery.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <utility>
@@ -110,6 +111,17 @@ class ChainReader {
   ChainReader(const SectionCallback& on_section, JournalRecovery* recovery)
       : on_section_(on_section), recovery_(*recovery) {}
 
+  // Of neighbours in one file one is made.
+  void Finish() {
+    for (const auto& [sequence, part] : unproven_) {
+      if (!recovery_.unproven.empty() && recovery_.unproven.back().file == part.file) {
+        recovery_.unproven.back().end = part.end;
+      } else {
+        recovery_.unproven.push_back(part);
+      }
+    }
+  }
+
   absl::Status Read(const ChainLink& link, bool last) {
     if (link.file == nullptr) {
       Damage(link.number, 0, link.reason);
@@ -163,10 +175,23 @@ class ChainReader {
       if (!inserted) it->second.end = section.end();
       return on_section_(section);
     }));
+    NoteProven(scanner.number(), frame);
     ++recovery_.frames;
     ++recovery_.next_sequence;
     recovery_.last_check = frame.header.check;
     return absl::OkStatus();
+  }
+
+  // What was read may come from the page cache of a process that died before its sync, or whose
+  // sync failed.
+  void NoteProven(uint64_t file, const FrameScanner::Frame& frame) {
+    while (!unproven_.empty() && unproven_.front().first < frame.header.synced_sequence) {
+      unproven_.pop_front();
+    }
+    // A file's header shares the sync of its first frame.
+    const uint64_t begin = frame.offset == kJournalHeaderBytes ? 0 : frame.offset;
+    unproven_.push_back(
+        {frame.header.sequence, {file, begin, frame.offset + frame.header.frame_bytes()}});
   }
 
   void EndFile(const ChainLink& link, uint64_t offset) {
@@ -197,6 +222,7 @@ class ChainReader {
     return scanner.Search(offset, [&](const FrameScanner::Frame& frame) {
       if (frame.header.sequence < recovery_.next_sequence) return;
       Damage(scanner.number(), offset, "a frame is missing before others that are whole");
+      recovery_.damage->was_durable |= frame.header.synced_sequence > recovery_.next_sequence;
       const auto note = [&](const FrameSection& section) {
         NoteLater(section, frame.offset);
         return absl::OkStatus();
@@ -219,13 +245,14 @@ class ChainReader {
   // The first one counts.
   void Damage(uint64_t file, uint64_t offset, std::string_view reason) {
     if (recovery_.damage) return;
-    recovery_.damage = JournalDamage{file, offset, std::string(reason)};
+    recovery_.damage = JournalDamage{file, offset, std::string(reason), false};
   }
 
   const SectionCallback& on_section_;
   JournalRecovery& recovery_;
   absl::flat_hash_map<uint32_t, LogRange> ranges_;  // of the file being read
   absl::flat_hash_map<uint32_t, size_t> later_at_;
+  std::deque<std::pair<uint64_t, JournalRecovery::Unproven>> unproven_;  // behind their sequence
 };
 
 }  // namespace
@@ -255,6 +282,7 @@ absl::StatusOr<JournalRecovery> ReadJournal(io::FileSystem& fs, const std::strin
   for (size_t i = 0; i < chain.size(); ++i) {
     RETURN_IF_ERROR(reader.Read(chain[i], i + 1 == chain.size()));
   }
+  reader.Finish();
   for (const auto& [number, file] : found) {
     recovery.next_number = std::max(recovery.next_number, number + 1);
     const bool believed =

@@ -84,6 +84,8 @@ struct JournalDamage {
   uint64_t file = 0;
   uint64_t offset = 0;
   std::string reason;  // for an operator
+  // A frame behind it says that what is damaged had been synced: no torn tail, but loss.
+  bool was_durable = false;
 };
 
 // What valid frames beyond the first bad place say about one log: somebody may have been told that
@@ -116,7 +118,15 @@ struct JournalRecovery {
     JournalSalt salt{};
     uint64_t end = 0;
   };
-  std::vector<OldFile> chain;          // as `files`, with those that hold no frame
+  std::vector<OldFile> chain;  // as `files`, with those that hold no frame
+  // Bytes of believed frames of which no later frame says that they were synced: they may be in the
+  // page cache alone. Oldest first.
+  struct Unproven {
+    uint64_t file = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  std::vector<Unproven> unproven;
   std::vector<uint64_t> cut_files;     // hold only frames behind the damage, or cut earlier
   std::vector<uint64_t> unused_files;  // prepared, never written in this incarnation
   uint64_t next_number = 1;

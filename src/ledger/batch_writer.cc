@@ -151,8 +151,10 @@ absl::Status BatchWriter::FindKnown(Log& log, const sequencer::Request& request,
     // The record would stand at size + *new_events: the window lies right before it.
     uint64_t place = size + *new_events;
     LogIndex from(place > log.meta.duplicate_window ? place - log.meta.duplicate_window : 0);
-    ASSIGN_OR_RETURN(candidate.known, duplicates_.Find(log, event.event_id, fingerprints[i], from,
-                                                       TreeSize(size), this));
+    const DuplicateFinder::Question question{log, event.event_id, fingerprints[i], from,
+                                             TreeSize(size)};
+    ASSIGN_OR_RETURN(candidate.known,
+                     duplicates_.Confirm(question, duplicates_.Ask(question), this));
     std::string_view stored;
     record::BodyKind stored_kind = event.kind;
     uint64_t stored_at = 0;

@@ -20,49 +20,49 @@ std::string_view EventIdOf(const record::RecordHeader& header) {
   return {};
 }
 
-absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::Confirm(
-    const Log& log, std::string_view event_id, LogIndex index,
-    const PendingRecords* pending) const {
+absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::ConfirmAt(
+    const Question& question, LogIndex index, const PendingRecords* pending) const {
   KnownEvent known{index, {}};
-  if (index.value >= log.durable().size.value) {
+  if (index.value >= question.log.durable().size.value) {
     if (pending == nullptr) return std::nullopt;
-    known.record = pending->PendingRecord(log, index);
+    known.record = pending->PendingRecord(question.log, index);
   } else {
-    ASSIGN_OR_RETURN(known.record, records_.Get(log, index));
+    ASSIGN_OR_RETURN(known.record, records_.Get(question.log, index));
   }
   ASSIGN_OR_RETURN(record::RecordHeader header, record::Decode(known.record));
-  if (EventIdOf(header) != event_id) return std::nullopt;
+  if (EventIdOf(header) != question.event_id) return std::nullopt;
   return known;
 }
 
-absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::Find(
-    const Log& log, std::string_view event_id, uint64_t fingerprint, LogIndex from, TreeSize size,
-    const PendingRecords* pending) const {
-  for (LogIndex candidate : table_.Find(fingerprint, size)) {
-    if (candidate < from || candidate.value >= size.value) continue;
-    ASSIGN_OR_RETURN(auto known, Confirm(log, event_id, candidate, pending));
+absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::Confirm(
+    const Question& question, const Hint& hint, const PendingRecords* pending) const {
+  for (LogIndex candidate : hint.candidates) {
+    if (candidate < question.from || candidate.value >= question.size.value) continue;
+    ASSIGN_OR_RETURN(auto known, ConfirmAt(question, candidate, pending));
     if (known) return known;
   }
-  LogIndex covered = table_.CoveredFrom(log.meta.number);
-  if (covered <= from) return std::nullopt;
-  return FindInSegments(log, event_id, fingerprint, from,
-                        LogIndex(std::min(covered.value, size.value)));
+  if (hint.covered_from <= question.from) return std::nullopt;
+  LogIndex end(std::min(hint.covered_from.value, question.size.value));
+  // A provisional segment may be replaced while its list is walked; then the walk begins anew.
+  constexpr int kRoundsMax = 100;
+  for (int round = 0; round < kRoundsMax; ++round) {
+    auto known = FindInSegments(question, end);
+    if (!absl::IsNotFound(known.status())) return known;
+  }
+  return absl::DataLossError("a segment is missing");
 }
 
-absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::FindInSegments(const Log& log,
-                                                                          std::string_view event_id,
-                                                                          uint64_t fingerprint,
-                                                                          LogIndex from,
+absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::FindInSegments(const Question& question,
                                                                           LogIndex end) const {
-  auto list = log.segments();
+  auto list = question.log.segments();
   for (auto entry = list->entries.rbegin(); entry != list->entries.rend(); ++entry) {
     if (entry->first >= end) continue;
-    if (entry->end.value <= from.value) break;
+    if (entry->end.value <= question.from.value) break;
     ASSIGN_OR_RETURN(auto reader, segments_.Get(entry->path));
-    ASSIGN_OR_RETURN(std::vector<LogIndex> hits, reader->FindFingerprint(fingerprint));
+    ASSIGN_OR_RETURN(std::vector<LogIndex> hits, reader->FindFingerprint(question.fingerprint));
     for (auto hit = hits.rbegin(); hit != hits.rend(); ++hit) {
-      if (*hit < from || *hit >= end) continue;
-      ASSIGN_OR_RETURN(auto known, Confirm(log, event_id, *hit, nullptr));
+      if (*hit < question.from || *hit >= end) continue;
+      ASSIGN_OR_RETURN(auto known, ConfirmAt(question, *hit, nullptr));
       if (known) return known;
     }
   }

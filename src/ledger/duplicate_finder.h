@@ -32,7 +32,8 @@ struct KnownEvent {
 
 // Finds the record that carries an event id. The table answers for recent records; for older ones
 // of the window, after the table had to drop them, the id lists of the segments do. A hit is
-// confirmed on stored bytes. Not thread-safe: whoever calls holds the ledger's table lock.
+// confirmed on stored bytes. What touches the table is called under the ledger's table lock;
+// Confirm reads stored bytes and needs none.
 class DuplicateFinder {
  public:
   DuplicateFinder(const StoredRecords& records, SegmentCache& segments,
@@ -45,11 +46,27 @@ class DuplicateFinder {
   }
   void Prefetch(uint64_t fingerprint) const { table_.Prefetch(fingerprint); }
 
-  // The newest record of `log` with this id among those from `from` to below `size`. `pending`
-  // answers for what is not durable yet; null: nothing of that kind is below `size`.
-  absl::StatusOr<std::optional<KnownEvent>> Find(const Log& log, std::string_view event_id,
-                                                 uint64_t fingerprint, LogIndex from, TreeSize size,
-                                                 const PendingRecords* pending) const;
+  // What is asked for: the newest record of `log` with this id, from index `from` to below `size`.
+  struct Question {
+    const Log& log;
+    std::string_view event_id;
+    uint64_t fingerprint;
+    LogIndex from;
+    TreeSize size;
+  };
+  // What the table says about it.
+  struct Hint {
+    store::DuplicateTable::Candidates candidates;
+    LogIndex covered_from;
+  };
+  Hint Ask(const Question& question) const {
+    return {table_.Find(question.fingerprint, question.size),
+            table_.CoveredFrom(question.log.meta.number)};
+  }
+  // The record, if there is one. `pending` answers for what is not durable yet; null: nothing of
+  // that kind is below the question's size. Any thread.
+  absl::StatusOr<std::optional<KnownEvent>> Confirm(const Question& question, const Hint& hint,
+                                                    const PendingRecords* pending) const;
 
   void Insert(const Log& log, uint64_t fingerprint, LogIndex index) {
     table_.Insert(fingerprint, index, log.meta.number);
@@ -62,12 +79,9 @@ class DuplicateFinder {
 
  private:
   // The record at `index` if it carries the id.
-  absl::StatusOr<std::optional<KnownEvent>> Confirm(const Log& log, std::string_view event_id,
-                                                    LogIndex index,
-                                                    const PendingRecords* pending) const;
-  absl::StatusOr<std::optional<KnownEvent>> FindInSegments(const Log& log,
-                                                           std::string_view event_id,
-                                                           uint64_t fingerprint, LogIndex from,
+  absl::StatusOr<std::optional<KnownEvent>> ConfirmAt(const Question& question, LogIndex index,
+                                                      const PendingRecords* pending) const;
+  absl::StatusOr<std::optional<KnownEvent>> FindInSegments(const Question& question,
                                                            LogIndex end) const;
 
   const StoredRecords& records_;

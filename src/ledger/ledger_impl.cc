@@ -399,11 +399,15 @@ absl::Status LedgerImpl::ReadRecords(LogRef log, LogIndex first, uint64_t count,
 
 absl::StatusOr<LogIndex> LedgerImpl::FindEvent(LogRef ref, std::string_view event_id) const {
   const Log& log = *ref.get();
-  TreeSize size = log.published()->size;
-  std::lock_guard lock(table_mutex_);
-  ASSIGN_OR_RETURN(auto known,
-                   duplicates_->Find(log, event_id, duplicates_->Fingerprint(log, event_id),
-                                     LogIndex(0), size, nullptr));
+  const DuplicateFinder::Question question{log, event_id, duplicates_->Fingerprint(log, event_id),
+                                           LogIndex(0), log.published()->size};
+  DuplicateFinder::Hint hint;
+  {
+    std::lock_guard lock(table_mutex_);
+    hint = duplicates_->Ask(question);
+  }
+  // The stored bytes are read without the lock, so that no reader holds up the writer.
+  ASSIGN_OR_RETURN(auto known, duplicates_->Confirm(question, hint, nullptr));
   if (!known) {
     return absl::NotFoundError(
         fmt::format("event_id: no published record of log {} has this id", log.meta.name));

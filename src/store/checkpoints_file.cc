@@ -112,39 +112,49 @@ std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uin
 }
 
 absl::StatusOr<CheckpointsFile> CheckpointsFile::Open(io::FileSystem& fs, std::string path) {
-  if (absl::Status found = fs.Stat(path).status(); absl::IsNotFound(found)) {
-    RETURN_IF_ERROR(io::CreateFileDurably(fs, path, kFileMagic));
-  }
-  ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs.Open(path, io::OpenMode::kReadWrite));
-  RETURN_IF_ERROR(CheckFileMagic(*file, path));
-  ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  absl::StatusOr<std::unique_ptr<io::File>> file = fs.Open(path, io::OpenMode::kRead);
+  CheckpointsFile opened(fs, std::move(path));
+  if (absl::IsNotFound(file.status())) return opened;
+  if (!file.ok()) return file.status();
+  RETURN_IF_ERROR(CheckFileMagic(**file, opened.path_));
+  ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
 
   // The end of a long file, from the first frame that begins in there.
   uint64_t begin = kFileMagic.size();
   std::string bytes;
   if (size > begin + kWindowBytes) {
     const uint64_t window = size - kWindowBytes;
-    ASSIGN_OR_RETURN(bytes, ReadPart(*file, window, size));
+    ASSIGN_OR_RETURN(bytes, ReadPart(**file, window, size));
     begin = FindFrame(bytes, window, window);
     if (begin == size) begin = kFileMagic.size();  // nothing valid in there: damage; say where
     bytes.clear();
   }
-  ASSIGN_OR_RETURN(bytes, ReadPart(*file, begin, size));
-  ASSIGN_OR_RETURN(Tail tail, WalkTail(bytes, begin, path));
-  if (size - tail.end > kFrameBytesMax) return DamagedAt(path, tail.end);
-
-  if (tail.end < size) RETURN_IF_ERROR(file->Truncate(tail.end));
-  // The last frame over itself: a failed sync may have left it readable and not on the disk.
-  const std::string_view last_frame =
-      std::string_view(bytes).substr(tail.last_frame - begin, tail.end - tail.last_frame);
-  RETURN_IF_ERROR(file->WriteAt(tail.last_frame, last_frame));
-  RETURN_IF_ERROR(file->Sync());
-
-  CheckpointsFile opened(fs, std::move(path));
+  ASSIGN_OR_RETURN(bytes, ReadPart(**file, begin, size));
+  ASSIGN_OR_RETURN(Tail tail, WalkTail(bytes, begin, opened.path_));
+  if (size - tail.end > kFrameBytesMax) return DamagedAt(opened.path_, tail.end);
+  opened.last_frame_ = tail.last_frame;
   opened.end_ = tail.end;
-  opened.torn_bytes_cut_ = size - tail.end;
+  opened.torn_bytes_ = size - tail.end;
   if (!tail.last_note.empty()) opened.last_ = std::move(tail.last_note);
   return opened;
+}
+
+absl::Status CheckpointsFile::Prepare() {
+  if (end_ == 0) {
+    RETURN_IF_ERROR(io::CreateFileDurably(*fs_, path_, kFileMagic));
+    end_ = kFileMagic.size();
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs_->Open(path_, io::OpenMode::kReadWrite));
+  if (torn_bytes_ != 0) RETURN_IF_ERROR(file->Truncate(end_));
+  torn_bytes_ = 0;
+  // What Open read may not be on the disk, after a sync or a creation that failed. Were the next
+  // frame written first, a crash could leave it behind a bad one, and that is damage.
+  if (last_.has_value()) {
+    RETURN_IF_ERROR(file->WriteAt(last_frame_, EncodeCheckpointFrame(*last_, last_frame_)));
+  }
+  RETURN_IF_ERROR(file->Sync());
+  return fs_->SyncDirectory(io::ParentDirectory(path_));
 }
 
 absl::Status CheckpointsFile::Append(std::string_view note) {
@@ -158,9 +168,12 @@ absl::Status CheckpointsFile::Append(std::string_view note) {
                       "an earlier write failed; open it again");
   }
   failed_ = true;
+  if (!prepared_) RETURN_IF_ERROR(Prepare());
+  prepared_ = true;
   ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs_->Open(path_, io::OpenMode::kReadWrite));
   const std::string frame = EncodeCheckpointFrame(note, end_);
-  // A part of the frame may stay behind when this fails; the next Open cuts it.
+  // A part of the frame may stay behind when this fails; the first Append after the next Open cuts
+  // it.
   RETURN_IF_ERROR(file->WriteAt(end_, frame));
   RETURN_IF_ERROR(file->Sync());
   failed_ = false;

@@ -42,10 +42,9 @@ std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uin
 
 class CheckpointsFile {
  public:
-  // Opens the file, or creates an empty one durably. Looks at its end only. A torn last frame is
-  // cut (and `torn_bytes_cut` says so); the last frame is made durable once more, because after a
-  // failed sync reads may show what is not on disk. kDataLoss: no checkpoints file, or a damaged
-  // frame.
+  // Looks at the file's end and writes nothing, so that a server with many logs opens fast; a
+  // missing file is an empty one. What a crash left torn is cut, and the last frame made durable
+  // once more, by the first Append. kDataLoss: no checkpoints file, or a damaged frame.
   static absl::StatusOr<CheckpointsFile> Open(io::FileSystem& fs, std::string path);
 
   // On return OK the note is durable. kInvalidArgument: empty or longer than
@@ -53,9 +52,11 @@ class CheckpointsFile {
   // the outcome is unknown.
   absl::Status Append(std::string_view note);
 
-  // The newest note.
+  // The newest note. After Open it may be one whose Append failed: until the next Append succeeds,
+  // a crash may take it.
   const std::optional<std::string>& last() const { return last_; }
-  uint64_t torn_bytes_cut() const { return torn_bytes_cut_; }
+  // What stands behind the last whole frame, until the first Append cuts it.
+  uint64_t torn_bytes() const { return torn_bytes_; }
 
   // Calls `visit` with every note from the first on, until it returns an error, which is returned.
   // Writes nothing; a torn last frame is passed over. kNotFound. kDataLoss names the offset of a
@@ -66,11 +67,15 @@ class CheckpointsFile {
  private:
   CheckpointsFile(io::FileSystem& fs, std::string path) : fs_(&fs), path_(std::move(path)) {}
 
+  absl::Status Prepare();
+
   io::FileSystem* fs_;
   std::string path_;
-  uint64_t end_ = 0;
+  uint64_t last_frame_ = 0;  // offset
+  uint64_t end_ = 0;         // of the last whole frame; 0: there is no file
   std::optional<std::string> last_;
-  uint64_t torn_bytes_cut_ = 0;
+  uint64_t torn_bytes_ = 0;
+  bool prepared_ = false;
   bool failed_ = false;
 };
 

@@ -1,0 +1,142 @@
+#include "cli/command_context.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/absl_views.h"
+#include "base/status_macros.h"
+#include "base/text_safety.h"
+#include "client/call_status.h"
+#include "fmt/format.h"
+#include "io/durable_file.h"
+
+namespace graven::cli {
+namespace {
+
+constexpr char kDefaultServer[] = "127.0.0.1:7465";
+constexpr uint64_t kTokenBytesMax = 4096;
+
+// The token comes from a file or the environment, never from a flag: everybody on the machine sees
+// the flags of every process.
+absl::StatusOr<std::string> ReadToken(const std::string& file) {
+  if (file.empty()) {
+    const char* token = std::getenv("GRAVEN_TOKEN");
+    return std::string(token == nullptr ? "" : token);
+  }
+  auto text = io::ReadWholeFile(io::PosixFileSystem(), file, kTokenBytesMax);
+  if (!text.ok()) return Unreachable("--token-file", text.status());
+  const size_t end = text->find_last_not_of(" \t\r\n");
+  text->resize(end == text->npos ? 0 : end + 1);
+  return *text;
+}
+
+std::string Dump(const Json& document, int indent) {
+  // Text that is not UTF-8 cannot stand in JSON; records cannot hold any.
+  return document.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+CommandContext::CommandContext() : out_(stdout), err_(stderr) { server_.address = kDefaultServer; }
+
+void CommandContext::AddJson(CLI::App& command) {
+  command.add_flag("--json", json_, "Output for machines");
+}
+
+void CommandContext::AddServer(CLI::App& command) {
+  command
+      .add_option("--server", server_.address, "Where the server listens: HOST:PORT or unix:PATH")
+      ->envname("GRAVEN_SERVER")
+      ->type_name("ADDR")
+      ->capture_default_str();
+  command
+      .add_option("--token-file", server_.token_file,
+                  "File with the bearer token (or the token itself in GRAVEN_TOKEN)")
+      ->envname("GRAVEN_TOKEN_FILE")
+      ->type_name("FILE");
+  command.add_flag("--tls", server_.tls, "Use TLS, with the machine's own roots")
+      ->envname("GRAVEN_TLS");
+  command.add_option("--tls-ca", server_.tls_ca, "Use TLS, and believe what this signed (PEM)")
+      ->envname("GRAVEN_TLS_CA")
+      ->type_name("FILE");
+  command.add_option("--tls-cert", server_.tls_certificate, "Our certificate (PEM)")
+      ->envname("GRAVEN_TLS_CERT")
+      ->type_name("FILE");
+  command.add_option("--tls-key", server_.tls_key, "Its key (PEM)")
+      ->envname("GRAVEN_TLS_KEY")
+      ->type_name("FILE");
+  command.add_option("--tls-name", server_.tls_name, "Name to expect in the server's certificate")
+      ->envname("GRAVEN_TLS_NAME")
+      ->type_name("NAME");
+}
+
+void CommandContext::AddLog(CLI::App& command) {
+  command.add_option("--log", log_, "Name of the log")
+      ->envname("GRAVEN_LOG")
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
+CLI::Option* CommandContext::AddData(CLI::App& command) {
+  return command.add_option("--data", data_, "Folder of the logs")
+      ->envname("GRAVEN_DATA")
+      ->type_name("DIR");
+}
+
+void CommandContext::OnRun(CLI::App& command, std::function<CommandResult()> run) {
+  command.callback([this, run = std::move(run)] { End(run()); });
+}
+
+void CommandContext::End(const CommandResult& result) {
+  if (result.ok()) {
+    exit_code_ = *result;
+  } else {
+    PrintError(result.status());
+    exit_code_ = ExitCodeOf(result.status());
+  }
+  if (const absl::Status written = out_.Finish(); !written.ok() && result.ok()) {
+    PrintError(written);
+    exit_code_ = ExitCode::kUnreachable;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<client::Client>> CommandContext::Connect() const {
+  client::ClientOptions options;
+  options.address = server_.address;
+  options.log = log_;
+  ASSIGN_OR_RETURN(options.token, ReadToken(server_.token_file));
+  options.tls.enabled = server_.tls || !server_.tls_ca.empty() || !server_.tls_certificate.empty();
+  options.tls.ca_file = server_.tls_ca;
+  options.tls.certificate_file = server_.tls_certificate;
+  options.tls.key_file = server_.tls_key;
+  options.tls.server_name = server_.tls_name;
+  auto connected = client::Client::Connect(std::move(options));
+  if (!connected.ok()) return Unreachable(server_.address, connected.status());
+  return connected;
+}
+
+void CommandContext::PrintJson(const Json& document) {
+  out_.Line(Dump(document, out_.is_terminal() ? 2 : -1));
+}
+
+void CommandContext::PrintJsonLine(const Json& document) { out_.Line(Dump(document, -1)); }
+
+void CommandContext::PrintError(const absl::Status& status) {
+  const std::string_view message = ToStd(status.message());
+  if (json_) {
+    Json error = {{"code", absl::StatusCodeToString(status.code())}, {"message", message}};
+    if (const std::string reason = client::ErrorReason(status); !reason.empty()) {
+      error["reason"] = reason;
+    }
+    for (const client::FieldViolation& violation : client::Violations(status)) {
+      error["violations"].push_back(
+          {{"field", violation.field}, {"description", violation.description}});
+    }
+    err_.Line(Dump({{"error", error}}, -1));
+  } else {
+    err_.Line(err_.Paint(Colour::kRed, "graven:") + " " + SafeText(message));
+  }
+  (void)err_.Finish();
+}
+
+}  // namespace graven::cli

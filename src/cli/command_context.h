@@ -1,0 +1,82 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
+#include "cli/exit_code.h"
+#include "cli/terminal.h"
+#include "client/client.h"
+#include "nlohmann/json.hpp"
+
+namespace graven::cli {
+
+// Keeps keys in the order in which they were put.
+using Json = nlohmann::ordered_json;
+
+// What all commands share: the flags that people repeat, where output goes, how it ends. One
+// command runs per process, on one thread; flags of commands that do not run stay at their
+// defaults.
+class CommandContext {
+ public:
+  CommandContext();
+  CommandContext(const CommandContext&) = delete;
+  CommandContext& operator=(const CommandContext&) = delete;
+
+  // Each adds flags to a command; the values are read by the members below.
+  void AddJson(CLI::App& command);
+  // --server, --token-file and those for TLS.
+  void AddServer(CLI::App& command);
+  void AddLog(CLI::App& command);
+  CLI::Option* AddData(CLI::App& command);
+
+  // `run` is what the command does; its result becomes the exit code.
+  void OnRun(CLI::App& command, std::function<CommandResult()> run);
+
+  // A client for the server and log of the flags. Does not wait for the server.
+  absl::StatusOr<std::unique_ptr<client::Client>> Connect() const;
+
+  // Whether the output is for a machine.
+  bool json() const { return json_; }
+  const std::string& server() const { return server_.address; }
+  const std::string& log() const { return log_; }
+  const std::string& data() const { return data_; }
+
+  Terminal& out() { return out_; }
+  Terminal& err() { return err_; }
+  // One document, pretty when a person looks on.
+  void PrintJson(const Json& document);
+  // One line, for streams of them.
+  void PrintJsonLine(const Json& document);
+
+  // An error for a person, or for a machine with --json; on standard error.
+  void PrintError(const absl::Status& status);
+
+  // What the process ends with, once the command ran.
+  int exit_code() const { return static_cast<int>(exit_code_); }
+
+ private:
+  struct ServerFlags {
+    std::string address;
+    std::string token_file;
+    bool tls = false;
+    std::string tls_ca;
+    std::string tls_certificate;
+    std::string tls_key;
+    std::string tls_name;
+  };
+
+  void End(const CommandResult& result);
+
+  Terminal out_;
+  Terminal err_;
+  bool json_ = false;
+  ServerFlags server_;
+  std::string log_ = "default";
+  std::string data_;
+  ExitCode exit_code_ = ExitCode::kDone;
+};
+
+}  // namespace graven::cli

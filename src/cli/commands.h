@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+
+#include "CLI/CLI.hpp"
+#include "cli/command_context.h"
+
+// The commands. Each stands in a file of its own, <name>_command.cc, which adds one subcommand with
+// its flags, help and example to the program, and what it does to the context.
+namespace graven::cli {
+
+void AddServeCommand(CLI::App& app, CommandContext& context);
+void AddLogsCommand(CLI::App& app, CommandContext& context);
+void AddAppendCommand(CLI::App& app, CommandContext& context);
+void AddImportCommand(CLI::App& app, CommandContext& context);
+void AddTailCommand(CLI::App& app, CommandContext& context);
+void AddShowCommand(CLI::App& app, CommandContext& context);
+void AddExportCommand(CLI::App& app, CommandContext& context);
+void AddCheckpointCommand(CLI::App& app, CommandContext& context);
+void AddReceiptCommand(CLI::App& app, CommandContext& context);
+void AddVerifyCommand(CLI::App& app, CommandContext& context);
+void AddKeysCommand(CLI::App& app, CommandContext& context);
+void AddStatusCommand(CLI::App& app, CommandContext& context);
+void AddVersionCommand(CLI::App& app, CommandContext& context);
+// Completes every command that was added before it.
+void AddCompletionCommand(CLI::App& app, CommandContext& context);
+
+// The whole program. `context` outlives it.
+std::unique_ptr<CLI::App> MakeProgram(CommandContext& context);
+
+// Parses `arguments` (without the program's name), runs the command, and returns the exit code.
+int RunProgram(const std::vector<std::string>& arguments, CommandContext& context);
+
+}  // namespace graven::cli

@@ -1,0 +1,137 @@
+#include "cli/event_pump.h"
+
+#include <algorithm>
+
+#include "base/absl_views.h"
+#include "base/status_macros.h"
+#include "base/text_safety.h"
+#include "client/call_status.h"
+#include "fmt/format.h"
+
+namespace graven::cli {
+namespace {
+
+constexpr size_t kBatchEventsMax = 100;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EventPump>> EventPump::Open(CommandContext& context,
+                                                           const client::Client& client,
+                                                           OnRefusal on_refusal) {
+  client::AppenderOptions options;
+  options.batch_events_max = kBatchEventsMax;
+  ASSIGN_OR_RETURN(auto appender, client::Appender::Open(client, options));
+  return std::unique_ptr<EventPump>(new EventPump(context, on_refusal, std::move(appender)));
+}
+
+EventPump::EventPump(CommandContext& context, OnRefusal on_refusal,
+                     std::unique_ptr<client::Appender> appender)
+    : context_(context), on_refusal_(on_refusal), appender_(std::move(appender)) {}
+
+EventPump::~EventPump() = default;
+
+absl::Status EventPump::Push(std::string_view event, std::string where) {
+  RETURN_IF_ERROR(SayAndCheck());
+  const auto answered = [state = state_, on_refusal = on_refusal_,
+                         where](const absl::StatusOr<client::Appended>& answer) {
+    Answered(*state, on_refusal, where, answer);
+  };
+  const absl::Status pushed = appender_->AppendBytes(event, answered);
+  if (absl::IsInvalidArgument(pushed)) return Refuse(where, pushed);
+  return pushed;
+}
+
+absl::Status EventPump::Refuse(std::string_view where, const absl::Status& reason) {
+  {
+    absl::MutexLock lock(&state_->mutex);
+    ++state_->counts.refused;
+  }
+  const std::string text = fmt::format("{}: {}", where, ToStd(reason.message()));
+  if (on_refusal_ == OnRefusal::kStop) return absl::Status(reason.code(), text);
+  context_.err().Line("refused: " + SafeText(text));
+  return absl::OkStatus();
+}
+
+// On the library's thread.
+void EventPump::Answered(State& state, OnRefusal on_refusal, const std::string& where,
+                         const absl::StatusOr<client::Appended>& answer) {
+  absl::MutexLock lock(&state.mutex);
+  if (answer.ok()) {
+    state.counts.duplicates += answer->duplicate_count;
+    state.counts.appended += answer->count - answer->duplicate_count;
+    state.counts.first_index = std::min(state.counts.first_index, answer->first_index.value);
+    const uint64_t last = answer->indexes.empty()
+                              ? answer->first_index.value + answer->count - 1
+                              : *std::max_element(answer->indexes.begin(), answer->indexes.end());
+    state.counts.last_index = std::max(state.counts.last_index, last);
+    return;
+  }
+  const std::string text = fmt::format("{}: {}", where, ToStd(answer.status().message()));
+  const bool about_the_event =
+      absl::IsInvalidArgument(answer.status()) || absl::IsAlreadyExists(answer.status());
+  if (about_the_event) ++state.counts.refused;
+  if (about_the_event && on_refusal == OnRefusal::kCount) {
+    state.to_say.push_back("refused: " + SafeText(text));
+  } else if (state.error.ok()) {
+    state.error = absl::Status(answer.status().code(), text);
+  }
+}
+
+absl::Status EventPump::SayAndCheck() {
+  std::vector<std::string> to_say;
+  absl::Status error;
+  {
+    absl::MutexLock lock(&state_->mutex);
+    to_say.swap(state_->to_say);
+    error = state_->error;
+  }
+  for (const std::string& line : to_say) context_.err().Line(line);
+  return error;
+}
+
+absl::StatusOr<PumpCounts> EventPump::Finish() {
+  RETURN_IF_ERROR(appender_->Drain(absl::InfiniteDuration()));
+  RETURN_IF_ERROR(SayAndCheck());
+  absl::MutexLock lock(&state_->mutex);
+  return state_->counts;
+}
+
+uint64_t EventPump::answered() const {
+  absl::MutexLock lock(&state_->mutex);
+  return state_->counts.appended + state_->counts.duplicates + state_->counts.refused;
+}
+
+CommandResult PrintPumpCounts(CommandContext& context, const PumpCounts& counts, double seconds) {
+  const bool any = counts.first_index <= counts.last_index;
+  const ExitCode code = counts.refused == 0 ? ExitCode::kDone : ExitCode::kNo;
+  if (context.json()) {
+    Json json = {{"log", context.log()},
+                 {"appended", counts.appended},
+                 {"duplicates", counts.duplicates},
+                 {"refused", counts.refused}};
+    if (any) {
+      json["first_index"] = counts.first_index;
+      json["last_index"] = counts.last_index;
+    }
+    json["seconds"] = seconds;
+    context.PrintJson(json);
+    return code;
+  }
+  std::string line = fmt::format("{} appended", CountText(counts.appended));
+  if (counts.duplicates > 0) {
+    line += fmt::format(", {} were there already", CountText(counts.duplicates));
+  }
+  if (counts.refused > 0) line += fmt::format(", {} REFUSED", CountText(counts.refused));
+  if (any) {
+    line += fmt::format(" (records {} to {})", counts.first_index, counts.last_index);
+  }
+  const auto total = static_cast<double>(counts.appended + counts.duplicates);
+  if (seconds > 0.05 && total > 100) {
+    line += fmt::format(" in {}, {}/s", DurationText(seconds),
+                        CountText(static_cast<uint64_t>(total / seconds)));
+  }
+  context.out().Line(line);
+  return code;
+}
+
+}  // namespace graven::cli

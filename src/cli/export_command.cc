@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "base/encoding.h"
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/record_text.h"
+#include "client/tail_stream.h"
+#include "fmt/format.h"
+
+namespace graven::cli {
+namespace {
+
+struct ExportFlags {
+  std::string format = "jsonl";
+  std::string output = "-";
+  uint64_t from = 0;
+  CLI::Option* to_option = nullptr;
+  uint64_t to = 0;
+};
+
+struct FileCloser {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+void WriteRecord(const ReadRecord& record, const std::string& bytes, bool raw, Terminal& out) {
+  if (raw) {
+    char length[kVarintBytesMax];
+    out.Write({length, static_cast<size_t>(PutVarint(length, bytes.size()) - length)});
+    out.Write(bytes);
+  } else {
+    out.Line(RecordJson(record, bytes).dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+}
+
+// Writes [from, to) in order; `to` is not above the published size.
+absl::Status WriteRange(CommandContext& context, client::Client& client, const ExportFlags& flags,
+                        uint64_t to, Terminal& out) {
+  v1::TailRequest request;
+  request.set_log(context.log());
+  request.set_from_index(flags.from);
+  request.set_limit(to - flags.from);
+  request.set_stop_at_end(true);
+  const auto stream = client.Tail(std::move(request));
+  ProgressLine progress(context.err(), "exported", ProgressLine::Unit::kEvents, to - flags.from);
+  uint64_t next = flags.from;
+  while (next < to) {
+    ASSIGN_OR_RETURN(const auto batch, stream->Next());
+    if (!batch.has_value()) break;
+    for (const v1::RecordView& view : batch->records()) {
+      ASSIGN_OR_RETURN(const ReadRecord record, ReadRecordBytes(view.record(), view.record_hash()));
+      if (record.header.index.value != next) {
+        return absl::DataLossError(
+            fmt::format("record {} came where {} was due", record.header.index.value, next));
+      }
+      ++next;
+      WriteRecord(record, view.record(), flags.format == "records", out);
+    }
+    progress.Update(next - flags.from);
+  }
+  if (next < to) {
+    return absl::DataLossError(fmt::format("the server ended at record {}, before {}", next, to));
+  }
+  return out.Finish();
+}
+
+CommandResult ExportTo(CommandContext& context, const ExportFlags& flags, Terminal& out) {
+  if (flags.format == "records" && out.is_terminal()) {
+    return UsageError("raw records are not for a terminal: use --output FILE");
+  }
+  ASSIGN_OR_RETURN(const auto client, context.Connect());
+  ASSIGN_OR_RETURN(const v1::Log log, client->GetLog());
+  const uint64_t size = log.published_size();
+  const uint64_t to = flags.to_option->count() > 0 ? flags.to : size;
+  if (to > size || flags.from > to) {
+    return UsageError(fmt::format("the range {} to {} is not within the log, which has {} records",
+                                  flags.from, to, size));
+  }
+  RETURN_IF_ERROR(WriteRange(context, *client, flags, to, out));
+  if (context.err().is_terminal()) {
+    context.err().Line(fmt::format("exported {} records", CountText(to - flags.from)));
+  }
+  return ExitCode::kDone;
+}
+
+CommandResult Export(CommandContext& context, const ExportFlags& flags) {
+  if (flags.output == "-") return ExportTo(context, flags, context.out());
+  std::unique_ptr<std::FILE, FileCloser> file(std::fopen(flags.output.c_str(), "wbe"));
+  if (file == nullptr) {
+    return Unreachable("--output", absl::ErrnoToStatus(errno, flags.output));
+  }
+  Terminal out(file.get());
+  return ExportTo(context, flags, out);
+}
+
+}  // namespace
+
+void AddExportCommand(CLI::App& app, CommandContext& context) {
+  CLI::App* command = app.add_subcommand("export", "Writes records, a range or all");
+  command->footer(
+      "jsonl: one JSON object a line; its field \"record\" holds the exact bytes, base64.\n"
+      "records: each record's exact bytes behind their length as a varint; graven verify reads "
+      "both.\n"
+      "\n"
+      "Example:\n"
+      "  graven export --format records --output audit.records\n"
+      "  graven export --from 1000 --to 2000 | jq -r .event.action");
+  auto flags = std::make_shared<ExportFlags>();
+  command->add_option("--format", flags->format, "jsonl or records")
+      ->check(CLI::IsMember({"jsonl", "records"}))
+      ->capture_default_str();
+  command->add_option("--output", flags->output, "File, or - for standard output")
+      ->type_name("FILE")
+      ->capture_default_str();
+  command->add_option("--from", flags->from, "First index")->type_name("INDEX");
+  flags->to_option = command->add_option("--to", flags->to, "The index after the last one [all]")
+                         ->type_name("INDEX");
+  context.AddServer(*command);
+  context.AddLog(*command);
+  context.OnRun(*command, [&context, flags] { return Export(context, *flags); });
+}
+
+}  // namespace graven::cli

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/command_context.h"
+#include "cli/table.h"
+#include "cli/terminal.h"
+#include "graven/v1/audit_log_service.pb.h"
+#include "record/summary.h"
+
+// How a record is shown: one line in a tail, all its fields, or JSON. What strangers wrote is made
+// safe for people, and exact in JSON.
+namespace graven::cli {
+
+// A record taken apart, its hash computed anew. Views into the bytes it was read from.
+struct ReadRecord {
+  record::RecordHeader header;
+  record::Summary summary;
+  Hash hash;
+};
+
+// kDataLoss: the bytes are not a record, or `expected_hash` (32 bytes, or empty: not known) is not
+// their hash.
+absl::StatusOr<ReadRecord> ReadRecordBytes(std::string_view record, std::string_view expected_hash);
+
+// One line: time, index, outcome, actor, action, target.
+std::string RecordLine(const ReadRecord& record, const Terminal& terminal);
+
+// Every field.
+void WriteRecord(const ReadRecord& record, std::string_view log, Terminal& terminal);
+
+// {"index", "received_at", "written_by", "record_hash", "previous_hash", "event_id", "event" or
+// "entry" (proto3 JSON with the contract's own field names), "record" (base64 of the exact bytes)}.
+Json RecordJson(const ReadRecord& record, std::string_view bytes);
+
+// "DURABLE", "PUBLISHED", "COSIGNED".
+std::string LevelText(v1::ReceiptLevel level);
+
+// A message as JSON with the contract's own field names; nothing when it cannot be (an Any of a
+// type that we do not know).
+std::optional<Json> MessageJson(const google::protobuf::Message& message);
+
+}  // namespace graven::cli

@@ -42,7 +42,7 @@ LIBRARIES = {
     "fcntl.h": {"io", "import", "server", "cli"},
     "sys/stat.h": {"io", "import", "server", "cli"},
     "filesystem": {"import", "server", "cli"},
-    "fstream": {"import", "server", "cli"},
+    "fstream": {"client", "import", "server", "cli"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')

@@ -26,6 +26,7 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
   AddShowCommand(*app, context);
   AddExportCommand(*app, context);
   AddCheckpointCommand(*app, context);
+  AddReceiptCommand(*app, context);
   AddKeysCommand(*app, context);
   AddStatusCommand(*app, context);
   AddVersionCommand(*app, context);

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "io/file_system.h"
+#include "note/keys.h"
+#include "store/data_folder.h"
+#include "store/guard.h"
+#include "store/journal_recovery.h"
+#include "store/log_meta.h"
+#include "store/segment_reader.h"
+#include "verify/chain_checker.h"
+#include "verify/folder_checker.h"
+
+namespace graven::verify {
+
+// The check of one log of a folder; private to folder_checker.cc. Call its steps in this order, so
+// that every claimed root is known before the records that lead to it. A step does nothing once
+// something was found wrong.
+class LogCheck {
+ public:
+  // `pinned`: the key known from outside, if there is one.
+  LogCheck(io::FileSystem& fs, const store::DataPaths& paths, const store::LogMeta& meta,
+           const note::VerifierKey* pinned);
+
+  void TakeGuard(const store::GuardEntry& entry);
+  void CheckCheckpoints();
+  // `on_bytes` hears of the bytes of each file done.
+  void CheckSegments(const std::function<void(uint64_t)>& on_bytes,
+                     std::vector<std::string>* notes);
+  void CheckSection(const store::FrameSection& section);
+  // A valid frame behind a damaged place says so.
+  void TakeLater(const store::LaterSection& later);
+  LogVerdict Finish();
+
+ private:
+  bool good() const { return verdict_.status.ok(); }
+  void Fail(absl::Status status);
+  void FailAt(absl::Status status, std::string file, uint64_t offset);
+  void FailRecord(LogIndex index, std::string_view what, std::string file, uint64_t offset);
+  absl::Status CheckNote(std::string_view note);
+  void CheckSegment(const std::string& path);
+  // Compares records that stand in a segment already with what the journal has.
+  absl::StatusOr<Hash> SealedHash(LogIndex index);
+
+  io::FileSystem& fs_;
+  const store::DataPaths& paths_;
+  const store::LogMeta meta_;
+  const bool pinned_;
+  std::optional<note::VerifierKey> key_;
+  ChainChecker chain_;
+  std::vector<std::pair<store::SegmentBounds, std::string>> segments_;
+  std::unique_ptr<store::SegmentReader> open_segment_;
+  LogVerdict verdict_;
+};
+
+}  // namespace graven::verify

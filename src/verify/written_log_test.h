@@ -36,6 +36,7 @@ struct WrittenLog {
   note::SignerKey key;
   std::vector<std::string> records;
   std::vector<Hash> leaves;
+  std::vector<std::string> event_ids;
 
   static note::SignerKey NewKey(const std::string& origin) {
     return *note::SignerKey::Generate(origin, note::KeyType::kEd25519, SystemRandom());
@@ -48,6 +49,8 @@ struct WrittenLog {
   }
 
   void Add(std::string_view body, int64_t received_at_ns) {
+    // The body is a bare event_id, field 1.
+    event_ids.emplace_back(body);
     const Hash previous = leaves.empty() ? record::GenesisHash(key.name()) : leaves.back();
     AddWith(LogIndex(records.size()), previous, body, received_at_ns);
   }
@@ -60,7 +63,10 @@ struct WrittenLog {
     header.received_at_ns = received_at_ns;
     header.previous_hash = previous;
     header.written_by = "anonymous";
-    header.body = body;
+    std::string event = "\x0a";
+    event += static_cast<char>(body.size());
+    event += body;
+    header.body = event;
     std::string record(record::EncodedSize(header), '\0');
     record::Encode(header, record.data());
     leaves.push_back(merkle::HashLeaf(record));

@@ -276,51 +276,57 @@ bool Journal::NeedsSpare() const {
 void Journal::CollectRetired() {
   while (files_.size() > 1) {
     const auto oldest = files_.begin();
-    if (!oldest->second->retired && !oldest->second->logs.empty()) return;
+    if (!oldest->second->retired) return;
+    // An older file that was cut would look like one that this one's successor misses.
+    if (!cut_.empty() && cut_.begin()->first < oldest->first) return;
     if (std::next(oldest)->second->durable == 0) return;
     free_.insert(*oldest);
     files_.erase(oldest);
   }
 }
 
-std::shared_ptr<Journal::OpenFile> Journal::TakeFree() {
-  if (free_.empty()) return nullptr;
-  const auto oldest = free_.begin();
-  std::shared_ptr<OpenFile> file = std::move(oldest->second);
-  file->number = oldest->first;
-  free_.erase(oldest);
-  return file;
-}
-
-// Removed durably before any newer file is touched, so that after a crash the oldest are the ones
-// gone.
-absl::Status Journal::Discard(uint64_t number) {
-  RETURN_IF_ERROR(fs_.Remove(PathOf(number)));
-  return fs_.SyncDirectory(dir_);
-}
-
-// Null when no file can be recycled. A file that somebody still reads is unlinked: the reader keeps
-// the old bytes. A file keeps its old header until it is used; under the new name that makes it an
-// unused one.
-absl::StatusOr<std::shared_ptr<io::File>> Journal::RecycleAs(uint64_t number) {
-  while (true) {
-    std::shared_ptr<OpenFile> old;
-    {
-      absl::MutexLock lock(&mutex_);
-      old = TakeFree();
-    }
-    if (old == nullptr) return std::shared_ptr<io::File>();
-    ASSIGN_OR_RETURN(const io::FileInfo info, fs_.Stat(PathOf(old->number)));
-    const bool read_by_others = old.use_count() > 1;
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (read_by_others || info.size != options_.file_bytes) {
-      RETURN_IF_ERROR(Discard(old->number));
-      continue;
-    }
-    RETURN_IF_ERROR(fs_.Rename(PathOf(old->number), PathOf(number)));
-    RETURN_IF_ERROR(fs_.SyncDirectory(dir_));
-    return fs_.Open(PathOf(number), io::OpenMode::kReadWrite);
+// Takes the oldest free file away: to `path` when it can be recycled there, else removes it. It is
+// gone durably on return, before any newer one is touched, so that after a crash the oldest are the
+// ones gone; after an error it is free still, and tried again. A file that somebody still reads is
+// unlinked: the reader keeps the old bytes.
+absl::StatusOr<Journal::Fate> Journal::TakeAwayOldest(const std::string& path) {
+  std::shared_ptr<OpenFile> old;
+  uint64_t number = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    CollectRetired();
+    if (free_.empty()) return Fate::kNone;
+    number = free_.begin()->first;
+    old = free_.begin()->second;
   }
+  const absl::StatusOr<io::FileInfo> info = fs_.Stat(PathOf(number));
+  // An earlier attempt may have done it, whatever it said.
+  const bool there = !absl::IsNotFound(info.status());
+  if (there && !info.ok()) return info.status();
+  const bool read_by_others = old.use_count() > 2;  // beside us and the map
+  std::atomic_thread_fence(std::memory_order_acquire);
+  const bool recycle =
+      there && !path.empty() && !read_by_others && info->size == options_.file_bytes;
+  if (recycle) {
+    RETURN_IF_ERROR(fs_.Rename(PathOf(number), path));
+  } else if (there) {
+    RETURN_IF_ERROR(fs_.Remove(PathOf(number)));
+  }
+  RETURN_IF_ERROR(fs_.SyncDirectory(dir_));
+  absl::MutexLock lock(&mutex_);
+  free_.erase(number);
+  return recycle ? Fate::kRecycled : Fate::kRemoved;
+}
+
+// Null when no file can be recycled. A file keeps its old header until it is used; under the new
+// name that makes it an unused one.
+absl::StatusOr<std::shared_ptr<io::File>> Journal::RecycleAs(uint64_t number) {
+  Fate fate = Fate::kRemoved;
+  while (fate == Fate::kRemoved) {
+    ASSIGN_OR_RETURN(fate, TakeAwayOldest(PathOf(number)));
+  }
+  if (fate == Fate::kNone) return std::shared_ptr<io::File>();
+  return fs_.Open(PathOf(number), io::OpenMode::kReadWrite);
 }
 
 absl::StatusOr<std::shared_ptr<io::File>> Journal::CreateZeroed(uint64_t number) {
@@ -394,15 +400,9 @@ absl::Status Journal::Retire(uint64_t file) {
 
 absl::Status Journal::RemoveRetired() {
   RETURN_IF_ERROR(CheckAlive());
-  while (!NeedsSpare()) {
-    std::shared_ptr<OpenFile> old;
-    {
-      absl::MutexLock lock(&mutex_);
-      CollectRetired();
-      old = TakeFree();
-    }
-    if (old == nullptr) break;
-    RETURN_IF_ERROR(Discard(old->number));
+  Fate fate = Fate::kRemoved;
+  while (fate == Fate::kRemoved && !NeedsSpare()) {
+    ASSIGN_OR_RETURN(fate, TakeAwayOldest(""));
   }
   return absl::OkStatus();
 }

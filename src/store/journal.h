@@ -104,7 +104,8 @@ class Journal {
   // RemoveRetired. kNotFound: no such file. kFailedPrecondition: it is the current one.
   absl::Status Retire(uint64_t file);
 
-  // Removes retired files that are not needed as spares. Durable on return.
+  // Removes retired files that are not needed as spares. Durable on return. Not beside
+  // PrepareSpare.
   absl::Status RemoveRetired();
 
   // The files that hold records, oldest first; retired ones are not among them.
@@ -149,10 +150,10 @@ class Journal {
   std::shared_ptr<OpenFile> StartFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string HeaderOf(const OpenFile& file) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CollectRetired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::shared_ptr<OpenFile> TakeFree() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  enum class Fate { kNone, kRecycled, kRemoved };
+  absl::StatusOr<Fate> TakeAwayOldest(const std::string& path);
   absl::StatusOr<std::shared_ptr<io::File>> RecycleAs(uint64_t number);
   absl::StatusOr<std::shared_ptr<io::File>> CreateZeroed(uint64_t number);
-  absl::Status Discard(uint64_t number);
 
   io::FileSystem& fs_;
   const std::string dir_;

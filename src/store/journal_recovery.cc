@@ -159,7 +159,8 @@ class ChainReader {
  private:
   // The oldest file is taken at its word; each other one must go on where the one before stopped.
   bool Follows(const JournalHeader& header) {
-    if (recovery_.chain.empty()) {
+    if (!started_) {
+      started_ = true;
       recovery_.next_sequence = header.first_sequence;
       recovery_.last_check = header.first_chain;
       return true;
@@ -194,9 +195,12 @@ class ChainReader {
         {frame.header.sequence, {file, begin, frame.offset + frame.header.frame_bytes()}});
   }
 
+  // A file without a frame is left out: the next one names the file before it. Its header may never
+  // have reached the disk, since it shares the sync of the first frame.
   void EndFile(const ChainLink& link, uint64_t offset) {
+    if (offset == kJournalHeaderBytes) return;
     recovery_.chain.push_back({link.number, link.file->header.salt, offset});
-    if (ranges_.empty()) return;
+
     JournalFileInfo info{link.number, offset, false, {}};
     for (const auto& [log, range] : ranges_) info.logs.push_back(range);
     std::sort(info.logs.begin(), info.logs.end(),
@@ -250,6 +254,7 @@ class ChainReader {
 
   const SectionCallback& on_section_;
   JournalRecovery& recovery_;
+  bool started_ = false;
   absl::flat_hash_map<uint32_t, LogRange> ranges_;  // of the file being read
   absl::flat_hash_map<uint32_t, size_t> later_at_;
   std::deque<std::pair<uint64_t, JournalRecovery::Unproven>> unproven_;  // behind their sequence

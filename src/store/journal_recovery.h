@@ -112,13 +112,14 @@ struct JournalRecovery {
   // One entry for each log, from the valid frames behind the damage. Empty without damage.
   std::vector<LaterSection> later;
 
-  // For Journal::Open, which goes on exactly behind the last believed frame.
+  // // For Journal::Open, which goes on exactly behind the last believed frame. One entry for each
+  // of `files`.
   struct OldFile {
     uint64_t number = 0;
     JournalSalt salt{};
     uint64_t end = 0;
   };
-  std::vector<OldFile> chain;  // as `files`, with those that hold no frame
+  std::vector<OldFile> chain;
   // Bytes of believed frames of which no later frame says that they were synced: they may be in the
   // page cache alone. Oldest first.
   struct Unproven {

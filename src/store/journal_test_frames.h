@@ -88,6 +88,7 @@ class TestFrames {
 
   void push_back(TestFrame frame) { frames_.push_back(std::move(frame)); }
   const TestFrame& back() const { return frames_.back(); }
+  const TestFrame& at(size_t frame) const { return frames_.at(frame); }
   size_t size() const { return frames_.size(); }
   size_t synced() const { return synced_; }
 

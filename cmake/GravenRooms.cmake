@@ -1,10 +1,14 @@
 # One static library a room, one test program a room.
 
 add_library(graven_flags INTERFACE)
+target_compile_features(graven_flags INTERFACE cxx_std_20)
+# Our warnings are not those of whoever links the installed library.
+set(GRAVEN_WARNINGS -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
+                    -Wno-missing-field-initializers)
 target_compile_options(graven_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
-  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
-target_include_directories(graven_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
+  "$<BUILD_INTERFACE:${GRAVEN_WARNINGS}>"
+  $<BUILD_INTERFACE:$<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>>)
+target_include_directories(graven_flags INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>)
 if(GRAVEN_SANITIZE)
   target_compile_options(graven_flags INTERFACE -fsanitize=${GRAVEN_SANITIZE} -fno-omit-frame-pointer
                                                 -fno-sanitize-recover=all)

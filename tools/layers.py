@@ -25,7 +25,7 @@ ROOMS = {
     "ledger": ["base", "io", "merkle", "note", "record", "store", "sequencer"],
     "verify": ["base", "io", "merkle", "note", "record", "store"],
     "service": ["base", "io", "merkle", "note", "record", "store", "sequencer", "ledger"],
-    "client": ["base", "merkle", "note", "record", "verify"],
+    "client": ["base", "io", "merkle", "note", "record", "verify"],
     "import": ["base", "io", "record"],
     "server": ["base", "io", "merkle", "note", "record", "store", "sequencer", "ledger", "service"],
     "cli": ["base", "io", "merkle", "note", "record", "store", "verify", "client", "import", "server"],

@@ -87,6 +87,8 @@ TEST(ClientTest, TokenIsSentWithEveryCall) {
 TEST(ClientTest, TokenInClearTextToAnotherMachineIsRefused) {
   EXPECT_EQ(Client::Connect({.address = "example.org:7465", .token = "t"}).status().code(),
             absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Client::Connect({.address = "127.0.0.1.example.org:1", .token = "t"}).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(Client::Connect({.address = "unix:graven.sock", .token = "t"}).ok());
 }
 

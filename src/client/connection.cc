@@ -1,38 +1,39 @@
 #include "client/connection.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 
+#include "base/absl_views.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "io/durable_file.h"
+#include "io/file_system.h"
 
 namespace graven::client {
 namespace {
 
 constexpr int kReplyBytesMax = 8 << 20;  // the contract says 1 MiB; proofs and details beside it
+constexpr size_t kPemBytesMax = 1 << 20;
 constexpr int kWriteBufferBytes = 256 << 10;
 
 absl::StatusOr<std::string> ReadPem(const std::string& path, std::string_view what) {
   if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return absl::InvalidArgumentError(fmt::format("{}: cannot read {}", what, path));
+  auto text = io::ReadWholeFile(io::PosixFileSystem(), path, kPemBytesMax);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", what, ToStd(text.status().message())));
   }
-  return text.str();
+  return text;
 }
 
 bool StaysOnThisMachine(std::string_view address) {
-  for (std::string_view prefix :
-       {"unix:", "127.", "localhost:", "[::1]:", "ipv4:127.", "ipv6:[::1]"}) {
-    if (address.substr(0, prefix.size()) == prefix) return true;
-  }
-  return false;
+  if (address.starts_with("unix:")) return true;
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  if (host == "localhost" || host == "[::1]") return true;
+  // A name may begin with these digits too: it is not an address then.
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(

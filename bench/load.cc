@@ -220,7 +220,7 @@ void Load::Answered(int64_t started_ns, const absl::Status& status, uint64_t eve
 void Load::Next() {
   if (stop_.load(std::memory_order_relaxed)) return;
   const absl::Status status = AppendOne();
-  if (status.ok()) return;
+  if (status.ok() || stop_) return;  // stopped in between: the client is closed by now
   if (failed_.ok()) failed_ = status;
   stop_ = true;
 }

@@ -14,8 +14,11 @@ absl::Status Contradiction(std::string_view what) {
   return absl::InternalError(fmt::format("the server's acknowledgement makes no sense: {}", what));
 }
 
+constexpr size_t kCopyBytesMax = 1024;  // a copy is cheaper than an owner of its own
+
 // gRPC keeps the bytes as long as it needs them, beyond the stream's end too.
 grpc::Slice ToSlice(std::string bytes) {
+  if (bytes.size() <= kCopyBytesMax) return grpc::Slice(bytes);
   auto* owner = new std::string(std::move(bytes));
   return grpc::Slice(
       owner->data(), owner->size(), [](void* string) { delete static_cast<std::string*>(string); },

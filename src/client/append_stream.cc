@@ -112,7 +112,7 @@ void Appender::Stream::WakeIfIdle() {
   loop_.Wake();
 }
 
-absl::Status Appender::Stream::Add(std::string_view event, AppendCallback& done, bool may_wait) {
+absl::Status Appender::Stream::Add(std::string event, AppendCallback& done, bool may_wait) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(WaitForRoom(event.size(), true, may_wait));
   if (queue_.CanJoin(event.size())) {
@@ -120,8 +120,8 @@ absl::Status Appender::Stream::Add(std::string_view event, AppendCallback& done,
     return absl::OkStatus();
   }
   auto request = std::make_unique<PendingRequest>();
-  request->open_bytes = event;
   request->bytes = event.size();
+  request->open_bytes = std::move(event);
   request->events = 1;
   request->waiters.push_back({std::move(done), 1});
   if (options_.batch_events_max > 1) {

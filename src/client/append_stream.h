@@ -34,7 +34,7 @@ class Appender::Stream final : public CompletionLoop::Handler {
   EventIdSource& ids() { return connection_->ids(); }
 
   // Hands over one event's wire form, to share a request if it may. `done` is taken only on OK.
-  absl::Status Add(std::string_view event, AppendCallback& done, bool may_wait);
+  absl::Status Add(std::string event, AppendCallback& done, bool may_wait);
   // Hands over a whole request.
   absl::Status AddGroup(std::string request, uint32_t events, AppendCallback& done);
   absl::Status Drain(absl::Duration timeout);

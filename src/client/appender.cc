@@ -57,14 +57,14 @@ absl::Status Appender::Append(const v1::Event& event, AppendCallback done) {
   std::string wire;
   AddEvent(event, stream_->ids(), &wire);
   RETURN_IF_ERROR(CheckRequestSize(1, wire.size()));
-  return stream_->Add(wire, done, true);
+  return stream_->Add(std::move(wire), done, true);
 }
 
 absl::Status Appender::AppendBytes(std::string_view event, AppendCallback done) {
   std::string wire;
   AddEventBytes(event, stream_->ids(), &wire);
   RETURN_IF_ERROR(CheckRequestSize(1, wire.size()));
-  return stream_->Add(wire, done, true);
+  return stream_->Add(std::move(wire), done, true);
 }
 
 absl::StatusOr<AppendTicket> Appender::Append(const v1::Event& event) {
@@ -81,14 +81,14 @@ absl::Status Appender::TryAppend(const v1::Event& event, AppendCallback& done) {
   std::string wire;
   AddEvent(event, stream_->ids(), &wire);
   RETURN_IF_ERROR(CheckRequestSize(1, wire.size()));
-  return stream_->Add(wire, done, false);
+  return stream_->Add(std::move(wire), done, false);
 }
 
 absl::Status Appender::TryAppendBytes(std::string_view event, AppendCallback& done) {
   std::string wire;
   AddEventBytes(event, stream_->ids(), &wire);
   RETURN_IF_ERROR(CheckRequestSize(1, wire.size()));
-  return stream_->Add(wire, done, false);
+  return stream_->Add(std::move(wire), done, false);
 }
 
 absl::Status Appender::AppendGroup(std::span<const v1::Event> events, AppendCallback done,

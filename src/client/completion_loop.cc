@@ -54,15 +54,23 @@ void CompletionLoop::ShutDownQueue() {
 
 void CompletionLoop::Run() {
   loop_thread_.store(std::this_thread::get_id());
+  int64_t moment = kNever;
+  gpr_timespec deadline = ToDeadline(moment);
   for (;;) {
-    const int64_t deadline = handler_->Step();
+    // Two reads of the clock for each completion would show: the deadline mostly stays the same.
+    if (const int64_t next = handler_->Step(); next != moment) {
+      moment = next;
+      deadline = ToDeadline(moment);
+    }
     if (handler_->Finished()) ShutDownQueue();
     void* tag = nullptr;
     bool ok = false;
-    switch (queue_.AsyncNext(&tag, &ok, ToDeadline(deadline))) {
+    switch (queue_.AsyncNext(&tag, &ok, deadline)) {
       case grpc::CompletionQueue::SHUTDOWN:
         return;
       case grpc::CompletionQueue::TIMEOUT:
+        moment = kNever;  // the same moment again means: wait once more
+        deadline = ToDeadline(moment);
         break;
       case grpc::CompletionQueue::GOT_EVENT:
         if (tag == this) {

@@ -1,0 +1,158 @@
+// The ledger as the server drives it: a writer, a publisher, a background thread and readers at
+// once. What the simulation cannot show, because it interleaves whole steps, the thread sanitizer
+// sees here.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "ledger/ledger.h"
+#include "merkle/leaf.h"
+#include "record/record.h"
+#include "verify/receipt.h"
+
+namespace graven::ledger {
+namespace {
+
+// The bytes of a graven.v1.Event: id, actor "a", action "b", a time.
+std::string EventBytes(const std::string& id) {
+  std::string bytes = "\x0a";
+  bytes += static_cast<char>(id.size());
+  bytes += id;
+  bytes += std::string(
+      "\x12\x03\x0a\x01"
+      "a"
+      "\x1a\x01"
+      "b"
+      "\x2a\x02\x08\x01",
+      12);
+  return bytes;
+}
+
+class LedgerThreads : public testing::Test {
+ protected:
+  void SetUp() override {
+    char folder[] = "build/ledger-threads-XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+    LedgerOptions options;
+    options.folder = folder_ + "/data";
+    options.effective_user = geteuid();
+    options.journal_file_bytes = 256 << 10;
+    options.journal_files_max = 8;
+    options.disk_reserve_bytes = 0;
+    auto opened = Ledger::Open(io::PosixFileSystem(), SystemClock(), SystemRandom(), options);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ledger_ = *std::move(opened);
+    for (const char* name : {"one", "two"}) ASSERT_TRUE(ledger_->CreateLog(name, "", 0).ok());
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  // One batch: `count` events for each of two logs. True when they were made durable.
+  bool Append(uint64_t batch, size_t count) {
+    std::vector<std::string> bodies, ids;
+    for (size_t i = 0; i < count; ++i) {
+      ids.push_back("id-" + std::to_string(batch) + "-" + std::to_string(i));
+      bodies.push_back(EventBytes(ids.back()));
+    }
+    std::vector<sequencer::NewEvent> events;
+    for (size_t i = 0; i < count; ++i) {
+      events.push_back({record::BodyKind::kEvent, bodies[i], ids[i], false, false});
+    }
+    std::vector<sequencer::Request> requests(2);
+    std::vector<sequencer::Request*> pointers;
+    for (size_t i = 0; i < 2; ++i) {
+      requests[i].log_number = ledger_->FindLog(i == 0 ? "one" : "two").number();
+      requests[i].proposed_at_ns = SystemClock().WallNs();
+      requests[i].written_by = "anonymous";
+      requests[i].events = events;
+      requests[i].bytes = count * 100;
+      pointers.push_back(&requests[i]);
+    }
+    std::vector<RequestResult> results;
+    ledger_->Apply(pointers, &results);
+    if (absl::IsResourceExhausted(results[0].status)) return false;
+    EXPECT_TRUE(results[0].status.ok()) << results[0].status;
+    EXPECT_TRUE(results[1].status.ok()) << results[1].status;
+    EXPECT_TRUE(ledger_->MakeDurable().ok());
+    return true;
+  }
+
+  // Follows a log from its first record and holds every record against the chain.
+  void Follow(const char* name) {
+    LogRef log = ledger_->FindLog(name);
+    Hash previous = ledger_->Info(log).genesis_hash;
+    uint64_t next = 0;
+    while (!stop_ || next < ledger_->GetPublished(log)->size.value) {
+      absl::Status read = ledger_->ReadRecords(
+          log, LogIndex(next), 500, [&](LogIndex index, std::string_view record, const Hash& hash) {
+            auto header = record::Decode(record);
+            EXPECT_TRUE(header.ok());
+            EXPECT_EQ(index.value, next);
+            EXPECT_EQ(header->previous_hash, previous);
+            previous = hash;
+            ++next;
+            return true;
+          });
+      ASSERT_TRUE(read.ok()) << read;
+    }
+    followed_ += next;
+  }
+
+  // Asks for receipts and ids of whatever is published.
+  void Question(const char* name) {
+    LogRef log = ledger_->FindLog(name);
+    auto key = note::VerifierKey::Parse(ledger_->Info(log).vkey);
+    ASSERT_TRUE(key.ok());
+    for (uint64_t i = 0; !stop_; ++i) {
+      uint64_t size = ledger_->GetPublished(log)->size.value;
+      if (size == 0) continue;
+      auto receipt = ledger_->Receipt(log, LogIndex(i * 7919 % size));
+      ASSERT_TRUE(receipt.ok()) << receipt.status();
+      EXPECT_TRUE(verify::CheckReceipt(*receipt, *key).ok());
+      auto found = ledger_->FindEvent(log, "id-0-0");
+      ASSERT_TRUE(found.ok()) << found.status();
+      EXPECT_EQ(found->value, 0u);
+      ++answered_;
+    }
+  }
+
+  std::string folder_;
+  std::unique_ptr<Ledger> ledger_;
+  std::atomic<bool> stop_{false};
+  std::atomic<uint64_t> followed_{0};
+  std::atomic<uint64_t> answered_{0};
+};
+
+TEST_F(LedgerThreads, WriterPublisherSealerAndReadersAtOnce) {
+  constexpr uint64_t kBatches = 300;
+  constexpr size_t kEvents = 20;
+  std::thread publisher([&] {
+    while (!stop_) ASSERT_TRUE(ledger_->Publish().ok());
+  });
+  std::thread background([&] {
+    while (!stop_) {
+      ASSERT_TRUE(ledger_->PrepareJournal().ok());
+      ASSERT_TRUE(ledger_->Seal(true).ok());
+    }
+  });
+  std::thread follower([&] { Follow("one"); });
+  std::thread questioner([&] { Question("two"); });
+  for (uint64_t batch = 0; batch < kBatches;) batch += Append(batch, kEvents) ? 1 : 0;
+  while (ledger_->unpublished_logs() > 0) std::this_thread::yield();
+  stop_ = true;
+  for (std::thread* thread : {&publisher, &background, &follower, &questioner}) thread->join();
+  EXPECT_EQ(followed_, kBatches * kEvents);
+  EXPECT_GT(answered_, 0u);
+  EXPECT_TRUE(ledger_->Close().ok());
+}
+
+}  // namespace
+}  // namespace graven::ledger

@@ -87,16 +87,18 @@ std::vector<ChainLink> BuildChain(FoundFiles& found) {
       salt = &header.previous_salt;
       continue;
     }
-    // Files go away oldest first. So this one is missed only when there is an older one; then that
-    // one's end is not known.
-    const bool damaged = it != found.end() && it->second.state == HeaderState::kDamaged;
+    // Files go away oldest first. So an absent one is missed only when there is an older one. One
+    // that is there without its header was never synced: then neither was what the next one holds,
+    // unless its frames say so. Where the file before the gap ends is not known.
+    const bool present = it != found.end();
     auto older = std::make_reverse_iterator(found.lower_bound(number));
     older = std::find_if(older, found.rend(), [](const auto& entry) {
       return entry.second.state == HeaderState::kValid;
     });
-    if (damaged || older != found.rend()) {
+    if (present || older != found.rend()) {
       chain.push_back(
-          {number, nullptr, 0, damaged ? "the file's header is damaged" : "the file is missing"});
+          {number, nullptr, 0,
+           present ? "the file's header is damaged or was never written" : "the file is missing"});
     }
     number = older == found.rend() ? 0 : older->first;
     end = 0;

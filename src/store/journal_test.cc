@@ -323,6 +323,27 @@ TEST_F(JournalTest, MissingFileInTheMiddleIsDamageThatWasDurable) {
   EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(2));
 }
 
+// Two files written and neither synced: of the first not even the header reached the disk. What the
+// second holds must not be believed without it.
+TEST_F(JournalTest, FramesBehindALostFileAreCut) {
+  Reopen();
+  Prepare();
+  const uint64_t first = Append(1, 1, 50000).file;
+  Prepare();
+  Append(1, 1, 50000);
+  const std::string zeros(4096, '\0');
+  ASSERT_EQ((*fs_.Open(PathOf(first), io::OpenMode::kReadWrite))->WriteAt(0, zeros),
+            absl::OkStatus());
+  absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok());
+  EXPECT_TRUE(read_.empty());
+  ASSERT_TRUE(recovery->damage);
+  EXPECT_EQ(recovery->damage->file, first);
+  EXPECT_FALSE(recovery->damage->was_durable);
+  ASSERT_EQ(recovery->later.size(), 1u);
+  EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(0));
+}
+
 TEST_F(JournalTest, StaleFramesOfARecycledFileAreNotBelieved) {
   Reopen();
   Prepare();

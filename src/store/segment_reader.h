@@ -29,6 +29,8 @@ struct SegmentDamage {
   uint64_t offset = 0;  // in the file, of what is damaged
   std::string what;     // for an operator
 };
+// What a kDataLoss of a SegmentReader is about; nothing for another status.
+std::optional<SegmentDamage> SegmentDamageOf(const absl::Status& status);
 
 // Reads one segment. Thread-safe. Keeps the file open, and in memory the index (some 15 KiB for
 // usual records) after the first read; no block is cached.

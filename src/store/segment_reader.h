@@ -12,9 +12,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "base/hash.h"
 #include "base/log_index.h"
+#include "base/mutex.h"
 #include "io/file_system.h"
 #include "store/segment_writer.h"
 
@@ -115,7 +115,7 @@ class SegmentReader {
   uint64_t file_bytes_ = 0;
   const std::unique_ptr<SegmentFrame> frame_;
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   mutable std::shared_ptr<const SegmentIndex> index_ ABSL_GUARDED_BY(mutex_);
 };
 

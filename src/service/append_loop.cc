@@ -1,0 +1,91 @@
+#include "service/append_loop.h"
+
+#include <span>
+#include <utility>
+
+#include "base/check.h"
+
+namespace graven::service {
+
+AppendLoop::AppendLoop(ledger::Ledger& ledger, sequencer::Sequencer& sequencer,
+                       size_t batch_bytes_max, std::function<void(const RoundOutcome&)> after_round)
+    : ledger_(ledger),
+      sequencer_(sequencer),
+      batch_bytes_max_(batch_bytes_max),
+      after_round_(std::move(after_round)) {}
+
+size_t AppendLoop::Round() {
+  batch_.clear();
+  sequencer_.Take(batch_bytes_max_, &batch_);
+  if (batch_.empty()) {
+    no_room_ = absl::OkStatus();
+    return 0;
+  }
+  const size_t applied = FittingPrefix();
+  absl::Status synced;
+  results_.clear();
+  if (applied > 0) {
+    ledger_.Apply(std::span(batch_).first(applied), &results_);
+    GRAVEN_CHECK(results_.size() == applied);
+    for (const ledger::RequestResult& result : results_) {
+      if (absl::IsResourceExhausted(result.status)) no_room_ = result.status;
+    }
+    // On an error nothing is known about what the disk holds. The ledger takes no more events: from
+    // then on Apply refuses, and there is nothing that could become durable.
+    if (!failed_) synced = ledger_.MakeDurable();
+    failed_ = failed_ || !synced.ok();
+  }
+  const RoundOutcome outcome = Answer(applied, synced);
+  if (after_round_) after_round_(outcome);
+  return batch_.size();
+}
+
+// How many requests, from the front, the journal has room for.
+size_t AppendLoop::FittingPrefix() {
+  if (!no_room_.ok()) return 0;
+  size_t bytes = 0;
+  for (const sequencer::Request* request : batch_) bytes += request->bytes;
+  // Only want of room is decided here; whatever else stands in the way is said per request by
+  // Apply.
+  if (!absl::IsResourceExhausted(ledger_.CheckRoom(bytes))) return batch_.size();
+
+  size_t fitting = 0;
+  bytes = 0;
+  for (const sequencer::Request* request : batch_) {
+    bytes += request->bytes;
+    no_room_ = ledger_.CheckRoom(bytes);
+    if (!no_room_.ok()) return fitting;
+    ++fitting;
+  }
+  return fitting;  // room was made meanwhile
+}
+
+RoundOutcome AppendLoop::Answer(size_t applied, const absl::Status& synced) {
+  RoundOutcome outcome;
+  for (size_t i = 0; i < batch_.size(); ++i) {
+    auto* owner = static_cast<AppendOwner*>(batch_[i]->owner);
+    if (i >= applied) {
+      outcome.no_room = true;
+      owner->Done({.status = no_room_});
+    } else if (!synced.ok()) {
+      // Also for those that Apply refused: they may have been refused for what is not durable.
+      owner->Done({.status = absl::UnavailableError(
+                       "a write or sync failed; whether the events are stored is unknown")});
+    } else {
+      if (results_[i].status.ok()) {
+        outcome.events += batch_[i]->events.size();
+        outcome.bytes += batch_[i]->bytes;
+      }
+      owner->Done(results_[i]);  // the request belongs to its owner again
+    }
+  }
+  return outcome;
+}
+
+void AppendLoop::Drain() {
+  sequencer_.Close();
+  while (Round() > 0) {
+  }
+}
+
+}  // namespace graven::service

@@ -1,0 +1,91 @@
+#include "service/grpc_call.h"
+
+#include <utility>
+
+#include "record/traceparent.h"
+#include "service/status_mapping.h"
+
+namespace graven::service {
+namespace {
+
+constexpr int64_t kQueueRetryMs = 100;
+constexpr int64_t kDiskRetryMs = 5000;
+
+std::string_view ToView(grpc::string_ref text) { return {text.data(), text.size()}; }
+
+// The name of the verified certificate; the transport has checked it before the call.
+std::string_view CertificateName(const grpc::ServerContext& context) {
+  const auto peer = context.auth_context();
+  if (peer == nullptr || !peer->IsPeerAuthenticated()) return {};
+  for (const char* property : {"peer_uri", "peer_dns", "x509_common_name"}) {
+    const std::vector<grpc::string_ref> values = peer->FindPropertyValues(property);
+    if (!values.empty() && !values.front().empty()) return ToView(values.front());
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view Metadata(const grpc::ServerContext& context, const char* key) {
+  const auto& metadata = context.client_metadata();
+  if (metadata.empty()) return {};
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? std::string_view() : ToView(found->second);
+}
+
+absl::Status Identify(const Authenticator& authenticator, const grpc::ServerContext& context,
+                      CallerIdentity* identity) {
+  const std::string_view traceparent = Metadata(context, "traceparent");
+  identity->caller.traceparent =
+      record::IsTraceparent(traceparent) ? traceparent : std::string_view();
+  identity->caller.written_by = kAnonymous;
+  if (!authenticator.required()) return absl::OkStatus();
+  CallerFacts facts;
+  if (context.client_metadata().contains("authorization")) {
+    facts.authorization = Metadata(context, "authorization");
+  }
+  std::string certificate_name;
+  if (authenticator.client_certificates()) {
+    certificate_name = std::string(CertificateName(context));
+    facts.certificate_name = certificate_name;
+  }
+  absl::StatusOr<std::string_view> name = authenticator.Identify(facts, &identity->storage);
+  if (!name.ok()) return name.status();
+  identity->caller.written_by = *name;
+  return absl::OkStatus();
+}
+
+std::string_view MessageBytes(const grpc::ByteBuffer& message, grpc::Slice* slice) {
+  if (!message.TrySingleSlice(slice).ok() && !message.DumpToSingleSlice(slice).ok()) return {};
+  return {reinterpret_cast<const char*>(slice->begin()), slice->size()};
+}
+
+absl::Status StoppingError() {
+  return WithReason(absl::UnavailableError("the server is stopping"), reason::kStopping);
+}
+
+absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log,
+                                absl::Status status) {
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted: {
+      const bool disk = ledger.status().write_state == ledger::WriteState::kDiskFull;
+      return WithRetryDelay(
+          WithReason(std::move(status), disk ? reason::kDiskFull : reason::kJournalFull),
+          disk ? kDiskRetryMs : kQueueRetryMs);
+    }
+    case absl::StatusCode::kFailedPrecondition:
+      return WithReason(std::move(status), log && ledger.Info(log).read_only
+                                               ? reason::kLogReadOnly
+                                               : reason::kWritesStopped);
+    case absl::StatusCode::kAlreadyExists:
+      return WithReason(std::move(status), reason::kEventIdConflict);
+    case absl::StatusCode::kAborted:
+      return WithReason(std::move(status), reason::kPreconditionFailed);
+    case absl::StatusCode::kUnavailable:
+      return WithReason(std::move(status), reason::kOutcomeUnknown);
+    default:
+      return status;
+  }
+}
+
+}  // namespace graven::service

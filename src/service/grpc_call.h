@@ -1,0 +1,95 @@
+#pragma once
+
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+
+#include <atomic>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "ledger/ledger.h"
+#include "sequencer/sequencer.h"
+#include "service/append_intake.h"
+#include "service/authenticator.h"
+#include "service/publication_hub.h"
+#include "service/worker_pool.h"
+
+// What all calls on the completion queue share.
+namespace graven::service {
+
+// What a tag of the completion queue points to. Proceed runs on the loop's thread.
+class Tag {
+ public:
+  virtual void Proceed(bool ok) = 0;
+
+ protected:
+  ~Tag() = default;
+};
+
+// A tag that calls a member: one for each operation of a call that may be under way.
+template <typename Call>
+class CallTag final : public Tag {
+ public:
+  CallTag(Call* call, void (Call::*method)(bool)) : call_(call), method_(method) {}
+  void Proceed(bool ok) override { (call_->*method_)(ok); }
+
+ private:
+  Call* call_;
+  void (Call::*method_)(bool);
+};
+
+// Counters for GetStatus. Any thread.
+struct CallCounters {
+  std::atomic<uint64_t> tailers = 0;
+  std::atomic<uint64_t> requests_refused = 0;  // before they reached the ledger
+};
+
+// The parts of the server that a call needs. They outlive every call.
+struct CallEnvironment {
+  ledger::Ledger& ledger;
+  sequencer::Sequencer& sequencer;
+  AppendIntake& intake;  // the loop's thread
+  PublicationHub& hub;
+  WorkerPool& workers;
+  const Authenticator& authenticator;
+  Clock& clock;
+  grpc::ServerCompletionQueue* queue = nullptr;
+  CallCounters counters;
+  std::atomic<bool> stopping = false;
+};
+
+// Who calls, with the memory of it.
+struct CallerIdentity {
+  std::string storage;
+  Caller caller;
+};
+
+// Identifies the caller. `context` must live as long as the identity is used.
+// kUnauthenticated as the authenticator has it.
+absl::Status Identify(const Authenticator& authenticator, const grpc::ServerContext& context,
+                      CallerIdentity* identity);
+
+// The value of a metadata key, "" when there is none. A view into the context.
+std::string_view Metadata(const grpc::ServerContext& context, const char* key);
+
+// The bytes of a message in one piece: gRPC splits large ones. `slice` keeps them alive.
+std::string_view MessageBytes(const grpc::ByteBuffer& message, grpc::Slice* slice);
+
+inline grpc::ByteBuffer ToMessage(std::string_view bytes) {
+  grpc::Slice slice(bytes.data(), bytes.size());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+// kUnavailable: the server is stopping.
+absl::Status StoppingError();
+
+// What the ledger said about a request, with its reason and, where waiting helps, a time.
+absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log,
+                                absl::Status status);
+
+}  // namespace graven::service

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <grpcpp/security/server_credentials.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "ledger/ledger.h"
+#include "record/rules.h"
+#include "service/append_stream_call.h"
+#include "service/authenticator.h"
+#include "service/engine.h"
+#include "service/sync_calls.h"
+#include "service/unary_append_calls.h"
+
+// gRPC in, ledger call, gRPC out. One completion queue and one thread for appends and long calls,
+// which is also the writer: it drains the queue, appends and syncs once, and answers all that it
+// drained. The rare unary calls are on the sync API of the same services. No callback API and no
+// default health service: one registered method of either halves the unary throughput of this gRPC
+// version.
+namespace graven::service {
+
+struct GrpcListen {
+  // As gRPC has it: "127.0.0.1:7465", "[::1]:0", "unix:/run/graven.sock".
+  std::string address;
+  // Null: insecure.
+  std::shared_ptr<grpc::ServerCredentials> credentials;
+};
+
+struct GrpcServerOptions {
+  std::vector<GrpcListen> listen;
+  ServerFacts facts;
+  AuthenticationOptions authentication;
+  record::RuleContext rules;
+  UnaryPoolOptions unary;
+  StreamLimits streams;
+  size_t tailers_max = 1024;
+  size_t watchers_max = 256;
+  // Of gRPC's own buffers.
+  size_t grpc_memory_bytes = size_t{512} << 20;
+  int sync_threads_max = 64;
+  int streams_per_connection_max = 1024;
+};
+
+class GrpcServer {
+ public:
+  // Listens and serves. `engine` has been started; it, the ledger and the rest must outlive the
+  // server. kInvalidArgument: authentication. kUnavailable: an address cannot be listened on; says
+  // which.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(ledger::Ledger& ledger, Engine& engine,
+                                                           Clock& clock, Random& random,
+                                                           const GrpcServerOptions& options);
+  virtual ~GrpcServer() = default;
+
+  // The addresses really bound, in the order of the options.
+  virtual const std::vector<std::string>& addresses() const = 0;
+
+  // Takes no more calls, answers what was accepted, ends the long calls (kUnavailable, STOPPING),
+  // and returns when the loop has ended. Calls that are still there after `patience_ms` are
+  // cancelled.
+  virtual void Stop(int64_t patience_ms) = 0;
+};
+
+}  // namespace graven::service

@@ -1,0 +1,368 @@
+#include "service/sync_calls.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/absl_views.h"
+#include "base/status_macros.h"
+#include "record/time_text.h"
+#include "service/append_message.h"
+#include "service/record_messages.h"
+#include "service/status_mapping.h"
+
+namespace graven::service {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+
+constexpr int64_t kPublicationWaitNs = 5'000'000'000;
+constexpr uint32_t kReadCountDefault = 1000;
+constexpr uint32_t kReadCountMax = 8192;
+constexpr uint32_t kPageSizeMax = 1000;
+
+std::string Bytes(const Hash& hash) { return std::string(hash.view()); }
+
+void SetTime(int64_t ns, google::protobuf::Timestamp* time) {
+  const record::TimePoint at = record::FromNs(ns);
+  time->set_seconds(at.seconds);
+  time->set_nanos(at.nanos);
+}
+
+void SetRecord(std::string_view record, const Hash& hash, bool want_parsed,
+               graven::v1::RecordView* view) {
+  view->set_record(std::string(record));
+  view->set_record_hash(Bytes(hash));
+  // A record that does not parse is shown by its bytes alone: they are what counts.
+  if (want_parsed) {
+    view->mutable_parsed()->ParseFromArray(record.data(), static_cast<int>(record.size()));
+  }
+}
+
+void SetLog(const ledger::LogInfo& info, graven::v1::Log* log) {
+  log->set_name(info.name);
+  log->set_origin(info.origin);
+  log->set_vkey(info.vkey);
+  log->set_published_size(info.published_size.value);
+  log->set_durable_size(info.durable_size.value);
+  SetTime(info.created_at_ns, log->mutable_created_at());
+  log->set_duplicate_window(info.duplicate_window);
+  log->set_genesis_hash(Bytes(info.genesis_hash));
+  log->set_state(info.read_only ? graven::v1::LOG_STATE_READ_ONLY : graven::v1::LOG_STATE_ACTIVE);
+  log->set_state_reason(info.read_only_reason);
+  if (info.last_received_at_ns != 0)
+    SetTime(info.last_received_at_ns, log->mutable_last_received_at());
+}
+
+// The ledger names the field first: "origin: ...".
+absl::Status ExplainCreateError(absl::Status status) {
+  const std::string_view message = ToStd(status.message());
+  const size_t colon = message.find(": ");
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      if (colon == std::string_view::npos) return InvalidField("", message);
+      return InvalidField(message.substr(0, colon), message.substr(colon + 2));
+    case absl::StatusCode::kAlreadyExists:
+      return WithReason(std::move(status), reason::kLogExists);
+    case absl::StatusCode::kResourceExhausted:
+      return WithReason(std::move(status), reason::kDiskFull);
+    default:
+      return status;
+  }
+}
+
+graven::v1::ServerState StateOf(const ledger::LedgerStatus& status, bool stopping) {
+  if (stopping) return graven::v1::SERVER_STATE_STOPPING;
+  switch (status.write_state) {
+    case ledger::WriteState::kActive:
+      return graven::v1::SERVER_STATE_SERVING;
+    case ledger::WriteState::kDiskFull:
+      return graven::v1::SERVER_STATE_DISK_FULL;
+    case ledger::WriteState::kReadOnly:
+    case ledger::WriteState::kStopped:
+      return graven::v1::SERVER_STATE_WRITES_STOPPED;
+  }
+  return graven::v1::SERVER_STATE_UNSPECIFIED;
+}
+
+// Runs `serve` for an identified caller.
+template <typename Serve>
+grpc::Status ForCaller(const CallEnvironment& environment, const grpc::ServerContext& context,
+                       Serve serve) {
+  CallerIdentity identity;
+  absl::Status status = Identify(environment.authenticator, context, &identity);
+  if (status.ok()) status = serve();
+  return ToGrpcStatus(status);
+}
+
+}  // namespace
+
+absl::StatusOr<ledger::LogRef> GravenServer::FindLog(const std::string& name) const {
+  return environment_.intake.FindLog(name);
+}
+
+absl::Status GravenServer::AwaitPublished(ledger::LogRef log, TreeSize size) const {
+  if (environment_.ledger.GetPublished(log)->size >= size) return absl::OkStatus();
+  const TreeSize durable = environment_.ledger.DurableSize(log);
+  if (size > durable) {
+    return WithReason(absl::NotFoundError(fmt::format("the log has {} records; {} were asked for",
+                                                      durable.value, size.value)),
+                      reason::kIndexNotFound);
+  }
+  switch (environment_.hub.WaitFor(log, size, kPublicationWaitNs)) {
+    case PublicationOutcome::kReached:
+      return absl::OkStatus();
+    case PublicationOutcome::kStopping:
+      return StoppingError();
+    case PublicationOutcome::kTimedOut:
+      break;
+  }
+  return WithRetryDelay(
+      WithReason(absl::UnavailableError("the record is durable but not published yet"),
+                 reason::kNotPublishedYet),
+      1000);
+}
+
+absl::Status GravenServer::ReadRange(const graven::v1::ReadRequest& request,
+                                     graven::v1::ReadResponse* response) const {
+  ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request.log()));
+  if (request.count() > kReadCountMax) {
+    return InvalidField("count", fmt::format("is {}; at most {}", request.count(), kReadCountMax));
+  }
+  const uint64_t count = request.count() == 0 ? kReadCountDefault : request.count();
+  const uint64_t first = request.first_index();
+  const uint64_t durable = environment_.ledger.DurableSize(log).value;
+  RETURN_IF_ERROR(AwaitPublished(log, TreeSize(first)));
+  if (first < durable) {
+    RETURN_IF_ERROR(AwaitPublished(log, TreeSize(first + std::min(count, durable - first))));
+  }
+  uint64_t next = first;
+  size_t bytes = 0;
+  RETURN_IF_ERROR(environment_.ledger.ReadRecords(
+      log, LogIndex(first), count, [&](LogIndex, std::string_view record, const Hash& hash) {
+        bytes += RecordViewSize(record, request.want_parsed()) + 8;
+        if (next > first && bytes > kReplyBytesMax - 64) return false;
+        SetRecord(record, hash, request.want_parsed(), response->add_records());
+        ++next;
+        return true;
+      }));
+  response->set_next_index(next);
+  response->set_published_size(environment_.ledger.GetPublished(log)->size.value);
+  return absl::OkStatus();
+}
+
+grpc::Status GravenServer::Read(grpc::ServerContext* context,
+                                const graven::v1::ReadRequest* request,
+                                graven::v1::ReadResponse* response) {
+  return ForCaller(environment_, *context, [&] { return ReadRange(*request, response); });
+}
+
+// An event that is durable but not published is waited for: its writer may have been told already.
+absl::StatusOr<LogIndex> GravenServer::FindEvent(ledger::LogRef log,
+                                                 const std::string& event_id) const {
+  const TreeSize durable = environment_.ledger.DurableSize(log);
+  if (environment_.ledger.GetPublished(log)->size < durable) {
+    absl::StatusOr<LogIndex> early = environment_.ledger.FindEvent(log, event_id);
+    if (early.ok() || !absl::IsNotFound(early.status())) return early;
+    RETURN_IF_ERROR(AwaitPublished(log, durable));
+  }
+  absl::StatusOr<LogIndex> found = environment_.ledger.FindEvent(log, event_id);
+  if (absl::IsNotFound(found.status())) {
+    return WithReason(absl::NotFoundError("there is no event of this id"), reason::kEventNotFound);
+  }
+  return found;
+}
+
+absl::Status GravenServer::ReadOne(const graven::v1::GetRecordRequest& request,
+                                   graven::v1::GetRecordResponse* response) const {
+  ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request.log()));
+  LogIndex index(request.index());
+  if (request.key_case() == graven::v1::GetRecordRequest::KEY_NOT_SET) {
+    return InvalidField("key", "index or event_id is required");
+  }
+  if (request.has_event_id()) {
+    ASSIGN_OR_RETURN(index, FindEvent(log, request.event_id()));
+  }
+  if (index.value >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
+  RETURN_IF_ERROR(AwaitPublished(log, SizeThrough(index)));
+  bool found = false;
+  RETURN_IF_ERROR(environment_.ledger.ReadRecords(
+      log, index, 1, [&](LogIndex, std::string_view record, const Hash& hash) {
+        SetRecord(record, hash, request.want_parsed(), response->mutable_record());
+        found = true;
+        return true;
+      }));
+  if (!found) return absl::DataLossError("the record is published and cannot be read");
+  if (request.want_receipt()) {
+    ASSIGN_OR_RETURN(*response->mutable_tlog_proof(), environment_.ledger.Receipt(log, index));
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status GravenServer::GetRecord(grpc::ServerContext* context,
+                                     const graven::v1::GetRecordRequest* request,
+                                     graven::v1::GetRecordResponse* response) {
+  return ForCaller(environment_, *context, [&] { return ReadOne(*request, response); });
+}
+
+grpc::Status GravenServer::GetCheckpoint(grpc::ServerContext* context,
+                                         const graven::v1::GetCheckpointRequest* request,
+                                         graven::v1::GetCheckpointResponse* response) {
+  return ForCaller(environment_, *context, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
+    if (request->level() == graven::v1::RECEIPT_LEVEL_COSIGNED) {
+      return WithReason(absl::NotFoundError("this log has no witnesses, so nothing is cosigned"),
+                        reason::kIndexNotFound);
+    }
+    if (request->level() == graven::v1::RECEIPT_LEVEL_DURABLE) {
+      return InvalidField("level", "must be PUBLISHED or COSIGNED");
+    }
+    const auto published = environment_.ledger.GetPublished(log);
+    if (published->checkpoint.empty()) {
+      return absl::DataLossError("what is stored does not reach what was signed");
+    }
+    response->set_checkpoint(published->checkpoint);
+    response->set_size(published->size.value);
+    response->set_root_hash(Bytes(published->root));
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status GravenServer::GetInclusionProof(grpc::ServerContext* context,
+                                             const graven::v1::GetInclusionProofRequest* request,
+                                             graven::v1::GetInclusionProofResponse* response) {
+  return ForCaller(environment_, *context, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
+    if (request->index() >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
+    const TreeSize size(request->tree_size());
+    RETURN_IF_ERROR(
+        AwaitPublished(log, size.value == 0 ? SizeThrough(LogIndex(request->index())) : size));
+    ASSIGN_OR_RETURN(ledger::ProofAnswer proof,
+                     environment_.ledger.InclusionProof(log, LogIndex(request->index()), size));
+    response->set_tree_size(proof.tree_size.value);
+    response->set_leaf_hash(Bytes(proof.leaf_hash));
+    for (const Hash& hash : proof.hashes) response->add_hashes(Bytes(hash));
+    response->set_checkpoint(proof.checkpoint);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status GravenServer::GetConsistencyProof(
+    grpc::ServerContext* context, const graven::v1::GetConsistencyProofRequest* request,
+    graven::v1::GetConsistencyProofResponse* response) {
+  return ForCaller(environment_, *context, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
+    if (request->old_size() == 0) return InvalidField("old_size", "must be at least 1");
+    RETURN_IF_ERROR(
+        AwaitPublished(log, TreeSize(std::max(request->old_size(), request->new_size()))));
+    ASSIGN_OR_RETURN(ledger::ProofAnswer proof,
+                     environment_.ledger.ConsistencyProof(log, TreeSize(request->old_size()),
+                                                          TreeSize(request->new_size())));
+    response->set_old_size(request->old_size());
+    response->set_new_size(proof.tree_size.value);
+    for (const Hash& hash : proof.hashes) response->add_hashes(Bytes(hash));
+    response->set_checkpoint(proof.checkpoint);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status GravenServer::CreateLog(grpc::ServerContext* context,
+                                     const graven::v1::CreateLogRequest* request,
+                                     graven::v1::CreateLogResponse* response) {
+  return ForCaller(environment_, *context, [&]() -> absl::Status {
+    if (environment_.stopping) return StoppingError();
+    absl::StatusOr<ledger::LogRef> made = environment_.ledger.CreateLog(
+        request->name(), request->origin(), request->duplicate_window());
+    if (!made.ok()) return ExplainCreateError(made.status());
+    SetLog(environment_.ledger.Info(*made), response->mutable_log());
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status GravenServer::ListLogs(grpc::ServerContext* context,
+                                    const graven::v1::ListLogsRequest* request,
+                                    graven::v1::ListLogsResponse* response) {
+  return ForCaller(environment_, *context, [&]() -> absl::Status {
+    if (request->page_size() > kPageSizeMax) {
+      return InvalidField("page_size",
+                          fmt::format("is {}; at most {}", request->page_size(), kPageSizeMax));
+    }
+    const int page =
+        static_cast<int>(request->page_size() == 0 ? kPageSizeMax : request->page_size());
+    size_t bytes = 0;
+    for (ledger::LogRef log : environment_.ledger.Logs()) {
+      // The token is the name of the last log of the page before.
+      if (log.name() <= request->page_token()) continue;
+      if (response->logs_size() == page || bytes > kReplyBytesMax - 4096) {
+        response->set_next_page_token(response->logs(response->logs_size() - 1).name());
+        break;
+      }
+      SetLog(environment_.ledger.Info(log), response->add_logs());
+      bytes += response->logs(response->logs_size() - 1).ByteSizeLong() + 8;
+    }
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status GravenServer::GetLog(grpc::ServerContext* context,
+                                  const graven::v1::GetLogRequest* request,
+                                  graven::v1::GetLogResponse* response) {
+  return ForCaller(environment_, *context, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
+    SetLog(environment_.ledger.Info(log), response->mutable_log());
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status GravenServer::GetStatus(grpc::ServerContext* context,
+                                     const graven::v1::GetStatusRequest*,
+                                     graven::v1::GetStatusResponse* response) {
+  return ForCaller(environment_, *context, [&]() -> absl::Status {
+    const ledger::LedgerStatus status = environment_.ledger.status();
+    response->set_version(facts_.version);
+    SetTime(facts_.started_at_ns, response->mutable_started_at());
+    response->set_state(StateOf(status, environment_.stopping));
+    response->set_state_reason(status.write_state_reason);
+    response->set_log_count(status.log_count);
+    response->set_queue_bytes(environment_.sequencer.queued_bytes());
+    response->set_journal_bytes_used(status.journal_bytes_used);
+    response->set_journal_bytes_max(status.journal_bytes_max);
+    response->set_disk_free_bytes(status.disk_free_bytes);
+    response->set_disk_reserve_bytes(status.disk_reserve_bytes);
+    response->set_duplicate_table_bytes(status.duplicate_table_bytes);
+    response->set_duplicate_table_bytes_max(status.duplicate_table_bytes_max);
+    response->set_events_appended(status.events_appended);
+    response->set_events_duplicate(status.events_duplicate);
+    response->set_requests_refused(status.requests_refused +
+                                   environment_.counters.requests_refused);
+    response->set_batches(status.batches);
+    response->set_checkpoints_signed(status.checkpoints_signed);
+    response->set_tailers(environment_.counters.tailers);
+    response->set_recovery_report(status.recovery_report);
+    return absl::OkStatus();
+  });
+}
+
+HealthCheckResponse::ServingStatus HealthServer::StatusOf(const std::string& service) const {
+  if (!service.empty() && service != "graven.v1.AuditLogService" && service != "AuditLogService") {
+    return HealthCheckResponse::SERVICE_UNKNOWN;
+  }
+  const bool stopped = environment_.stopping ||
+                       environment_.ledger.status().write_state == ledger::WriteState::kStopped;
+  return stopped ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING;
+}
+
+// Open to everybody: probes have no token.
+grpc::Status HealthServer::Check(grpc::ServerContext*,
+                                 const grpc::health::v1::HealthCheckRequest* request,
+                                 HealthCheckResponse* response) {
+  const auto status = StatusOf(request->service());
+  if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "unknown service");
+  }
+  response->set_status(status);
+  return grpc::Status::OK;
+}
+
+}  // namespace graven::service

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <string>
+
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "service/grpc_call.h"
+#include "service/unary_append_calls.h"
+
+// The rare unary calls, on gRPC's sync API: its own threads, which may wait for publication or for
+// the disk without holding up an append.
+namespace graven::service {
+
+struct ServerFacts {
+  std::string version;
+  int64_t started_at_ns = 0;
+};
+
+class GravenServer final : public GravenCalls {
+ public:
+  GravenServer(CallEnvironment& environment, ServerFacts facts)
+      : environment_(environment), facts_(std::move(facts)) {}
+
+  grpc::Status Read(grpc::ServerContext* context, const graven::v1::ReadRequest* request,
+                    graven::v1::ReadResponse* response) override;
+  grpc::Status GetRecord(grpc::ServerContext* context, const graven::v1::GetRecordRequest* request,
+                         graven::v1::GetRecordResponse* response) override;
+  grpc::Status GetCheckpoint(grpc::ServerContext* context,
+                             const graven::v1::GetCheckpointRequest* request,
+                             graven::v1::GetCheckpointResponse* response) override;
+  grpc::Status GetInclusionProof(grpc::ServerContext* context,
+                                 const graven::v1::GetInclusionProofRequest* request,
+                                 graven::v1::GetInclusionProofResponse* response) override;
+  grpc::Status GetConsistencyProof(grpc::ServerContext* context,
+                                   const graven::v1::GetConsistencyProofRequest* request,
+                                   graven::v1::GetConsistencyProofResponse* response) override;
+  grpc::Status CreateLog(grpc::ServerContext* context, const graven::v1::CreateLogRequest* request,
+                         graven::v1::CreateLogResponse* response) override;
+  grpc::Status ListLogs(grpc::ServerContext* context, const graven::v1::ListLogsRequest* request,
+                        graven::v1::ListLogsResponse* response) override;
+  grpc::Status GetLog(grpc::ServerContext* context, const graven::v1::GetLogRequest* request,
+                      graven::v1::GetLogResponse* response) override;
+  grpc::Status GetStatus(grpc::ServerContext* context, const graven::v1::GetStatusRequest* request,
+                         graven::v1::GetStatusResponse* response) override;
+
+ private:
+  absl::StatusOr<ledger::LogRef> FindLog(const std::string& name) const;
+  // Waits, bounded, until `size` records are published. kNotFound: beyond the durable size.
+  absl::Status AwaitPublished(ledger::LogRef log, TreeSize size) const;
+  absl::StatusOr<LogIndex> FindEvent(ledger::LogRef log, const std::string& event_id) const;
+  absl::Status ReadRange(const graven::v1::ReadRequest& request,
+                         graven::v1::ReadResponse* response) const;
+  absl::Status ReadOne(const graven::v1::GetRecordRequest& request,
+                       graven::v1::GetRecordResponse* response) const;
+
+  CallEnvironment& environment_;
+  const ServerFacts facts_;
+};
+
+// Check on the sync API, Watch on the completion queue (watch_calls.h).
+using HealthCalls =
+    grpc::health::v1::Health::WithAsyncMethod_Watch<grpc::health::v1::Health::Service>;
+
+class HealthServer final : public HealthCalls {
+ public:
+  explicit HealthServer(CallEnvironment& environment) : environment_(environment) {}
+  grpc::Status Check(grpc::ServerContext* context,
+                     const grpc::health::v1::HealthCheckRequest* request,
+                     grpc::health::v1::HealthCheckResponse* response) override;
+
+  // Of a service by name; "" is the whole server.
+  grpc::health::v1::HealthCheckResponse::ServingStatus StatusOf(const std::string& service) const;
+
+ private:
+  CallEnvironment& environment_;
+};
+
+}  // namespace graven::service

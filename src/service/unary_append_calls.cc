@@ -1,0 +1,194 @@
+#include "service/unary_append_calls.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "service/status_mapping.h"
+
+namespace graven::service {
+namespace {
+
+constexpr int64_t kQueueRetryMs = 100;
+
+// graven.v1.AuditLogService.Append
+class AppendCall final : public UnaryAppendCall {
+ public:
+  AppendCall(CallEnvironment& environment, UnaryAppendPool& pool, GravenCalls& service)
+      : UnaryAppendCall(environment, pool), service_(service) {}
+
+ private:
+  void Request() override {
+    service_.RequestAppend(&*context_, &request_, &*responder_, environment_.queue,
+                           environment_.queue, static_cast<Tag*>(this));
+  }
+
+  absl::Status Prepare(std::string_view message) override {
+    RETURN_IF_ERROR(DecodeAppendMessage(message, AppendShape::kUnary, &message_));
+    return environment_.intake.Fill(message_, message_.log, message.size(), identity_.caller,
+                                    &submission_);
+  }
+
+  void Reply(std::span<const ledger::EventReceipt> receipts) override {
+    if (!message_.wait_for_publication) {
+      FinishWith(Encode(receipts, false));
+      return;
+    }
+    receipts_.assign(receipts.begin(), receipts.end());
+    LogIndex last;
+    for (const ledger::EventReceipt& receipt : receipts_) last = std::max(last, receipt.index);
+    // A worker answers: proofs are read from the disk.
+    environment_.hub.Await(
+        submission_.log, SizeThrough(last), environment_.clock.SteadyNs() + message_.wait_ns,
+        [this](PublicationOutcome outcome) {
+          environment_.workers.Submit([this, outcome] {
+            FinishWith(Encode(receipts_, outcome == PublicationOutcome::kReached));
+          });
+        });
+  }
+
+  // Proofs are added as long as the reply stays below its limit; the others can be asked for.
+  std::string Encode(std::span<const ledger::EventReceipt> receipts, bool published) const {
+    std::string response;
+    const std::string& log = submission_.log.name();
+    for (size_t i = 0; i < receipts.size(); ++i) {
+      std::string proof;
+      if (published && response.size() < kReplyBytesMax / 2) {
+        absl::StatusOr<std::string> made =
+            environment_.ledger.Receipt(submission_.log, receipts[i].index);
+        if (made.ok()) proof = *std::move(made);
+      }
+      EncodeReceipt(log, receipts[i], submission_.events[i].event_id, proof, &response);
+    }
+    EncodeLevel(published ? kLevelPublished : kLevelDurable, &response);
+    return response;
+  }
+
+  GravenCalls& service_;
+  AppendMessage message_;
+  std::vector<ledger::EventReceipt> receipts_;
+};
+
+// AuditLogService.SendAuditLog of the minimal contract
+class SendAuditLogCall final : public UnaryAppendCall {
+ public:
+  SendAuditLogCall(CallEnvironment& environment, UnaryAppendPool& pool, CompatCalls& service)
+      : UnaryAppendCall(environment, pool), service_(service) {}
+
+ private:
+  void Request() override {
+    service_.RequestSendAuditLog(&*context_, &request_, &*responder_, environment_.queue,
+                                 environment_.queue, static_cast<Tag*>(this));
+  }
+
+  absl::Status Prepare(std::string_view message) override {
+    return environment_.intake.FillEntry(message, Metadata(*context_, "graven-log"),
+                                         identity_.caller, &submission_);
+  }
+
+  void Reply(std::span<const ledger::EventReceipt> receipts) override {
+    FinishWith(EncodeCompatResponse(receipts.front(), submission_.events.front().event_id));
+  }
+
+  CompatCalls& service_;
+};
+
+}  // namespace
+
+void UnaryAppendCall::Arm() {
+  state_ = State::kArmed;
+  context_.emplace();
+  responder_.emplace(&*context_);
+  Request();
+}
+
+void UnaryAppendCall::Proceed(bool ok) {
+  if (state_ == State::kFinishing) {
+    // An idle call keeps none of its client's bytes.
+    bytes_ = grpc::Slice();
+    request_.Clear();
+    submission_.Clear();
+    responder_.reset();
+    context_.reset();
+    pool_.Free(this);
+    return;
+  }
+  if (!ok) return;  // the server stops: this call never had a client
+  state_ = State::kWorking;
+  pool_.Accepted();
+  if (absl::Status handled = Handle(); !handled.ok()) {
+    environment_.counters.requests_refused.fetch_add(1, std::memory_order_relaxed);
+    Refuse(handled);
+  }
+}
+
+absl::Status UnaryAppendCall::Handle() {
+  RETURN_IF_ERROR(Identify(environment_.authenticator, *context_, &identity_));
+  RETURN_IF_ERROR(Prepare(MessageBytes(request_, &bytes_)));
+  submission_.request.owner = static_cast<AppendOwner*>(this);
+  absl::Status queued = environment_.sequencer.Submit(&submission_.request);
+  if (absl::IsResourceExhausted(queued)) {
+    return WithRetryDelay(WithReason(std::move(queued), reason::kQueueFull), kQueueRetryMs);
+  }
+  return WithReason(std::move(queued), reason::kStopping);
+}
+
+void UnaryAppendCall::Done(const ledger::RequestResult& result) {
+  if (result.status.ok()) {
+    Reply(result.receipts);
+  } else {
+    Refuse(ExplainAppendError(environment_.ledger, submission_.log, result.status));
+  }
+}
+
+void UnaryAppendCall::Refuse(const absl::Status& status) {
+  state_ = State::kFinishing;
+  responder_->FinishWithError(ToGrpcStatus(status), static_cast<Tag*>(this));
+}
+
+void UnaryAppendCall::FinishWith(std::string_view response) {
+  state_ = State::kFinishing;
+  responder_->Finish(ToMessage(response), grpc::Status::OK, static_cast<Tag*>(this));
+}
+
+void UnaryAppendPool::Start() {
+  while (armed_ < options_.armed) ArmOne();
+}
+
+void UnaryAppendPool::ArmOne() {
+  UnaryAppendCall* call = nullptr;
+  if (!idle_.empty()) {
+    call = idle_.back();
+    idle_.pop_back();
+  } else if (calls_.size() < options_.calls_max) {
+    call = calls_.emplace_back(make_(*this)).get();
+  } else {
+    return;  // armed again when one is answered
+  }
+  ++armed_;
+  call->Arm();
+}
+
+void UnaryAppendPool::Accepted() {
+  --armed_;
+  if (!stopped_ && armed_ < options_.armed / 2) ArmOne();
+}
+
+void UnaryAppendPool::Free(UnaryAppendCall* call) {
+  idle_.push_back(call);
+  if (!stopped_ && armed_ < options_.armed) ArmOne();
+}
+
+UnaryAppendPool::Maker AppendCallMaker(CallEnvironment& environment, GravenCalls& service) {
+  return [&](UnaryAppendPool& pool) {
+    return std::make_unique<AppendCall>(environment, pool, service);
+  };
+}
+
+UnaryAppendPool::Maker SendAuditLogCallMaker(CallEnvironment& environment, CompatCalls& service) {
+  return [&](UnaryAppendPool& pool) {
+    return std::make_unique<SendAuditLogCall>(environment, pool, service);
+  };
+}
+
+}  // namespace graven::service

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/encoding.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "io/durable_file.h"
@@ -128,6 +129,11 @@ TEST(CheckpointsFile, OtherFileIsDataLoss) {
     EXPECT_EQ(CheckpointsFile::Open(fs, kPath).status().code(), absl::StatusCode::kDataLoss);
     EXPECT_EQ(All(fs).status().code(), absl::StatusCode::kDataLoss);
   }
+}
+
+TEST(CheckpointsFile, FrameIsTheGoldenOne) {
+  EXPECT_EQ(HexEncode(EncodeCheckpointFrame("note\n", 8)),
+            "636b7074050000006e6f74650a4be1ba32b296a942");
 }
 
 TEST(CheckpointsFile, FrameMovedToAnotherOffsetIsNotBelieved) {

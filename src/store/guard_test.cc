@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/encoding.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "io/durable_file.h"
@@ -133,6 +134,14 @@ TEST(Guard, EveryFlippedBitOfASlotIsFound) {
     flipped[bit / 8] ^= static_cast<char>(1 << (bit % 8));
     ASSERT_EQ(DecodeGuardSlot(flipped).status().code(), absl::StatusCode::kDataLoss) << bit;
   }
+}
+
+TEST(Guard, SlotIsTheGoldenOne) {
+  GuardEntry entry{7, TreeSize(1), {}};
+  entry.root.bytes.fill(0xaa);
+  EXPECT_EQ(HexEncode(EncodeGuardSlot({2, {entry}})),
+            "4752564e4752443102000000000000000100000000000000070000000100000000000000" +
+                std::string(64, 'a') + "fa7ddfac635c28e178489dd21affd106");
 }
 
 TEST(Guard, OddLengthIsDataLoss) {

@@ -13,13 +13,16 @@ namespace {
 
 // Reads the length in front of a record. 0: not wholly there yet. kDataLoss: no length of a record.
 absl::StatusOr<uint64_t> ReadLength(std::string_view* bytes) {
+  // No more than a record's length can have, so that it makes no difference how much has come.
+  constexpr size_t kLengthBytesMax = VarintSize(record::kRecordBytesMax);
+  std::string_view front = bytes->substr(0, kLengthBytesMax);
+  const size_t there = front.size();
   uint64_t length = 0;
-  const std::string_view before = *bytes;
-  if (!GetVarint(bytes, &length)) {
-    // The lengths of records have at most 3 bytes.
-    if (before.size() < VarintSize(record::kRecordBytesMax)) return 0;
+  if (!GetVarint(&front, &length)) {
+    if (there < kLengthBytesMax) return 0;
     return absl::DataLossError("no length stands in front of it");
   }
+  bytes->remove_prefix(there - front.size());
   if (length == 0 || length > record::kRecordBytesMax) {
     return absl::DataLossError(
         fmt::format("a length of {} bytes; records have 1 to {}", length, record::kRecordBytesMax));

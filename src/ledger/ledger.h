@@ -198,7 +198,7 @@ class Ledger {
   // Returns the logs published. An error stops the ledger like a failed sync.
   virtual absl::StatusOr<std::vector<LogRef>> Publish() = 0;
 
-  // Logs that would be published now.
+  // Logs that Publish would publish now; those that a Publish under way has taken do not count.
   virtual size_t unpublished_logs() const = 0;
 
   // --- the background thread

@@ -146,7 +146,10 @@ TEST_F(LedgerThreads, WriterPublisherSealerAndReadersAtOnce) {
   std::thread follower([&] { Follow("one"); });
   std::thread questioner([&] { Question("two"); });
   for (uint64_t batch = 0; batch < kBatches;) batch += Append(batch, kEvents) ? 1 : 0;
-  while (ledger_->unpublished_logs() > 0) std::this_thread::yield();
+  for (const char* name : {"one", "two"}) {
+    LogRef log = ledger_->FindLog(name);
+    while (ledger_->GetPublished(log)->size < ledger_->DurableSize(log)) std::this_thread::yield();
+  }
   stop_ = true;
   for (std::thread* thread : {&publisher, &background, &follower, &questioner}) thread->join();
   EXPECT_EQ(followed_, kBatches * kEvents);

@@ -63,7 +63,7 @@ absl::Status Journal::TakeOver(const JournalRecovery& recovery) {
   next_sequence_ = recovery.next_sequence;
   last_check_ = recovery.last_check;
   synced_sequence_ = recovery.next_sequence;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   next_number_ = recovery.next_number;
   appended_sequence_ = recovery.next_sequence;
   for (const JournalRecovery::OldFile& old : recovery.chain) {
@@ -106,7 +106,7 @@ absl::Status Journal::TakeOverUnused(const JournalRecovery& recovery) {
       !removed.ok() && !absl::IsNotFound(removed)) {
     return removed;
   }
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   uint64_t newest_used = files_.empty() ? 0 : files_.rbegin()->first;
   for (const uint64_t number : recovery.cut_files) {
     cut_[number] = std::make_shared<OpenFile>();
@@ -155,7 +155,7 @@ absl::Status Journal::CheckAlive() const {
 bool Journal::HasRoomFor(size_t frame_bytes) const {
   if (random_ == nullptr || dead() || frame_bytes > FrameBytesMax(options_.file_bytes))
     return false;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return !spares_.empty() ||
          (current_ != nullptr && current_->appended + frame_bytes <= options_.file_bytes);
 }
@@ -191,7 +191,7 @@ absl::StatusOr<std::shared_ptr<Journal::OpenFile>> Journal::FileFor(size_t frame
   std::shared_ptr<OpenFile> file;
   std::string header;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (current_ != nullptr && current_->appended + frame_bytes <= options_.file_bytes) {
       return current_;
     }
@@ -226,7 +226,7 @@ absl::StatusOr<FramePosition> Journal::Append(FrameBuilder& frame) {
   last_check_ = finished.check;
   FrameHeader header;
   header.section_count = frame.section_count();
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   appended_sequence_ = next_sequence_;
   file->appended += finished.bytes.size();
   ParseSections(frame.body(), header, file->number, 0, false, [&](const FrameSection& section) {
@@ -242,7 +242,7 @@ absl::Status Journal::Sync() {
   std::vector<std::pair<std::shared_ptr<OpenFile>, uint64_t>> unsynced;
   uint64_t sequence = 0;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     sequence = appended_sequence_;
     for (auto it = files_.rbegin(); it != files_.rend(); ++it) {
       if (it->second->durable == it->second->appended) break;
@@ -255,7 +255,7 @@ absl::Status Journal::Sync() {
   }
   if (dead()) return CheckAlive();  // an Append beside this failed; it is not known of which bytes
   synced_sequence_.store(sequence);
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   for (const auto& [file, end] : unsynced) file->durable = end;
   if (!unsynced.empty()) {
     // The header that names the cut is durable now.
@@ -268,7 +268,7 @@ absl::Status Journal::Sync() {
 
 bool Journal::NeedsSpare() const {
   if (random_ == nullptr || dead()) return false;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return spares_.size() < options_.spares;
 }
 
@@ -293,7 +293,7 @@ absl::StatusOr<Journal::Fate> Journal::TakeAwayOldest(const std::string& path) {
   std::shared_ptr<OpenFile> old;
   uint64_t number = 0;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     CollectRetired();
     if (free_.empty()) return Fate::kNone;
     number = free_.begin()->first;
@@ -313,7 +313,7 @@ absl::StatusOr<Journal::Fate> Journal::TakeAwayOldest(const std::string& path) {
     RETURN_IF_ERROR(fs_.Remove(PathOf(number)));
   }
   RETURN_IF_ERROR(fs_.SyncDirectory(dir_));
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   free_.erase(number);
   return recycle ? Fate::kRecycled : Fate::kRemoved;
 }
@@ -363,7 +363,7 @@ absl::Status Journal::PrepareSpare() {
   uint64_t number = 0;
   uint64_t files = 0;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     CollectRetired();
     // Never used again when this attempt fails: then it is not known whether a file has this name.
     number = next_number_++;
@@ -377,14 +377,14 @@ absl::Status Journal::PrepareSpare() {
     }
     ASSIGN_OR_RETURN(file, CreateZeroed(number));
   }
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   spares_[number] = std::move(file);
   return absl::OkStatus();
 }
 
 absl::Status Journal::Retire(uint64_t file) {
   RETURN_IF_ERROR(CheckAlive());
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   const auto it = files_.find(file);
   if (it == files_.end() || it->second->retired) {
     return absl::NotFoundError(fmt::format("journal: no file {}", JournalFileName(file)));
@@ -408,7 +408,7 @@ absl::Status Journal::RemoveRetired() {
 }
 
 std::vector<JournalFileInfo> Journal::Files() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   std::vector<JournalFileInfo> infos;
   for (const auto& [number, file] : files_) {
     if (file->retired || file->logs.empty()) continue;
@@ -424,7 +424,7 @@ std::vector<JournalFileInfo> Journal::Files() const {
 }
 
 std::shared_ptr<Journal::OpenFile> Journal::FindFile(uint64_t number) const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   const auto it = files_.find(number);
   if (it == files_.end() || it->second->retired) return nullptr;
   return it->second;
@@ -446,7 +446,7 @@ absl::Status Journal::ReadFile(uint64_t number, const SectionCallback& on_sectio
   }
   uint64_t end = 0;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     end = file->durable;
   }
   FrameScanner scanner(*file->file, number, file->salt, end);

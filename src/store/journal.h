@@ -11,7 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "io/file_system.h"
 #include "store/frame_builder.h"
@@ -167,7 +167,7 @@ class Journal {
 
   std::atomic<uint64_t> synced_sequence_{0};  // frames below it are durable
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   using FileMap = std::map<uint64_t, std::shared_ptr<OpenFile>>;
   FileMap files_ ABSL_GUARDED_BY(mutex_);                      // hold frames, or are about to
   std::shared_ptr<OpenFile> current_ ABSL_GUARDED_BY(mutex_);  // null until the first Append

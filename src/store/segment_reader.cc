@@ -124,7 +124,7 @@ absl::Status SegmentReader::Load() {
 }
 
 absl::StatusOr<std::shared_ptr<const SegmentIndex>> SegmentReader::LoadIndex() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (index_ != nullptr) return index_;
   std::string bytes(frame_->index_bytes, '\0');
   RETURN_IF_ERROR(file_->ReadAt(frame_->index_at, {bytes.data(), bytes.size()}));

@@ -12,9 +12,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "base/hash.h"
 #include "base/log_index.h"
+#include "base/mutex.h"
 #include "io/file_system.h"
 #include "store/segment_writer.h"
 
@@ -29,6 +29,8 @@ struct SegmentDamage {
   uint64_t offset = 0;  // in the file, of what is damaged
   std::string what;     // for an operator
 };
+// What a kDataLoss of a SegmentReader is about; nothing for another status.
+std::optional<SegmentDamage> SegmentDamageOf(const absl::Status& status);
 
 // Reads one segment. Thread-safe. Keeps the file open, and in memory the index (some 15 KiB for
 // usual records) after the first read; no block is cached.
@@ -113,7 +115,7 @@ class SegmentReader {
   uint64_t file_bytes_ = 0;
   const std::unique_ptr<SegmentFrame> frame_;
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   mutable std::shared_ptr<const SegmentIndex> index_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -101,7 +101,8 @@ int RunMany(const Arguments& arguments) {
                  .c_str(),
              stdout);
   if (!arguments.quiet) std::fputs(Describe(tally).c_str(), stdout);
-  const std::string missing = Missing(tally);
+  // Two runs of each seed compare them, and are too few to meet everything.
+  const std::string missing = arguments.twice ? "" : Missing(tally);
   if (missing.empty()) return 0;
   std::fputs(("these never happened:\n" + missing).c_str(), stdout);
   return 1;

@@ -52,11 +52,12 @@ absl::StatusOr<bool> Sealer::RetireOldest(const std::vector<Log*>& logs,
   std::vector<store::JournalFileInfo> files = journal_.Files();
   if (files.empty() || files.front().current) return false;
   const store::JournalFileInfo& oldest = files.front();
+  std::unordered_map<uint32_t, Log*> by_number;
+  for (Log* log : logs) by_number.emplace(log->meta.number, log);
   for (const store::LogRange& range : oldest.logs) {
-    auto found = std::find_if(logs.begin(), logs.end(),
-                              [&](const Log* log) { return log->meta.number == range.log_number; });
-    GRAVEN_CHECK(found != logs.end());
-    Log& log = **found;
+    auto found = by_number.find(range.log_number);
+    GRAVEN_CHECK(found != by_number.end());
+    Log& log = *found->second;
     if (range.end.value <= log.segments()->end().value) {
       // The journal's copy goes away: the other one must not depend on the page cache.
       if (!log.segment_names_synced) RETURN_IF_ERROR(fs_.SyncDirectory(folder_of(log)));

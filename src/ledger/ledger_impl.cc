@@ -163,7 +163,14 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
     return guarded;
   }
   for (size_t i = 0; i < grown.size(); ++i) {
-    RETURN_IF_ERROR(SignAndShow(*grown[i], ends[i]));
+    if (absl::Status shown = SignAndShow(*grown[i], ends[i]); !shown.ok()) {
+      gate_.Set(
+          WriteState::kStopped,
+          fmt::format("writing stopped because a checkpoint could not be published ({}); restart "
+                      "the server to recover",
+                      std::string(shown.message())));
+      return shown;
+    }
     published.emplace_back(grown[i]);
   }
   return published;
@@ -178,17 +185,20 @@ absl::Status LedgerImpl::SignAndShow(Log& log, const LogEnd& end) {
   published->root = end.root;
   published->checkpoint = std::move(signed_note);
   published->last_received_at_ns = end.last_received_at_ns;
-  absl::Status kept = KeepCheckpoint(log, published->checkpoint, false);
-  log.SetPublished(std::move(published));
+  log.SetPublished(published);
+  absl::Status kept =
+      end.size.value == 0 ? absl::OkStatus() : KeepCheckpoint(log, published->checkpoint, false);
   // The file of checkpoints only spares deriving them again: a full disk is no reason to stop.
   return absl::IsResourceExhausted(kept) ? absl::OkStatus() : kept;
 }
 
 absl::Status LedgerImpl::KeepCheckpoint(Log& log, const std::string& checkpoint, bool now) {
+  // The first of each start at once: a folder whose server was killed can then be held against the
+  // key.
   int64_t now_ns = clock_.SteadyNs();
-  int64_t& last_ns = checkpoint_kept_ns_.try_emplace(&log, now_ns).first->second;
-  if (!now && now_ns - last_ns < kKeepCheckpointEveryNs) return absl::OkStatus();
-  last_ns = now_ns;
+  auto [last, first] = checkpoint_kept_ns_.try_emplace(&log, now_ns);
+  if (!now && !first && now_ns - last->second < kKeepCheckpointEveryNs) return absl::OkStatus();
+  last->second = now_ns;
   ASSIGN_OR_RETURN(auto file,
                    store::CheckpointsFile::Open(fs_, folder_->paths().Checkpoints(log.meta.name)));
   if (file.last() == checkpoint) return absl::OkStatus();

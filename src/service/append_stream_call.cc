@@ -53,9 +53,9 @@ void AppendStreamCall::OnAccepted(bool ok) {
   streams_.Accepted(this);
   absl::Status allowed = Identify(environment_.authenticator, context_, &identity_);
   if (allowed.ok() && streams_.open() > streams_.limits().streams_max) {
-    allowed = WithRetryDelay(
-        WithReason(absl::ResourceExhaustedError("too many streams are open"), reason::kQueueFull),
-        1000);
+    allowed = WithRetryDelay(WithReason(absl::ResourceExhaustedError("too many streams are open"),
+                                        reason::kTooManyStreams),
+                             1000);
   }
   if (allowed.ok() && stopping_) allowed = StoppingError();
   if (!allowed.ok()) {

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/sha256.h"
+#include "base/status_macros.h"
 #include "record/record.h"
 #include "record/utf8.h"
 #include "service/status_mapping.h"
@@ -24,6 +26,16 @@ std::optional<std::string_view> BearerToken(std::string_view authorization) {
   return authorization.substr(kBearer.size());
 }
 
+absl::Status CheckIdentity(std::string_view key, size_t row, const std::string& identity) {
+  if (!identity.empty() && identity.size() <= record::kWrittenByBytesMax &&
+      record::IsUtf8(identity) && !identity.starts_with(kCertificatePrefix)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("{}[{}].identity: must be 1 to {} bytes of UTF-8 and not begin with {}", key, row,
+                  record::kWrittenByBytesMax, kCertificatePrefix));
+}
+
 }  // namespace
 
 absl::StatusOr<Authenticator> Authenticator::Create(const AuthenticationOptions& options) {
@@ -34,17 +46,18 @@ absl::StatusOr<Authenticator> Authenticator::Create(const AuthenticationOptions&
     const std::optional<Hash> hash = HashFromHex(token.sha256_hex);
     if (!hash) {
       return absl::InvalidArgumentError(
-          fmt::format("tokens[{}].sha256: must be 64 lower-case hex digits", i));
+          fmt::format("token[{}].sha256: must be 64 lower-case hex digits", i));
     }
-    const std::string& identity = token.identity;
-    if (identity.empty() || identity.size() > record::kWrittenByBytesMax ||
-        !record::IsUtf8(identity) || identity.starts_with(kCertificatePrefix)) {
-      return absl::InvalidArgumentError(
-          fmt::format("tokens[{}].identity: must be 1 to {} bytes of UTF-8 and not begin with {}",
-                      i, record::kWrittenByBytesMax, kCertificatePrefix));
+    RETURN_IF_ERROR(CheckIdentity("token", i, token.identity));
+    if (!made.tokens_.emplace(*hash, token.identity).second) {
+      return absl::InvalidArgumentError(fmt::format("token[{}].sha256: is there twice", i));
     }
-    if (!made.tokens_.emplace(*hash, identity).second) {
-      return absl::InvalidArgumentError(fmt::format("tokens[{}].sha256: is there twice", i));
+  }
+  for (size_t i = 0; i < options.certificates.size(); ++i) {
+    const CertificateIdentity& row = options.certificates[i];
+    RETURN_IF_ERROR(CheckIdentity("client", i, row.identity));
+    if (row.name.empty() || !made.certificates_.emplace(row.name, row.identity).second) {
+      return absl::InvalidArgumentError(fmt::format("client[{}].name: is empty or there twice", i));
     }
   }
   return made;
@@ -62,6 +75,10 @@ absl::StatusOr<std::string_view> Authenticator::Identify(const CallerFacts& call
                       reason::kTokenUnknown);
   }
   if (client_certificates_ && !caller.certificate_name.empty()) {
+    if (const auto row = certificates_.find(ToAbsl(caller.certificate_name));
+        row != certificates_.end()) {
+      return row->second;
+    }
     *storage = fmt::format("{}{}", kCertificatePrefix, caller.certificate_name);
     if (storage->size() > record::kWrittenByBytesMax || !record::IsUtf8(*storage)) {
       return WithReason(absl::UnauthenticatedError(

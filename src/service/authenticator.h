@@ -23,10 +23,18 @@ struct TokenIdentity {
   std::string identity;
 };
 
+// The identity of a client certificate of this name.
+struct CertificateIdentity {
+  std::string name;
+  std::string identity;  // as of a token
+};
+
 struct AuthenticationOptions {
   std::vector<TokenIdentity> tokens;
-  // Client certificates that the transport has verified are taken as "mtls:" and their name.
+  // Client certificates that the transport has verified identify their owner: by a row of
+  // `certificates`, else as "mtls:" and the certificate's name.
   bool client_certificates = false;
+  std::vector<CertificateIdentity> certificates;
 };
 
 // What a call shows of its caller.
@@ -60,6 +68,7 @@ class Authenticator {
     }
   };
   absl::flat_hash_map<Hash, std::string, HashBytes> tokens_;
+  absl::flat_hash_map<std::string, std::string> certificates_;
   bool client_certificates_ = false;
 };
 

@@ -1,0 +1,210 @@
+#include "server/configuration.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+// Compiled here and nowhere else.
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include "base/status_macros.h"
+#include "base/text_safety.h"
+
+namespace graven::server {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+absl::Status WrongKey(std::string_view key, std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("{}: {}", SafeText(key), what));
+}
+
+// What a table may hold: a reader for each key. A key that is not there is an error, because a
+// misspelled one must not be ignored.
+using Readers =
+    std::map<std::string, std::function<absl::Status(const toml::node&, const std::string&)>,
+             std::less<>>;
+
+absl::Status ReadTable(const toml::table& table, const std::string& prefix,
+                       const Readers& readers) {
+  for (const auto& [key, node] : table) {
+    const std::string path = prefix + std::string(key.str());
+    const auto reader = readers.find(key.str());
+    if (reader == readers.end()) return WrongKey(path, "is not a key that this version knows");
+    RETURN_IF_ERROR(reader->second(node, path));
+  }
+  return absl::OkStatus();
+}
+
+auto Text(std::string* out) {
+  return [out](const toml::node& node, const std::string& path) {
+    const auto value = node.value_exact<std::string>();
+    if (!value) return WrongKey(path, "must be a string");
+    *out = *value;
+    return absl::OkStatus();
+  };
+}
+
+auto Word(std::string* out, std::vector<std::string> allowed) {
+  return [out, allowed = std::move(allowed)](const toml::node& node, const std::string& path) {
+    RETURN_IF_ERROR(Text(out)(node, path));
+    for (const std::string& word : allowed) {
+      if (*out == word) return absl::OkStatus();
+    }
+    return WrongKey(path, fmt::format("must be one of {}", fmt::join(allowed, ", ")));
+  };
+}
+
+auto Texts(std::vector<std::string>* out) {
+  return [out](const toml::node& node, const std::string& path) {
+    const toml::array* values = node.as_array();
+    if (values == nullptr) return WrongKey(path, "must be a list of strings");
+    out->clear();
+    for (const toml::node& value : *values) {
+      RETURN_IF_ERROR(Text(&out->emplace_back())(value, path));
+    }
+    return absl::OkStatus();
+  };
+}
+
+auto Number(uint64_t* out, uint64_t min, uint64_t max) {
+  return [=](const toml::node& node, const std::string& path) {
+    const auto value = node.value_exact<int64_t>();
+    if (!value || *value < 0 || static_cast<uint64_t>(*value) < min ||
+        static_cast<uint64_t>(*value) > max) {
+      return WrongKey(path, fmt::format("must be a number from {} to {}", min, max));
+    }
+    *out = static_cast<uint64_t>(*value);
+    return absl::OkStatus();
+  };
+}
+
+auto Table(Readers readers) {
+  return [readers = std::move(readers)](const toml::node& node, const std::string& path) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) return WrongKey(path, "must be a table");
+    return ReadTable(*table, path + ".", readers);
+  };
+}
+
+// Tables of one kind, [[path]]: `make` adds a row and yields its readers.
+auto Rows(std::function<Readers()> make) {
+  return [make = std::move(make)](const toml::node& node, const std::string& path) {
+    const toml::array* rows = node.as_array();
+    if (rows == nullptr) return WrongKey(path, fmt::format("must be tables, [[{}]]", path));
+    size_t number = 0;
+    for (const toml::node& row : *rows) {
+      RETURN_IF_ERROR(Table(make())(row, fmt::format("{}[{}]", path, number++)));
+    }
+    return absl::OkStatus();
+  };
+}
+
+Readers LimitReaders(Limits* limits) {
+  return {
+      {"disk_reserve_bytes", Number(&limits->disk_reserve_bytes, 0, uint64_t{1} << 50)},
+      {"queue_bytes", Number(&limits->queue_bytes, kMiB, uint64_t{64} << 30)},
+      {"duplicate_table_bytes", Number(&limits->duplicate_table_bytes, kMiB, uint64_t{64} << 30)},
+      {"journal_file_bytes", Number(&limits->journal_file_bytes, 16 * kMiB, uint64_t{2} << 30)},
+      {"journal_files", Number(&limits->journal_files, 3, 1024)},
+      {"tailers", Number(&limits->tailers, 1, 100'000)},
+      {"streams", Number(&limits->streams, 1, 100'000)},
+      {"grpc_memory_bytes", Number(&limits->grpc_memory_bytes, 64 * kMiB, uint64_t{64} << 30)},
+  };
+}
+
+Readers TopReaders(Configuration* configuration) {
+  TlsFiles* tls = &configuration->tls;
+  auto* authentication = &configuration->authentication;
+  return {
+      {"data", Text(&configuration->data)},
+      {"listen", Texts(&configuration->listen)},
+      {"guard", Text(&configuration->guard)},
+      {"descriptor_sets", Texts(&configuration->descriptor_sets)},
+      {"tls", Table({{"certificate", Text(&tls->certificate)},
+                     {"key", Text(&tls->key)},
+                     {"client_ca", Text(&tls->client_ca)}})},
+      {"client", Rows([authentication] {
+         service::CertificateIdentity& row = authentication->certificates.emplace_back();
+         return Readers{{"name", Text(&row.name)}, {"identity", Text(&row.identity)}};
+       })},
+      {"token", Rows([authentication] {
+         service::TokenIdentity& row = authentication->tokens.emplace_back();
+         return Readers{{"sha256", Text(&row.sha256_hex)}, {"identity", Text(&row.identity)}};
+       })},
+      {"logging", Table({{"level", Word(&configuration->log_level,
+                                        {"debug", "info", "warn", "warning", "error"})},
+                         {"format", Word(&configuration->log_format, {"text", "json"})}})},
+      {"limits", Table(LimitReaders(&configuration->limits))},
+  };
+}
+
+absl::Status CheckTls(const Configuration& configuration) {
+  const TlsFiles& tls = configuration.tls;
+  if (tls.certificate.empty() != tls.key.empty()) {
+    return absl::InvalidArgumentError("tls.certificate and tls.key: both or none");
+  }
+  if (!tls.client_ca.empty() && !tls.enabled()) {
+    return absl::InvalidArgumentError("tls.client_ca needs tls.certificate and tls.key");
+  }
+  if (!configuration.authentication.certificates.empty() && tls.client_ca.empty()) {
+    return absl::InvalidArgumentError("[[client]] needs tls.client_ca");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const std::string& name) {
+  Configuration configuration;
+  try {
+    const toml::table table = toml::parse(text, name);
+    absl::Status read = ReadTable(table, "", TopReaders(&configuration));
+    if (read.ok()) read = CheckTls(configuration);
+    if (!read.ok()) {
+      return absl::InvalidArgumentError(fmt::format("{}: {}", name, std::string(read.message())));
+    }
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}:{}: {}", name, error.source().begin.line, SafeText(error.description())));
+  }
+  configuration.authentication.client_certificates = !configuration.tls.client_ca.empty();
+  return configuration;
+}
+
+absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options) {
+  Configuration configuration;
+  if (!options.config_file.empty()) {
+    std::ifstream file(options.config_file);
+    if (!file) {
+      return absl::NotFoundError(
+          fmt::format("{}: the configuration file cannot be read", options.config_file));
+    }
+    std::stringstream text;
+    text << file.rdbuf();
+    ASSIGN_OR_RETURN(configuration, ParseConfiguration(text.str(), options.config_file));
+  }
+  if (!options.data.empty()) configuration.data = options.data;
+  if (!options.listen.empty()) configuration.listen = options.listen;
+  if (!options.guard.empty()) configuration.guard = options.guard;
+  if (!options.descriptor_sets.empty()) configuration.descriptor_sets = options.descriptor_sets;
+  if (!options.log_level.empty()) configuration.log_level = options.log_level;
+  if (!options.log_format.empty()) configuration.log_format = options.log_format;
+  configuration.ready_file = options.ready_file;
+  configuration.insecure_listen_on_the_network = options.insecure_listen_on_the_network;
+  if (configuration.listen.empty()) configuration.listen.push_back(kDefaultListen);
+  if (configuration.data.empty()) {
+    return absl::InvalidArgumentError(
+        "the data folder is required: --data DIR, or `data` in the "
+        "configuration file");
+  }
+  return configuration;
+}
+
+}  // namespace graven::server

@@ -1,0 +1,250 @@
+#include "server/serve.h"
+
+#include <fmt/format.h>
+#include <grpcpp/security/server_credentials.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "io/file_system.h"
+#include "server/any_types.h"
+#include "server/configuration.h"
+#include "server/listen_address.h"
+#include "server/operational_log.h"
+#include "server/readiness.h"
+#include "server/stop_signals.h"
+#include "service/engine.h"
+#include "service/grpc_server.h"
+
+namespace graven::server {
+namespace {
+
+constexpr int kExitDone = 0;
+constexpr int kExitWritesStopped = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitCannotOpen = 3;
+
+constexpr int64_t kPatienceMs = 10'000;
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) return absl::NotFoundError(fmt::format("{}: cannot be read", path));
+  return text.str();
+}
+
+// A thousand logs need no handle each, but clients do.
+void RaiseHandleLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(
+    const Configuration& configuration) {
+  const TlsFiles& files = configuration.tls;
+  grpc_ssl_client_certificate_request_type request = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+  if (!files.client_ca.empty()) {
+    // Where tokens are configured too, either of them identifies a caller.
+    request = configuration.authentication.tokens.empty()
+                  ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                  : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
+  }
+  grpc::SslServerCredentialsOptions options(request);
+  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
+  ASSIGN_OR_RETURN(pair.private_key, ReadFile(files.key));
+  ASSIGN_OR_RETURN(pair.cert_chain, ReadFile(files.certificate));
+  options.pem_key_cert_pairs.push_back(std::move(pair));
+  if (!files.client_ca.empty()) {
+    ASSIGN_OR_RETURN(options.pem_root_certs, ReadFile(files.client_ca));
+  }
+  return grpc::SslServerCredentials(options);
+}
+
+// One address after the other: what it is, whether it is safe, and its lock.
+struct Listening {
+  std::vector<service::GrpcListen> addresses;
+  std::vector<std::unique_ptr<UnixSocketLock>> locks;
+};
+
+absl::StatusOr<Listening> PrepareListening(const Configuration& configuration) {
+  Listening listening;
+  std::shared_ptr<grpc::ServerCredentials> tls;
+  if (configuration.tls.enabled()) {
+    ASSIGN_OR_RETURN(tls, MakeCredentials(configuration));
+  }
+  const service::AuthenticationOptions& authentication = configuration.authentication;
+  const bool protected_by_both =
+      configuration.tls.enabled() &&
+      (!authentication.tokens.empty() || authentication.client_certificates);
+  for (const std::string& text : configuration.listen) {
+    ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
+    if (!protected_by_both && !configuration.insecure_listen_on_the_network && !IsLocal(address)) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{} can be reached from the network, where anybody could write and read along: configure "
+          "[tls] and tokens or client certificates, or say --insecure-listen-on-the-network",
+          text));
+    }
+    if (address.is_unix()) {
+      ASSIGN_OR_RETURN(auto lock, UnixSocketLock::Take(address.path));
+      listening.locks.push_back(std::move(lock));
+    }
+    // A unix socket is guarded by its folder's permissions and needs no TLS.
+    listening.addresses.push_back({text, address.is_unix() ? nullptr : tls});
+  }
+  return listening;
+}
+
+// What to do about a folder that does not open.
+std::string_view NextStep(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kPermissionDenied:
+      return "run as the user who owns the folder";
+    case absl::StatusCode::kDataLoss:
+      return "change nothing, copy the folder, and run `graven verify --data` on the copy";
+    case absl::StatusCode::kResourceExhausted:
+      return "make space on the disk and start again";
+    default:
+      return "docs/operations.md, section \"When something is wrong\"";
+  }
+}
+
+ledger::LedgerOptions MakeLedgerOptions(const Configuration& configuration,
+                                        const record::RuleContext& rules) {
+  ledger::LedgerOptions options;
+  options.folder = configuration.data;
+  options.guard_path = configuration.guard;
+  options.journal_file_bytes = configuration.limits.journal_file_bytes;
+  options.journal_files_max = static_cast<uint32_t>(configuration.limits.journal_files);
+  options.disk_reserve_bytes = configuration.limits.disk_reserve_bytes;
+  options.duplicate_table_bytes_max = configuration.limits.duplicate_table_bytes;
+  options.effective_user = geteuid();
+  options.rules = rules;
+  return options;
+}
+
+service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
+                                             const record::RuleContext& rules,
+                                             std::vector<service::GrpcListen> listen) {
+  service::GrpcServerOptions options;
+  options.listen = std::move(listen);
+  options.facts.version = GRAVEN_VERSION;
+  options.facts.started_at_ns = SystemClock().WallNs();
+  options.authentication = configuration.authentication;
+  options.rules = rules;
+  options.tailers_max = configuration.limits.tailers;
+  options.streams.streams_max = configuration.limits.streams;
+  options.grpc_memory_bytes = configuration.limits.grpc_memory_bytes;
+  return options;
+}
+
+void ReportOpening(const ledger::LedgerStatus& status, OperationalLog* log) {
+  if (!status.recovery_report.empty()) log->Warning("recovery: " + status.recovery_report);
+  if (status.guard_on_data_device) {
+    log->Warning(
+        "the guard lies on the same device as the data: a rollback of that device takes both back. "
+        "Better: guard = \"/another/disk/guard\"");
+  }
+  if (status.write_state != ledger::WriteState::kActive) {
+    log->Error("no events are taken: " + status.write_state_reason);
+  }
+}
+
+// Serves until told to stop. What it returns is the exit code.
+int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
+                      OperationalLog* log) {
+  const auto fail = [log](int code, const absl::Status& status, std::string_view next) {
+    log->Error(
+        fmt::format("{}{}{}", std::string(status.message()), next.empty() ? "" : "; next: ", next));
+    return code;
+  };
+  record::SchemaSet any_types;
+  const record::RuleContext rules{&any_types};
+  if (absl::Status added = AddDescriptorSets(configuration.descriptor_sets, &any_types);
+      !added.ok()) {
+    return fail(kExitUsage, added, "");
+  }
+  absl::StatusOr<Listening> listening = PrepareListening(configuration);
+  if (!listening.ok()) {
+    return fail(absl::IsFailedPrecondition(listening.status()) ? kExitCannotOpen : kExitUsage,
+                listening.status(), "");
+  }
+  absl::StatusOr<std::unique_ptr<ledger::Ledger>> opened =
+      ledger::Ledger::Open(io::PosixFileSystem(), SystemClock(), SystemRandom(),
+                           MakeLedgerOptions(configuration, rules));
+  if (!opened.ok()) return fail(kExitCannotOpen, opened.status(), NextStep(opened.status()));
+  ledger::Ledger& ledger = **opened;
+  ReportOpening(ledger.status(), log);
+
+  service::EngineOptions engine_options;
+  engine_options.queue_bytes_max = configuration.limits.queue_bytes;
+  service::Engine engine(ledger, SystemClock(), engine_options, [log](const absl::Status& status) {
+    log->Error(std::string(status.message()));
+  });
+  engine.Start();
+  absl::StatusOr<std::unique_ptr<service::GrpcServer>> server = service::GrpcServer::Start(
+      ledger, engine, SystemClock(), SystemRandom(),
+      MakeServerOptions(configuration, rules, std::move(listening->addresses)));
+  if (!server.ok()) {
+    engine.Stop();
+    (void)ledger.Close();
+    return fail(absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitCannotOpen,
+                server.status(), "");
+  }
+  if (!configuration.ready_file.empty()) {
+    const absl::Status written =
+        WriteReadyFile(configuration.ready_file, ReadyText((*server)->addresses(), ledger));
+    if (!written.ok()) log->Error(std::string(written.message()));
+  }
+  for (const std::string& address : (*server)->addresses()) {
+    log->Info(fmt::format("serving {} on {}", configuration.data, address));
+  }
+  NotifyServiceManager("READY=1");
+
+  const int signal = signals.Wait();
+  NotifyServiceManager("STOPPING=1");
+  log->Info(fmt::format("stopping on signal {}: answering what was accepted", signal));
+  (*server)->Stop(kPatienceMs);
+  engine.Stop();
+  server->reset();
+  const bool writes_stopped = ledger.status().write_state == ledger::WriteState::kStopped;
+  if (absl::Status closed = ledger.Close(); !closed.ok()) {
+    return fail(kExitWritesStopped, closed, "the next start recovers");
+  }
+  log->Info("stopped");
+  return writes_stopped ? kExitWritesStopped : kExitDone;
+}
+
+}  // namespace
+
+int RunServer(const ServeOptions& options) {
+  StopSignals signals;
+  RaiseHandleLimit();
+  absl::StatusOr<Configuration> configuration = LoadConfiguration(options);
+  if (!configuration.ok()) {
+    OperationalLog log(options.log_level, options.log_format);
+    log.Error(std::string(configuration.status().message()));
+    return kExitUsage;
+  }
+  OperationalLog log(configuration->log_level, configuration->log_format);
+  try {
+    return ServeUntilStopped(*configuration, signals, &log);
+  } catch (const std::exception& error) {
+    // Nothing of ours throws: a library did, most likely for want of memory. What was acknowledged
+    // is on disk; the next start recovers.
+    log.Error(error.what());
+    return kExitWritesStopped;
+  }
+}
+
+}  // namespace graven::server

@@ -1,0 +1,178 @@
+#include "server/serve.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <sstream>
+#include <thread>
+
+#include "graven/v1/audit_log_service.grpc.pb.h"
+#include "server/configuration.h"
+#include "server/listen_address.h"
+#include "server/operational_log.h"
+
+namespace graven::server {
+namespace {
+
+using testing::HasSubstr;
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+class ServeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    // In every thread, so that the signal reaches the one that waits for it.
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+    folder_ = std::filesystem::temp_directory_path() / ("graven-serve-" + std::to_string(getpid()));
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    options_.data = folder_ + "/data";
+    options_.ready_file = folder_ + "/ready";
+    options_.listen = {"127.0.0.1:0", "unix:" + folder_ + "/socket"};
+    options_.log_level = "error";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void Start() {
+    exit_code_ = std::async(std::launch::async, [this] { return RunServer(options_); });
+    while (!std::filesystem::exists(options_.ready_file)) {
+      ASSERT_NE(exit_code_.wait_for(std::chrono::milliseconds(2)), std::future_status::ready);
+    }
+  }
+  int Stop() {
+    kill(getpid(), SIGTERM);
+    return exit_code_.get();
+  }
+  grpc::Status Append(const std::string& address, graven::v1::AppendResponse* response) {
+    auto stub = graven::v1::AuditLogService::NewStub(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    graven::v1::AppendRequest request;
+    auto* event = request.add_events();
+    event->mutable_actor()->set_id("alice");
+    event->set_action("test");
+    event->mutable_occurred_at()->set_seconds(1);
+    return stub->Append(&context, request, response);
+  }
+
+  std::string folder_;
+  ServeOptions options_;
+  std::future<int> exit_code_;
+};
+
+TEST_F(ServeTest, ServesOnEveryAddressAndKeepsTheLogOverACleanStop) {
+  Start();
+  const std::string ready = ReadAll(options_.ready_file);
+  const size_t at = ready.find("127.0.0.1:");
+  ASSERT_NE(at, std::string::npos);
+  const std::string address = ready.substr(at, ready.find('"', at) - at);
+  EXPECT_NE(address, "127.0.0.1:0");
+  EXPECT_THAT(ready,
+              HasSubstr("\"http\": [], \"logs\": {\"default\": {\"origin\": \"graven.local/"));
+  graven::v1::AppendResponse response;
+  ASSERT_TRUE(Append(address, &response).ok());
+  ASSERT_TRUE(Append("unix:" + folder_ + "/socket", &response).ok());
+  EXPECT_EQ(response.receipts(0).index(), 1u);
+
+  // The folder and the socket are taken.
+  ServeOptions second = options_;
+  second.ready_file.clear();
+  second.listen = {"unix:" + folder_ + "/socket"};
+  EXPECT_EQ(RunServer(second), 3);
+  second.listen = {"unix:" + folder_ + "/other"};
+  EXPECT_EQ(RunServer(second), 3);
+
+  EXPECT_EQ(Stop(), 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/socket"));
+  std::filesystem::remove(options_.ready_file);
+  Start();
+  ASSERT_TRUE(Append("unix:" + folder_ + "/socket", &response).ok());
+  EXPECT_EQ(response.receipts(0).index(), 2u);
+  EXPECT_EQ(Stop(), 0);
+}
+
+TEST_F(ServeTest, StaleSocketIsRemovedAndAnotherFileIsNot) {
+  const std::string path = folder_ + "/socket";
+  const int handle = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(handle, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  close(handle);
+  ASSERT_TRUE(std::filesystem::exists(path));
+  EXPECT_TRUE(UnixSocketLock::Take(path).ok());
+  EXPECT_FALSE(std::filesystem::exists(path));
+  std::ofstream(path) << "precious";
+  EXPECT_EQ(UnixSocketLock::Take(path).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReadAll(path), "precious");
+}
+
+TEST_F(ServeTest, NetworkAddressWithoutProtectionIsRefused) {
+  options_.listen = {"0.0.0.0:0"};
+  EXPECT_EQ(RunServer(options_), 2);
+  options_.insecure_listen_on_the_network = true;
+  Start();
+  EXPECT_EQ(Stop(), 0);
+}
+
+TEST(ListenAddress, KnowsWhatIsLocal) {
+  for (const char* local : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:/a"}) {
+    EXPECT_TRUE(IsLocal(*ParseListenAddress(local))) << local;
+  }
+  for (const char* open : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1"}) {
+    EXPECT_FALSE(IsLocal(*ParseListenAddress(open))) << open;
+  }
+  for (const char* wrong : {"", "7465", ":1", "host", "host:", "host:99999", "::1:1", "unix:"}) {
+    EXPECT_EQ(ParseListenAddress(wrong).status().code(), absl::StatusCode::kInvalidArgument)
+        << wrong;
+  }
+}
+
+TEST(Configuration, UnknownKeyAndWrongTypeAreNamed) {
+  struct Case {
+    const char* text;
+    const char* named;
+  };
+  for (const Case& c :
+       {Case{"dat = 'x'", "dat"}, Case{"[limits]\nqueue = 1", "limits.queue"},
+        Case{"listen = 'x'", "listen"}, Case{"[[token]]\nsha = 'x'", "token[0].sha"},
+        Case{"[logging]\nlevel = 'loud'", "logging.level"},
+        Case{"[limits]\nqueue_bytes = -1", "limits.queue_bytes"},
+        Case{"[tls]\ncertificate = 'x'", "tls.certificate"}, Case{"a = ", ":1:"}}) {
+    const auto parsed = ParseConfiguration(c.text, "file.toml");
+    ASSERT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument) << c.text;
+    EXPECT_THAT(std::string(parsed.status().message()), HasSubstr(c.named));
+    EXPECT_THAT(std::string(parsed.status().message()), HasSubstr("file.toml"));
+  }
+}
+
+TEST(Configuration, ExampleInDeployIsRead) {
+  const auto parsed = ParseConfiguration(ReadAll("deploy/graven.toml"), "deploy/graven.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->data, "/var/lib/graven");
+  EXPECT_EQ(parsed->limits.journal_files, Limits().journal_files);
+}
+
+TEST(OperationalLog, JsonTextEscapes) {
+  EXPECT_EQ(JsonText("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
+}
+
+}  // namespace
+}  // namespace graven::server

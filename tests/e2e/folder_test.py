@@ -1,0 +1,213 @@
+"""The data folder as an operator meets it: damage, a second server, lost keys, backups, moves."""
+import json
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import unittest
+
+import serving
+
+
+def append(address, count, prefix="e", log="default"):
+    """`count` events through the CLI, as JSON Lines."""
+    lines = "".join(json.dumps({"eventId": f"{prefix}-{i}", "actor": {"id": f"user-{i % 7}"},
+                                "action": "invoice.approve", "occurredAt": "2026-01-02T03:04:05Z",
+                                "targets": [{"type": "invoice", "id": str(i)}]}) + "\n"
+                    for i in range(count))
+    return serving.run("append", "-", "--server", address, "--log", log, input=lines)
+
+
+def failing_start(folder, *flags, data=None):
+    """Starts a server that must not get ready; returns (exit code, what it said)."""
+    done = subprocess.run([str(serving.BINARY), "serve", "--data", str(data or folder / "data"),
+                           "--listen", "127.0.0.1:0", *map(str, flags)],
+                          capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        self.folder = serving.make_folder("folder")
+        self.data = self.folder / "data"
+
+    def tearDown(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fill(self, count=500, *flags):
+        with serving.Server(self.folder, *flags) as server:
+            append(server.address, count)
+            log = server.ready["logs"]["default"]
+            self.assertEqual(server.stop(), 0)
+        return log
+
+    def test_one_flipped_byte_is_found_and_the_record_named(self):
+        log = self.fill()
+        self.assertIn("500", serving.run("verify", "--data", self.data, "--key", log["vkey"]).stdout)
+        journal = sorted((self.data / "journal").iterdir())[0]
+        raw = bytearray(journal.read_bytes())
+        at = raw.index(b"e-321")
+        raw[at + 2] ^= 0x01
+        journal.write_bytes(raw)
+        done = serving.run("verify", "--data", self.data, "--key", log["vkey"], "--json", check=1)
+        self.assertIn("321", done.stdout)
+        # The server opens it for reading only, says so, and loses nothing else.
+        with serving.Server(self.folder) as server:
+            refused = serving.run("append", "--actor", "a", "--action", "b", "--server",
+                                  server.address, check=None)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("321", server.log_path.read_text())
+
+    def test_a_folder_that_was_signed_again_fails_with_the_key_given(self):
+        log = self.fill(50)
+        shutil.rmtree(self.data)
+        other = self.fill(49)  # another history, with a key of its own
+        self.assertNotEqual(log["vkey"], other["vkey"])
+        done = serving.run("verify", "--data", self.data, "--json")
+        self.assertIn("not pinned", done.stdout)
+        serving.run("verify", "--data", self.data, "--key", log["vkey"], check=1)
+        self.assertNotIn("not pinned",
+                         serving.run("verify", "--data", self.data, "--key", other["vkey"]).stdout)
+
+    def test_a_second_server_is_refused(self):
+        with serving.Server(self.folder) as server:
+            code, said = failing_start(self.folder)
+            self.assertEqual(code, 3, said)
+            self.assertIn(str(server.pid), said)
+            other = serving.make_folder("folder-other")
+            code, said = failing_start(other, "--listen", server.address)
+            self.assertEqual(code, 3, said)
+            self.assertIn(server.address, said)
+            shutil.rmtree(other)
+
+    def test_a_second_server_on_one_socket_path_is_refused(self):
+        path = f"unix:{self.folder}/socket"
+        with serving.Server(self.folder, listen=(path,)) as server:
+            self.assertEqual(server.ready["grpc"], [path])
+            append(path, 3)
+            other = serving.make_folder("folder-other")
+            code, said = failing_start(other, "--listen", path)
+            self.assertEqual(code, 3, said)
+            shutil.rmtree(other)
+            append(path, 3, "after")  # the first one still has it
+            server.kill()
+        # The path that a killed server left behind is taken over.
+        with serving.Server(self.folder, listen=(path,)) as server:
+            append(path, 3, "again")
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_newer_folder_is_refused(self):
+        self.fill(1)
+        version = self.data / "version"
+        version.write_text(version.read_text().replace("1", "2"))
+        code, said = failing_start(self.folder)
+        self.assertEqual(code, 3)
+        self.assertIn("newer", said)
+
+    def test_a_missing_or_foreign_key_is_refused(self):
+        self.fill(1)
+        key = self.data / "keys" / "default"
+        self.assertEqual(stat.S_IMODE(key.stat().st_mode), 0o600)
+        kept = key.read_text()
+        key.unlink()
+        code, said = failing_start(self.folder)
+        self.assertEqual(code, 3)
+        self.assertIn("key", said)
+        serving.run("keys", "generate", "example.org/other", "--output", self.folder / "other.key")
+        key.write_text((self.folder / "other.key").read_text())
+        code, said = failing_start(self.folder)
+        self.assertEqual(code, 3)
+        self.assertIn("not the private key", said)
+        self.assertNotIn("PRIVATE+KEY", said)
+        key.write_text(kept)
+        with serving.Server(self.folder) as server:
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_missing_guard_beside_records_is_refused(self):
+        self.fill(5)
+        (self.data / "guard").unlink()
+        code, said = failing_start(self.folder)
+        self.assertEqual(code, 3)
+        self.assertIn("guard", said)
+
+    def test_the_guard_on_the_data_device_is_warned_about(self):
+        self.fill(1)
+        self.assertRegex((self.folder / "serve.log").read_text(), r"(?i)warn.*guard")
+
+    def test_a_folder_can_be_moved_and_restored_from_a_cold_copy(self):
+        log = self.fill(200)
+        moved = self.folder / "moved"
+        self.data.rename(moved)
+        shutil.copytree(moved, self.data, copy_function=shutil.copy2)  # the restored backup
+        os.chmod(self.data / "keys" / "default", 0o600)
+        with serving.Server(self.folder) as server:
+            self.assertEqual(server.ready["logs"]["default"], log)
+            append(server.address, 10, "after")
+            self.assertEqual(server.stop(), 0)
+        serving.run("verify", "--data", self.data, "--key", log["vkey"])
+
+    def test_a_rolled_back_folder_with_its_guard_elsewhere_signs_nothing(self):
+        guard = self.folder / "guard"
+        log = self.fill(100, "--guard", guard)
+        shutil.copytree(self.data, self.folder / "backup")
+        with serving.Server(self.folder, "--guard", guard) as server:
+            append(server.address, 100, "later")
+            self.assertEqual(server.stop(), 0)
+        shutil.rmtree(self.data)
+        (self.folder / "backup").rename(self.data)
+        with serving.Server(self.folder, "--guard", guard) as server:
+            refused = serving.run("append", "--actor", "a", "--action", "b", "--server",
+                                  server.address, check=None)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("signed", server.log_path.read_text())
+            self.assertNotEqual(
+                serving.run("checkpoint", "--server", server.address, check=None).returncode, 0)
+        self.assertTrue(log)
+
+
+class DiskFull(unittest.TestCase):
+    def setUp(self):
+        self.folder = serving.make_folder("full")
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", self.folder],
+                                 capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("skipped: a small file system cannot be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.folder])
+
+    def test_appends_are_refused_before_the_reserve_is_gone_and_resume(self):
+        config = pathlib.Path(self.folder) / "graven.toml"
+        config.write_text("[limits]\ndisk_reserve_bytes = 16777216\njournal_file_bytes = 8388608\n"
+                          "journal_files = 4\n")
+        with serving.Server(self.folder, "--config", config) as server:
+            at = ("--server", server.address)
+            append(server.address, 100)
+            ballast = pathlib.Path(self.folder) / "ballast"
+            free = shutil.disk_usage(self.folder).free
+            with open(ballast, "wb") as file:
+                file.write(b"\0" * (free - 8 * 1024 * 1024))
+            self.wait_for(server, "DISK_FULL")
+            refused = serving.run("append", "--actor", "a", "--action", "b", *at, check=None)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("reserve", refused.stderr)
+            # Reading goes on.
+            serving.run("receipt", "get", "42", "--output", self.folder / "r", *at)
+            self.assertIn("user-0", serving.run("show", "42", *at).stdout)
+            ballast.unlink()
+            self.wait_for(server, "SERVING")
+            append(server.address, 100, "after")
+            self.assertEqual(server.stop(), 0)
+        serving.run("verify", "--data", server.data)
+
+    def wait_for(self, server, state):
+        import time
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if state in serving.run("status", "--json", "--server", server.address).stdout:
+                return
+            time.sleep(0.05)
+        self.fail(f"the server did not come to {state}")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -51,12 +51,12 @@ absl::StatusOr<note::VerifierKey> ReadKeyFile(const std::string& path) {
   return note::VerifierKey::Parse(*text);
 }
 
-CommandResult Show(CommandContext& context, const std::string& file, bool from_folder) {
+CommandResult Show(CommandContext& context, const std::string& file) {
   if (!file.empty()) {
     ASSIGN_OR_RETURN(const note::VerifierKey key, ReadKeyFile(file));
     return PrintKey(context, key);
   }
-  if (from_folder) {
+  if (!context.data().empty()) {
     const std::string path = fmt::format("{}/keys/{}", context.data(), context.log());
     ASSIGN_OR_RETURN(const note::VerifierKey key, ReadKeyFile(path));
     return PrintKey(context, key);
@@ -103,16 +103,13 @@ void AddKeysCommand(CLI::App& app, CommandContext& context) {
       "Example:\n"
       "  graven keys show --data ./audit --log default");
   auto file = std::make_shared<std::string>();
-  show->add_option("--file", *file, "File of a private or public key")->type_name("FILE");
-  CLI::Option* data = context.AddData(*show);
+  CLI::Option* file_option =
+      show->add_option("--file", *file, "File of a private or public key")->type_name("FILE");
+  context.AddData(*show)->excludes(file_option);
   context.AddJson(*show);
   context.AddServer(*show);
   context.AddLog(*show);
-  CLI::Option* server = show->get_option("--server");
-  context.OnRun(*show, [&context, file, data, server] {
-    const bool folder = WasTyped(*data) || (data->count() > 0 && !WasTyped(*server));
-    return Show(context, *file, folder);
-  });
+  context.OnRun(*show, [&context, file] { return Show(context, *file); });
 }
 
 }  // namespace graven::cli

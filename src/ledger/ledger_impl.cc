@@ -104,15 +104,20 @@ void LedgerImpl::Apply(std::span<sequencer::Request* const> requests,
   requests_refused_.fetch_add(refused, std::memory_order_relaxed);
 }
 
+// What a failed write or sync left on disk is known only after it has been read back.
+absl::Status LedgerImpl::Stop(const absl::Status& cause) {
+  gate_.Set(WriteState::kStopped,
+            fmt::format("writing stopped after a failed write or sync ({}); restart the server to "
+                        "recover",
+                        std::string(cause.message())));
+  return cause;
+}
+
 absl::Status LedgerImpl::MakeDurable() {
   if (writer_ == nullptr || writer_->empty()) return absl::OkStatus();
   auto grown = writer_->MakeDurable();
   if (!grown.ok()) {
-    gate_.Set(
-        WriteState::kStopped,
-        fmt::format("writing stopped after a failed write or sync ({}); restart the server to "
-                    "recover",
-                    std::string(grown.status().message())));
+    (void)Stop(grown.status());
     return absl::UnavailableError(
         fmt::format("the outcome is unknown: {}; ask again with the same event ids after a restart",
                     std::string(grown.status().message())));
@@ -152,25 +157,12 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
     ends.push_back(log->durable());
     entries.push_back({log->meta.number, ends.back().size, ends.back().root});
   }
-  absl::Status guarded = guard_->Raise(entries);
-  if (!guarded.ok()) {
-    // What the guard holds is not known: nothing may be signed any more.
-    gate_.Set(
-        WriteState::kStopped,
-        fmt::format("writing stopped because the guard could not be written ({}); restart the "
-                    "server to recover",
-                    std::string(guarded.message())));
-    return guarded;
-  }
+  // What the guard holds after an error is not known: nothing may be signed any more.
+  if (absl::Status guarded = guard_->Raise(entries); !guarded.ok()) return Stop(guarded);
   for (size_t i = 0; i < grown.size(); ++i) {
-    if (absl::Status shown = SignAndShow(*grown[i], ends[i]); !shown.ok()) {
-      gate_.Set(
-          WriteState::kStopped,
-          fmt::format("writing stopped because a checkpoint could not be published ({}); restart "
-                      "the server to recover",
-                      std::string(shown.message())));
-      return shown;
-    }
+    // Signed and shown; only the copy in the file of kept checkpoints may be torn: recovery cuts
+    // it.
+    if (absl::Status shown = SignAndShow(*grown[i], ends[i]); !shown.ok()) return Stop(shown);
     published.emplace_back(grown[i]);
   }
   return published;
@@ -227,6 +219,7 @@ absl::Status LedgerImpl::PrepareJournal() {
   while (journal_->NeedsSpare()) {
     absl::Status prepared = journal_->PrepareSpare();
     // No space, or every file is in use: appends find no room until there is.
+    sealer_->WantRoom(absl::IsResourceExhausted(prepared));
     if (absl::IsResourceExhausted(prepared)) return absl::OkStatus();
     RETURN_IF_ERROR(prepared);
   }
@@ -244,6 +237,7 @@ absl::StatusOr<bool> LedgerImpl::Seal(bool in_haste) {
     return false;
   }
   unsealed_records_.store(UnsealedRecords(), std::memory_order_relaxed);
+  std::shared_lock logs_lock(logs_mutex_);
   std::lock_guard lock(table_mutex_);
   duplicates_->table().DropBelow([this](uint32_t number) {
     const Log* log = logs_by_number_[number];
@@ -354,16 +348,22 @@ absl::StatusOr<Log*> LedgerImpl::MakeLog(const std::string& name, const std::str
 
   std::lock_guard lock(publish_mutex_);
   meta.number = next_log_number_++;
-  RETURN_IF_ERROR(io::WriteFileDurably(fs_, folder_->paths().Key(name), key.Format() + "\n", 0600));
-  RETURN_IF_ERROR(
-      guard_->Raise(std::vector<store::GuardEntry>{{meta.number, empty.size, empty.root}}));
+  absl::Status written =
+      io::WriteFileDurably(fs_, folder_->paths().Key(name), key.Format() + "\n", 0600);
+  if (absl::IsResourceExhausted(written)) return written;
+  if (written.ok()) {
+    written = guard_->Raise(std::vector<store::GuardEntry>{{meta.number, empty.size, empty.root}});
+  }
   // The log exists once its metadata does; until here a crash leaves nothing that counts.
-  RETURN_IF_ERROR(folder_->CreateLog(meta));
+  if (written.ok()) written = folder_->CreateLog(meta);
+  // Whether the log exists is not known: a second attempt could put another key beside its
+  // metadata.
+  if (!written.ok()) return Stop(written);
   auto made = std::make_unique<Log>(std::move(meta), std::move(key));
   Log* log = made.get();
   log->SetTail(std::make_unique<Tail>(LogIndex(0), std::span<const Hash>()));
   log->SetDurable(empty);
-  RETURN_IF_ERROR(SignAndShow(*log, empty));
+  if (absl::Status shown = SignAndShow(*log, empty); !shown.ok()) return Stop(shown);
   {
     std::lock_guard table_lock(table_mutex_);
     duplicates_->StartLog(*log, LogIndex(0));

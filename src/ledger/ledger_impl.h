@@ -78,6 +78,8 @@ class LedgerImpl final : public Ledger {
   friend class Recovery;
 
   std::vector<Log*> AllLogs() const;
+  // No events are taken until the folder has been opened again. Returns `cause`.
+  absl::Status Stop(const absl::Status& cause);
   // Signs and shows `end`. REQUIRES: the guard names it and is synced.
   absl::Status SignAndShow(Log& log, const LogEnd& end);
   absl::Status KeepCheckpoint(Log& log, const std::string& checkpoint, bool now);

@@ -47,6 +47,11 @@ class Log {
   };
   Sequenced sequenced;
 
+  // --- the background thread's own ---
+  // Whether this process has synced the names of the segments. Until then a name that recovery
+  // found may be in the page cache only, left there by a process that died before its sync.
+  bool segment_names_synced = false;
+
   // --- any thread ---
   LogEnd durable() const;
   std::shared_ptr<const Published> published() const;

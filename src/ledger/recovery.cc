@@ -206,6 +206,8 @@ absl::Status Recovery::UseSegments(Found& found, const std::vector<std::string>&
     store::SegmentBounds bounds = *store::ParseSegmentFileName(name);
     std::string path = io::JoinPath(folder, name);
     if (bounds.end.value <= list->end().value) {
+      // The longer one may have its name in the page cache only.
+      RETURN_IF_ERROR(ledger_.fs_.SyncDirectory(folder));
       RETURN_IF_ERROR(ledger_.fs_.Remove(path));
       continue;
     }
@@ -457,6 +459,14 @@ absl::Status Recovery::HoldAgainstGuard(Found& found) {
   return absl::OkStatus();
 }
 
+absl::Status Recovery::LastTime(const Log& log, TreeSize size, int64_t* received_at_ns) const {
+  if (size.value == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(std::string record, ledger_.records_->Get(log, LogIndex(size.value - 1)));
+  ASSIGN_OR_RETURN(record::RecordHeader header, record::Decode(record));
+  *received_at_ns = header.received_at_ns;
+  return absl::OkStatus();
+}
+
 absl::Status Recovery::Show(Found& found) {
   Log& log = *found.log;
   if (found.problem.empty() && ledger_.gate_.state() != WriteState::kReadOnly) {
@@ -464,15 +474,14 @@ absl::Status Recovery::Show(Found& found) {
     // first.
     store::GuardEntry guard = *ledger_.guard_->Find(log.meta.number);
     LogEnd end{guard.size, guard.root, 0};
-    if (guard.size.value > 0) {
-      ASSIGN_OR_RETURN(std::string record,
-                       ledger_.records_->Get(log, LogIndex(guard.size.value - 1)));
-      ASSIGN_OR_RETURN(record::RecordHeader header, record::Decode(record));
-      end.last_received_at_ns = header.received_at_ns;
+    absl::Status last = LastTime(log, guard.size, &end.last_received_at_ns);
+    if (last.ok()) {
+      RETURN_IF_ERROR(ledger_.SignAndShow(log, end));
+      if (found.size > guard.size.value && log.MarkDirty()) ledger_.dirty_.push_back(&log);
+      return absl::OkStatus();
     }
-    RETURN_IF_ERROR(ledger_.SignAndShow(log, end));
-    if (found.size > guard.size.value && log.MarkDirty()) ledger_.dirty_.push_back(&log);
-    return absl::OkStatus();
+    if (!absl::IsDataLoss(last)) return last;
+    found.problem = fmt::format("log {}: {}", log.meta.name, Text(last));
   }
   log.SetReadOnly(found.problem.empty() ? ledger_.gate_.reason() : found.problem);
   auto published = std::make_shared<Published>();

@@ -52,6 +52,8 @@ class Recovery {
   absl::Status OpenJournal();
   absl::Status UseJournal(bool read_only);
   absl::Status Show(Found& found);
+  // When the last of the first `size` records was received; untouched when there is none.
+  absl::Status LastTime(const Log& log, TreeSize size, int64_t* received_at_ns) const;
   std::string Report() const;
 
   Found* ByNumber(uint32_t number);

@@ -52,14 +52,20 @@ absl::StatusOr<bool> Sealer::RetireOldest(const std::vector<Log*>& logs,
   std::vector<store::JournalFileInfo> files = journal_.Files();
   if (files.empty() || files.front().current) return false;
   const store::JournalFileInfo& oldest = files.front();
+  std::unordered_map<uint32_t, Log*> by_number;
+  for (Log* log : logs) by_number.emplace(log->meta.number, log);
   for (const store::LogRange& range : oldest.logs) {
-    auto found = std::find_if(logs.begin(), logs.end(),
-                              [&](const Log* log) { return log->meta.number == range.log_number; });
-    GRAVEN_CHECK(found != logs.end());
-    Log& log = **found;
-    if (range.end.value <= log.segments()->end().value) continue;
+    auto found = by_number.find(range.log_number);
+    GRAVEN_CHECK(found != by_number.end());
+    Log& log = *found->second;
+    if (range.end.value <= log.segments()->end().value) {
+      // The journal's copy goes away: the other one must not depend on the page cache.
+      if (!log.segment_names_synced) RETURN_IF_ERROR(fs_.SyncDirectory(folder_of(log)));
+      log.segment_names_synced = true;
+      continue;
+    }
     // Records of this file stand nowhere else yet. There is no hurry while other files are free.
-    if (files.size() <= options_.journal_files_kept) return false;
+    if (!room_wanted_ && files.size() <= options_.journal_files_kept) return false;
     LogEnd durable = log.durable();
     uint64_t first = log.segments()->final_end().value;
     TreeSize end(std::min(durable.size.value, first + store::kSegmentRecords));
@@ -96,6 +102,7 @@ absl::Status Sealer::WriteSegment(Log& log, const std::string& folder, LogIndex 
                                  }));
   RETURN_IF_ERROR(added);
   ASSIGN_OR_RETURN(store::SegmentSummary summary, writer->Finish());
+  log.segment_names_synced = true;
   // Durable, and nobody reads it yet. A crash here leaves it beside the provisional one, which
   // recovery removes.
   return Replace(log, summary.path);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -48,6 +49,10 @@ class Sealer {
   absl::StatusOr<bool> Step(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
                             store::SegmentCodec codec);
 
+  // Whether the journal got no new file: then the oldest one is emptied however few there are. Any
+  // thread.
+  void WantRoom(bool wanted) { room_wanted_ = wanted; }
+
  private:
   absl::StatusOr<bool> SealFullRange(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
                                      store::SegmentCodec codec);
@@ -64,6 +69,7 @@ class Sealer {
   const StoredRecords& records_;
   const store::FingerprintFunction fingerprint_;
   const Options options_;
+  std::atomic<bool> room_wanted_{false};
   // Where the search for a full range goes on, so that every log has its turn.
   size_t next_log_ = 0;
 };

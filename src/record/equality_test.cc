@@ -139,7 +139,7 @@ TEST(SameBody, AgreesWithProtobufOnRandomPairs) {
   RandomEvent maker(20'230'710);
   int equal = 0;
   int unequal = 0;
-  for (int i = 0; i < 200'000; ++i) {
+  for (int i = 0; i < 60'000; ++i) {
     std::string a = maker.Make();
     std::string b = maker.Make();
     EventFacts facts;
@@ -155,7 +155,7 @@ TEST(SameBody, AgreesWithProtobufOnRandomPairs) {
     (expected ? equal : unequal) += 1;
     ASSERT_TRUE(Same(a, event_a.SerializeAsString()));
   }
-  EXPECT_GT(equal, 300);
+  EXPECT_GT(equal, 80);
   EXPECT_GT(unequal, 1000);
 }
 

@@ -1,8 +1,10 @@
 #include "store/duplicate_table.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <functional>
 
 #include "base/check.h"
 
@@ -11,6 +13,9 @@ namespace {
 
 // A slot: 28 bits of the fingerprint, not 0, above the low 36 bits of the index. 0: empty.
 constexpr int kIndexBits = 36;
+constexpr size_t kGrowth = 32;
+constexpr size_t kLineSlots = 8;  // 64 bytes
+constexpr size_t kLargePageBytes = size_t{2} << 20;
 constexpr uint64_t kIndexMask = (uint64_t{1} << kIndexBits) - 1;
 constexpr uint64_t kRemainderMask = (uint64_t{1} << 28) - 1;
 
@@ -19,12 +24,41 @@ uint64_t SlotTag(uint64_t fingerprint) {
   return (remainder == 0 ? 1 : remainder) << kIndexBits;
 }
 
-// The high bits say where, the low ones what: they are independent.
+// The high bits say where, the low ones what: they are independent. The search begins with a
+// cache line and nearly always ends in it.
 size_t Home(uint64_t fingerprint, size_t slot_count) {
-  return static_cast<size_t>(fingerprint >> (64 - std::countr_zero(slot_count)));
+  return static_cast<size_t>(fingerprint >> (64 - std::countr_zero(slot_count))) &
+         ~(kLineSlots - 1);
 }
 
-// At most three quarters full, so that a search ends after two or three slots.
+// Which slots of a line have this tag, a bit each. Without a branch for a slot: most lines have
+// none.
+uint32_t Matches(const uint64_t* line, uint64_t tag) {
+  uint32_t matches = 0;
+  for (size_t i = 0; i < kLineSlots; ++i) {
+    matches |= static_cast<uint32_t>((line[i] & ~kIndexMask) == tag) << i;
+  }
+  return matches;
+}
+
+// The first free slot of a line, which fills from the front; kLineSlots when it is full.
+size_t FirstFree(const uint64_t* line) {
+  size_t used = 0;
+  for (size_t i = 0; i < kLineSlots; ++i) used += line[i] != 0;
+  return used;
+}
+
+// The bits above those kept are those of the newest index below `size` with these low ones.
+void AddCandidate(uint64_t low_bits, TreeSize size, DuplicateTable::Candidates* candidates) {
+  uint64_t index = (size.value & ~kIndexMask) | low_bits;
+  if (index >= size.value) {
+    if (index <= kIndexMask) return;  // another log's
+    index -= kIndexMask + 1;
+  }
+  candidates->push_back(LogIndex(index));
+}
+
+// At most three quarters full, so that most lines have a free slot and a search ends in its first.
 size_t EntriesMax(size_t slot_count) { return slot_count - slot_count / 4; }
 
 }  // namespace
@@ -45,15 +79,12 @@ DuplicateTable::Candidates DuplicateTable::Find(uint64_t fingerprint, TreeSize s
   const uint64_t tag = SlotTag(fingerprint);
   for (auto it = generations_.rbegin(); it != generations_.rend(); ++it) {
     const size_t mask = it->slot_count - 1;
-    for (size_t at = Home(fingerprint, it->slot_count); it->slots[at] != 0; at = (at + 1) & mask) {
-      if ((it->slots[at] & ~kIndexMask) != tag) continue;
-      // The bits above those kept are those of the newest index below `size` with these low ones.
-      uint64_t index = (size.value & ~kIndexMask) | (it->slots[at] & kIndexMask);
-      if (index >= size.value) {
-        if (index <= kIndexMask) continue;  // another log's
-        index -= kIndexMask + 1;
+    for (size_t at = Home(fingerprint, it->slot_count);; at = (at + kLineSlots) & mask) {
+      const uint64_t* const line = &it->slots[at];
+      for (uint32_t matches = Matches(line, tag); matches != 0; matches &= matches - 1) {
+        AddCandidate(line[std::countr_zero(matches)] & kIndexMask, size, &candidates);
       }
-      candidates.push_back(LogIndex(index));
+      if (line[kLineSlots - 1] == 0) break;
     }
   }
   if (candidates.size() > 1) {
@@ -63,15 +94,28 @@ DuplicateTable::Candidates DuplicateTable::Find(uint64_t fingerprint, TreeSize s
   return candidates;
 }
 
+void DuplicateTable::Unmap::operator()(uint64_t* slots) const { ::munmap(slots, bytes); }
+
+// From the system, which zeroes pages as they are first touched: a new generation costs no pause.
+// Large pages, because nearly every access is to another one.
+std::unique_ptr<uint64_t[], DuplicateTable::Unmap> DuplicateTable::MapZeros(size_t slot_count) {
+  const size_t bytes = slot_count * sizeof(uint64_t);
+  void* const mapped =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  GRAVEN_CHECK(mapped != MAP_FAILED);
+  if (bytes >= kLargePageBytes) (void)::madvise(mapped, bytes, MADV_HUGEPAGE);
+  return {static_cast<uint64_t*>(mapped), Unmap{bytes}};
+}
+
 void DuplicateTable::StartGeneration() {
   size_t slot_count = generations_.empty()
                           ? std::bit_ceil(std::max<size_t>(options_.first_slots, 16))
-                          : generations_.back().slot_count * 8;
+                          : generations_.back().slot_count * kGrowth;
   slot_count = std::min(slot_count, slots_max_);
   const size_t bytes = slot_count * sizeof(uint64_t);
   while (!generations_.empty() && bytes_ + bytes > options_.bytes_max) DropOldest();
   Generation& generation = generations_.emplace_back();
-  generation.slots = std::make_unique<uint64_t[]>(slot_count);
+  generation.slots = MapZeros(slot_count);
   generation.slot_count = slot_count;
   bytes_ += bytes;
   last_highest_ = nullptr;
@@ -97,8 +141,9 @@ void DuplicateTable::Insert(uint64_t fingerprint, LogIndex index, uint32_t log_n
   Generation& newest = generations_.back();
   const size_t mask = newest.slot_count - 1;
   size_t at = Home(fingerprint, newest.slot_count);
-  while (newest.slots[at] != 0) at = (at + 1) & mask;
-  newest.slots[at] = SlotTag(fingerprint) | (index.value & kIndexMask);
+  size_t free = 0;
+  while ((free = FirstFree(&newest.slots[at])) == kLineSlots) at = (at + kLineSlots) & mask;
+  newest.slots[at + free] = SlotTag(fingerprint) | (index.value & kIndexMask);
   ++newest.entries;
   ++entries_;
   if (last_highest_ == nullptr || last_log_ != log_number) {

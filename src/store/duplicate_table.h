@@ -26,9 +26,9 @@ class DuplicateTable {
  public:
   struct Options {
     size_t bytes_max = size_t{128} << 20;
-    size_t generations = 8;  // full ones that fit below bytes_max
-    size_t first_slots = size_t{1}
-                         << 14;  // of the first generation; the next ones are 8 times larger each
+    size_t generations = 8;                // full ones that fit below bytes_max
+    size_t first_slots = size_t{1} << 16;  // of the first generation; the next ones are 32 times
+                                           // larger, as far as the cap allows
   };
 
   explicit DuplicateTable(const Options& options);
@@ -57,13 +57,18 @@ class DuplicateTable {
   size_t entries() const { return entries_; }
 
  private:
+  struct Unmap {
+    size_t bytes;
+    void operator()(uint64_t* slots) const;
+  };
   struct Generation {
-    std::unique_ptr<uint64_t[]> slots;
+    std::unique_ptr<uint64_t[], Unmap> slots;
     size_t slot_count = 0;
     size_t entries = 0;
     absl::flat_hash_map<uint32_t, LogIndex> highest;  // of each log that it holds
   };
 
+  static std::unique_ptr<uint64_t[], Unmap> MapZeros(size_t slot_count);
   void StartGeneration();
   void DropOldest();
 

@@ -65,7 +65,7 @@ TEST(DuplicateTable, FreshTableIsSmall) {
   DuplicateTable table(DuplicateTable::Options{});
   EXPECT_EQ(table.bytes(), 0u);
   table.Insert(1, LogIndex(0), 1);
-  EXPECT_LE(table.bytes(), size_t{128} << 10);
+  EXPECT_LE(table.bytes(), size_t{512} << 10);
 }
 
 TEST(DuplicateTable, CollidingFingerprintsAreNewestFirst) {

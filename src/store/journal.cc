@@ -367,7 +367,8 @@ absl::Status Journal::PrepareSpare() {
     CollectRetired();
     // Never used again when this attempt fails: then it is not known whether a file has this name.
     number = next_number_++;
-    files = files_.size() + spares_.size() + cut_.size() + free_.size();
+    // Cut files do not count: they become free with the next sync, for which there must be a file.
+    files = files_.size() + spares_.size() + free_.size();
   }
   ASSIGN_OR_RETURN(std::shared_ptr<io::File> file, RecycleAs(number));
   if (file == nullptr) {

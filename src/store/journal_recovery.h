@@ -112,7 +112,7 @@ struct JournalRecovery {
   // One entry for each log, from the valid frames behind the damage. Empty without damage.
   std::vector<LaterSection> later;
 
-  // // For Journal::Open, which goes on exactly behind the last believed frame. One entry for each
+  // For Journal::Open, which goes on exactly behind the last believed frame. One entry for each
   // of `files`.
   struct OldFile {
     uint64_t number = 0;

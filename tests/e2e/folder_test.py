@@ -169,7 +169,7 @@ class Folder(unittest.TestCase):
 class DiskFull(unittest.TestCase):
     def setUp(self):
         self.folder = serving.make_folder("full")
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", self.folder],
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", self.folder],
                                  capture_output=True)
         if mounted.returncode != 0:
             self.skipTest("skipped: a small file system cannot be mounted here")
@@ -177,7 +177,7 @@ class DiskFull(unittest.TestCase):
 
     def test_appends_are_refused_before_the_reserve_is_gone_and_resume(self):
         config = pathlib.Path(self.folder) / "graven.toml"
-        config.write_text("[limits]\ndisk_reserve_bytes = 16777216\njournal_file_bytes = 8388608\n"
+        config.write_text("[limits]\ndisk_reserve_bytes = 16777216\njournal_file_bytes = 16777216\n"
                           "journal_files = 4\n")
         with serving.Server(self.folder, "--config", config) as server:
             at = ("--server", server.address)

@@ -150,7 +150,7 @@ class Kill(unittest.TestCase):
     @staticmethod
     def small_journal(folder):
         config = folder / "graven.toml"
-        config.write_text("[journal]\nfile_bytes = 8388608\nfiles_max = 6\n")
+        config.write_text("[limits]\njournal_file_bytes = 16777216\njournal_files = 4\n")
         return config
 
     def some_receipts(self, server, folder, load, dice, round_number):

@@ -134,6 +134,12 @@ absl::Status Recovery::LoadLog(store::LogMeta meta) {
     return absl::FailedPreconditionError(fmt::format(
         "{} is not the private key of log {}, whose public key is {}", key_path, name, meta.vkey));
   }
+  // A process that died right after it named the metadata may have left the name in the page cache
+  // only. Once there is a file of checkpoints, whoever made it had synced the folder before.
+  const store::DataPaths& paths = ledger_.folder_->paths();
+  if (absl::IsNotFound(ledger_.fs_.Stat(paths.Checkpoints(name)).status())) {
+    RETURN_IF_ERROR(ledger_.fs_.SyncDirectory(paths.Log(name)));
+  }
   auto log = std::make_unique<Log>(std::move(meta), *std::move(key));
   uint32_t number = log->meta.number;
   logs_[number] = Found{.log = log.get()};

@@ -367,8 +367,9 @@ absl::Status Journal::PrepareSpare() {
     CollectRetired();
     // Never used again when this attempt fails: then it is not known whether a file has this name.
     number = next_number_++;
-    // Cut files do not count: they become free with the next sync, for which there must be a file.
-    files = files_.size() + spares_.size() + free_.size();
+    // Files that wait for the next sync to become free do not count: for that there must be a file.
+    files = spares_.size() + free_.size();
+    for (const auto& [unused, used] : files_) files += used->retired ? 0 : 1;
   }
   ASSIGN_OR_RETURN(std::shared_ptr<io::File> file, RecycleAs(number));
   if (file == nullptr) {

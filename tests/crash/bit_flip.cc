@@ -61,6 +61,7 @@ Simulation::Flip Simulation::PickFlip() {
   Choices& choices = world_.choices;
   std::vector<std::string> files;
   FilesBelow(kFolder, &files);
+  FilesBelow(kGuardFolder, &files);
   const char* parts[] = {"/journal/", "/journal/", "/journal/", "/segments/", "/"};
   const std::string part = parts[choices.Below(std::size(parts))];
   std::vector<std::string> fitting;

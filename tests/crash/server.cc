@@ -16,6 +16,7 @@ std::string Text(const absl::Status& status) { return std::string(status.message
 }  // namespace
 
 Setup::Setup(Choices& choices, bool is_large) : large(is_large) {
+  guard_elsewhere = choices.Percent(50);
   writers = choices.Between(1, 4);
   logs_max = large ? 2 : choices.Between(1, 5);
   journal_file_bytes = (large ? uint64_t{1} << 20 : uint64_t{64 * 1024} << choices.Below(2));
@@ -34,6 +35,7 @@ absl::Status Server::Open() {
   GRAVEN_CHECK(ledger_ == nullptr && waiting_.empty() && applied_.empty());
   ledger::LedgerOptions options;
   options.folder = kFolder;
+  if (setup_.guard_elsewhere) options.guard_path = fmt::format("{}/guard", kGuardFolder);
   options.journal_file_bytes = setup_.journal_file_bytes;
   options.journal_files_max = setup_.journal_files_max;
   options.disk_reserve_bytes = 64 * 1024;

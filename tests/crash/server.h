@@ -17,7 +17,8 @@ namespace graven::crash {
 struct Setup {
   explicit Setup(Choices& choices, bool large);
 
-  bool large;  // long enough for final segments
+  bool large;            // long enough for final segments
+  bool guard_elsewhere;  // as if on another disk
   uint64_t writers;
   uint64_t logs_max;
   uint64_t journal_file_bytes;
@@ -26,6 +27,7 @@ struct Setup {
 };
 
 inline constexpr char kFolder[] = "/data";
+inline constexpr char kGuardFolder[] = "/elsewhere";
 
 // What a server does with a ledger, step by step: each thread's part is one call, and while one of
 // them waits for the disk another's may run. Holds every answer against the model.

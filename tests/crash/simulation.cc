@@ -34,6 +34,8 @@ uint64_t Simulation::Points() const {
 }
 
 void Simulation::Run() {
+  CRASH_EXPECT(world_.disk.MakeDirectory(kGuardFolder).ok() && world_.disk.SyncDirectory("/").ok(),
+               "no folder for the guard");
   Reopen();
   if (setup_.large) server_.FillRange();
   const uint64_t points = setup_.large ? kPointsPerLargeRun : kPointsPerRun;

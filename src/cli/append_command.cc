@@ -1,16 +1,12 @@
-#include <cstdio>
-#include <fstream>
-#include <iostream>
 #include <memory>
 
-#include "absl/time/clock.h"
 #include "base/absl_views.h"
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/event_pump.h"
+#include "cli/import_run.h"
 #include "cli/record_text.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/json_util.h"
@@ -138,46 +134,11 @@ CommandResult AppendOne(CommandContext& context, const AppendFlags& flags) {
   return ExitCode::kDone;
 }
 
-// Each line one Event in proto3 JSON; empty lines are passed over.
-absl::Status PushLines(std::istream& input, const std::string& name, EventPump& pump,
-                       ProgressLine& progress) {
-  std::string line;
-  for (uint64_t number = 1; std::getline(input, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    const std::string where = fmt::format("{}:{}", name, number);
-    v1::Event event;
-    if (const absl::Status read = ReadJson(line, &event); !read.ok()) {
-      RETURN_IF_ERROR(pump.Refuse(where, read));
-      continue;
-    }
-    RETURN_IF_ERROR(pump.Push(event.SerializeAsString(), where));
-    progress.Update(pump.answered());
-  }
-  return absl::OkStatus();
-}
-
 CommandResult AppendLines(CommandContext& context, const AppendFlags& flags) {
-  std::ifstream file;
-  const bool from_stdin = flags.input == "-";
-  if (!from_stdin) {
-    file.open(flags.input);
-    if (!file) return Unreachable(flags.input, absl::ErrnoToStatus(errno, "cannot be opened"));
-  }
-  const int64_t started_ns = SystemClock().SteadyNs();
-  ASSIGN_OR_RETURN(const auto client, context.Connect());
-  ASSIGN_OR_RETURN(const auto pump,
-                   EventPump::Open(context, *client,
-                                   flags.count_refused ? EventPump::OnRefusal::kCount
-                                                       : EventPump::OnRefusal::kStop));
-  PumpCounts counts;
-  {
-    ProgressLine progress(context.err(), "appended", ProgressLine::Unit::kEvents, 0);
-    RETURN_IF_ERROR(PushLines(from_stdin ? std::cin : file, from_stdin ? "stdin" : flags.input,
-                              *pump, progress));
-    ASSIGN_OR_RETURN(counts, pump->Finish());
-  }
-  return PrintPumpCounts(context, counts,
-                         static_cast<double>(SystemClock().SteadyNs() - started_ns) / 1e9);
+  import::ImportOptions options;
+  options.format = import::Format::kJsonLines;
+  if (flags.count_refused) options.bad_input = import::BadInput::kCount;
+  return RunImport(context, options, {flags.input});
 }
 
 // A flag that is one text field of the event.

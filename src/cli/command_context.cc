@@ -139,4 +139,11 @@ void CommandContext::PrintError(const absl::Status& status) {
   (void)err_.Finish();
 }
 
+bool WasTyped(const CLI::Option& option) {
+  if (option.count() == 0) return false;
+  const char* value =
+      option.get_envname().empty() ? nullptr : std::getenv(option.get_envname().c_str());
+  return value == nullptr || option.results().back() != value;
+}
+
 }  // namespace graven::cli

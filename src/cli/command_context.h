@@ -79,4 +79,7 @@ class CommandContext {
   ExitCode exit_code_ = ExitCode::kDone;
 };
 
+// Whether an option has a value from the command line, and not from its environment variable.
+bool WasTyped(const CLI::Option& option);
+
 }  // namespace graven::cli

@@ -22,11 +22,13 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
       "  graven append --actor alice --action invoice.approve --target invoice:42");
   AddLogsCommand(*app, context);
   AddAppendCommand(*app, context);
+  AddImportCommand(*app, context);
   AddTailCommand(*app, context);
   AddShowCommand(*app, context);
   AddExportCommand(*app, context);
   AddCheckpointCommand(*app, context);
   AddReceiptCommand(*app, context);
+  AddVerifyCommand(*app, context);
   AddKeysCommand(*app, context);
   AddStatusCommand(*app, context);
   AddVersionCommand(*app, context);

@@ -101,37 +101,4 @@ uint64_t EventPump::answered() const {
   return state_->counts.appended + state_->counts.duplicates + state_->counts.refused;
 }
 
-CommandResult PrintPumpCounts(CommandContext& context, const PumpCounts& counts, double seconds) {
-  const bool any = counts.first_index <= counts.last_index;
-  const ExitCode code = counts.refused == 0 ? ExitCode::kDone : ExitCode::kNo;
-  if (context.json()) {
-    Json json = {{"log", context.log()},
-                 {"appended", counts.appended},
-                 {"duplicates", counts.duplicates},
-                 {"refused", counts.refused}};
-    if (any) {
-      json["first_index"] = counts.first_index;
-      json["last_index"] = counts.last_index;
-    }
-    json["seconds"] = seconds;
-    context.PrintJson(json);
-    return code;
-  }
-  std::string line = fmt::format("{} appended", CountText(counts.appended));
-  if (counts.duplicates > 0) {
-    line += fmt::format(", {} were there already", CountText(counts.duplicates));
-  }
-  if (counts.refused > 0) line += fmt::format(", {} REFUSED", CountText(counts.refused));
-  if (any) {
-    line += fmt::format(" (records {} to {})", counts.first_index, counts.last_index);
-  }
-  const auto total = static_cast<double>(counts.appended + counts.duplicates);
-  if (seconds > 0.05 && total > 100) {
-    line += fmt::format(" in {}, {}/s", DurationText(seconds),
-                        CountText(static_cast<uint64_t>(total / seconds)));
-  }
-  context.out().Line(line);
-  return code;
-}
-
 }  // namespace graven::cli

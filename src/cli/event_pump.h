@@ -72,7 +72,4 @@ class EventPump {
   std::unique_ptr<client::Appender> appender_;
 };
 
-// Prints what a run did, for people or as JSON with `source`.
-CommandResult PrintPumpCounts(CommandContext& context, const PumpCounts& counts, double seconds);
-
 }  // namespace graven::cli

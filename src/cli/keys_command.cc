@@ -51,12 +51,12 @@ absl::StatusOr<note::VerifierKey> ReadKeyFile(const std::string& path) {
   return note::VerifierKey::Parse(*text);
 }
 
-CommandResult Show(CommandContext& context, const std::string& file) {
+CommandResult Show(CommandContext& context, const std::string& file, bool from_folder) {
   if (!file.empty()) {
     ASSIGN_OR_RETURN(const note::VerifierKey key, ReadKeyFile(file));
     return PrintKey(context, key);
   }
-  if (!context.data().empty()) {
+  if (from_folder) {
     const std::string path = fmt::format("{}/keys/{}", context.data(), context.log());
     ASSIGN_OR_RETURN(const note::VerifierKey key, ReadKeyFile(path));
     return PrintKey(context, key);
@@ -103,13 +103,16 @@ void AddKeysCommand(CLI::App& app, CommandContext& context) {
       "Example:\n"
       "  graven keys show --data ./audit --log default");
   auto file = std::make_shared<std::string>();
-  CLI::Option* file_option =
-      show->add_option("--file", *file, "File of a private or public key")->type_name("FILE");
-  context.AddData(*show)->excludes(file_option);
+  show->add_option("--file", *file, "File of a private or public key")->type_name("FILE");
+  CLI::Option* data = context.AddData(*show);
   context.AddJson(*show);
   context.AddServer(*show);
   context.AddLog(*show);
-  context.OnRun(*show, [&context, file] { return Show(context, *file); });
+  CLI::Option* server = show->get_option("--server");
+  context.OnRun(*show, [&context, file, data, server] {
+    const bool folder = WasTyped(*data) || (data->count() > 0 && !WasTyped(*server));
+    return Show(context, *file, folder);
+  });
 }
 
 }  // namespace graven::cli

@@ -38,7 +38,7 @@ void AddVersion(std::string_view key, std::string_view word, v1::Event* event) {
 
 class DpkgConverter : public Converter {
  public:
-  DpkgConverter(absl::TimeZone zone, std::string host)
+  DpkgConverter(absl::TimeZone zone, const std::string& host)
       : zone_(zone), host_(host), ids_("dpkg", host) {}
 
   void StartFile() override {
@@ -136,7 +136,7 @@ absl::StatusOr<std::unique_ptr<Converter>> MakeDpkgConverter(const ImportOptions
         fmt::format("there is no time zone {} on this machine", options.time_zone));
   }
   std::string host = options.host.empty() ? MachineName() : options.host;
-  return std::make_unique<DpkgConverter>(zone, std::move(host));
+  return std::make_unique<DpkgConverter>(zone, host);
 }
 
 }  // namespace graven::import

@@ -52,12 +52,10 @@ void SetOutcome(const Struct& audit, v1::Event* event) {
   bool forbidden = FindText(audit, {"annotations", "authorization.k8s.io/decision"}) == "forbid";
   if (forbidden || code == 401 || code == 403) {
     event->set_outcome(v1::OUTCOME_DENIED);
-  } else if (code >= 400) {
+  } else if (code >= 400 || FindText(audit, {"stage"}) == "Panic") {
     event->set_outcome(v1::OUTCOME_FAILURE);
   } else if (code >= 100) {
     event->set_outcome(v1::OUTCOME_SUCCESS);
-  } else if (FindText(audit, {"stage"}) == "Panic") {
-    event->set_outcome(v1::OUTCOME_FAILURE);
   }
   if (event->outcome() != v1::OUTCOME_DENIED && event->outcome() != v1::OUTCOME_FAILURE) return;
   std::string_view message = FindText(audit, {"responseStatus", "message"});

@@ -71,6 +71,8 @@ absl::Status Recovery::Run() {
   // that everything that is left can still be looked at.
   bool promised_lost = !journal_problem_.empty();
   if (journal_->damage) {
+    // A later frame, be it of another log, was written when what is damaged had been synced.
+    promised_lost |= journal_->damage->was_durable;
     for (auto& [number, found] : logs_) promised_lost |= !found.problem.empty();
   }
   if (promised_lost) {

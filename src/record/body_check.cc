@@ -78,7 +78,7 @@ std::string StepName(const Step& step) {
 std::string PathText(const Step& step) {
   std::string path = StepName(step);
   for (const Step* at = step.parent; at != nullptr; at = at->parent) {
-    path = StepName(*at) + "." + path;
+    path.insert(0, StepName(*at) + ".");
     if (path.size() > 4 * kPathBytesMax) break;  // the middle is cut anyway
   }
   if (path.size() <= kPathBytesMax) return path;

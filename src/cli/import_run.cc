@@ -1,0 +1,87 @@
+#include "cli/import_run.h"
+
+#include "base/clock.h"
+#include "base/status_macros.h"
+#include "base/text_safety.h"
+#include "cli/event_pump.h"
+#include "fmt/format.h"
+
+namespace graven::cli {
+namespace {
+
+// Everything is durable, or named, when this returns OK.
+absl::Status Pump(CommandContext& context, const import::ImportOptions& options,
+                  const std::vector<std::string>& paths, EventPump& pump,
+                  import::ImportCounts* imported) {
+  ProgressLine progress(context.err(), "read", ProgressLine::Unit::kBytes, 0);
+  import::ImportCallbacks callbacks;
+  callbacks.on_event = [&pump](const import::ImportedEvent& event) {
+    return pump.Push(event.bytes, fmt::format("{}:{}", event.path, event.position));
+  };
+  callbacks.on_refused = [&context](const import::Refusal& refusal) {
+    context.err().Line(fmt::format("refused: {}, {} {}: {}", SafeText(refusal.path), refusal.place,
+                                   refusal.position, SafeText(refusal.reason)));
+  };
+  callbacks.on_progress = [&progress](uint64_t done, uint64_t total) {
+    progress.SetTotal(total);
+    progress.Update(done);
+  };
+  return import::ImportFiles(options, paths, callbacks, imported);
+}
+
+CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& imported,
+                          const PumpCounts& counts, double seconds) {
+  const uint64_t refused = counts.refused + imported.refused;
+  const bool any = counts.first_index <= counts.last_index;
+  const ExitCode code = refused == 0 ? ExitCode::kDone : ExitCode::kNo;
+  if (context.json()) {
+    Json json = {{"log", context.log()},
+                 {"appended", counts.appended},
+                 {"duplicates", counts.duplicates},
+                 {"refused", refused},
+                 {"oversize_refused", imported.oversize_refused},
+                 {"digested", imported.digested},
+                 {"seconds", seconds}};
+    if (any) json["first_index"] = counts.first_index;
+    if (any) json["last_index"] = counts.last_index;
+    context.PrintJson(json);
+    return code;
+  }
+  std::string line = fmt::format("{} appended", CountText(counts.appended));
+  if (counts.duplicates > 0) {
+    line += fmt::format(", {} were there already", CountText(counts.duplicates));
+  }
+  if (imported.digested > 0) {
+    line += fmt::format(", {} of them digested because of their size", imported.digested);
+  }
+  if (refused > 0) line += fmt::format(", {} REFUSED", CountText(refused));
+  if (any) line += fmt::format(" (records {} to {})", counts.first_index, counts.last_index);
+  const auto total = static_cast<double>(counts.appended + counts.duplicates);
+  if (seconds > 0.05 && total > 100) {
+    line += fmt::format(" in {}, {}/s", DurationText(seconds),
+                        CountText(static_cast<uint64_t>(total / seconds)));
+  }
+  context.out().Line(line);
+  return code;
+}
+
+}  // namespace
+
+CommandResult RunImport(CommandContext& context, const import::ImportOptions& options,
+                        const std::vector<std::string>& paths) {
+  const int64_t started_ns = SystemClock().SteadyNs();
+  ASSIGN_OR_RETURN(const auto client, context.Connect());
+  const auto on_refusal = options.bad_input == import::BadInput::kCount
+                              ? EventPump::OnRefusal::kCount
+                              : EventPump::OnRefusal::kStop;
+  ASSIGN_OR_RETURN(const auto pump, EventPump::Open(context, *client, on_refusal));
+  import::ImportCounts imported;
+  const absl::Status read = Pump(context, options, paths, *pump, &imported);
+  if (absl::IsNotFound(read)) return Unreachable("import", read);
+  RETURN_IF_ERROR(read);
+  ASSIGN_OR_RETURN(const PumpCounts counts, pump->Finish());
+  return PrintCounts(context, imported, counts,
+                     static_cast<double>(SystemClock().SteadyNs() - started_ns) / 1e9);
+}
+
+}  // namespace graven::cli

@@ -1,0 +1,82 @@
+#include <filesystem>
+#include <memory>
+
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/key_flag.h"
+#include "cli/verify_run.h"
+
+namespace graven::cli {
+namespace {
+
+struct VerifyFlags {
+  std::string path;
+  std::string checkpoint_file;
+  std::string origin;
+  std::string guard;
+  CLI::Option* log_option = nullptr;
+  CLI::Option* data_option = nullptr;
+  CLI::Option* server_option = nullptr;
+  KeyFlag key;
+};
+
+CommandResult VerifyPath(CommandContext& context, const VerifyFlags& flags, const std::string& path,
+                         const std::optional<note::VerifierKey>& key) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    const bool one_log = WasTyped(*flags.log_option);
+    return VerifyFolder(context, {path, flags.guard, one_log ? context.log() : "", key});
+  }
+  return VerifyExport(context, {path, flags.checkpoint_file, flags.origin, key});
+}
+
+// What was typed wins over what stands in the environment; without anything it is the server.
+CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
+  ASSIGN_OR_RETURN(const auto key, flags.key.Read());
+  if (!flags.path.empty()) return VerifyPath(context, flags, flags.path, key);
+  const bool folder =
+      WasTyped(*flags.data_option) || (!context.data().empty() && !WasTyped(*flags.server_option));
+  return folder ? VerifyPath(context, flags, context.data(), key) : VerifyServer(context, key);
+}
+
+}  // namespace
+
+void AddVerifyCommand(CLI::App& app, CommandContext& context) {
+  CLI::App* command =
+      app.add_subcommand("verify", "Checks a data folder, an export, or a running server");
+  command->footer(
+      "Checks hashes, chain, tree, signatures and the order of time, and names the first bad "
+      "record.\n"
+      "Without --key a good answer says \"self-consistent, key not pinned\": whoever can write "
+      "the\n"
+      "folder could have written another history and signed that. A folder's server must be "
+      "stopped.\n"
+      "Exit code 1: something does not hold.\n"
+      "\n"
+      "Example:\n"
+      "  graven verify --data ./audit --key audit.vkey\n"
+      "  graven verify audit.records --key audit.vkey --checkpoint checkpoint.note\n"
+      "  graven verify --server 127.0.0.1:7465");
+  auto flags = std::make_shared<VerifyFlags>();
+  command->add_option("path", flags->path, "An export (either format, or -), or a data folder")
+      ->type_name("PATH");
+  flags->data_option = context.AddData(*command);
+  flags->key.AddTo(*command);
+  command
+      ->add_option("--checkpoint", flags->checkpoint_file,
+                   "Of an export: a signed checkpoint to hold it against")
+      ->type_name("FILE");
+  command->add_option("--origin", flags->origin, "Of an export: the log's origin")
+      ->type_name("ORIGIN");
+  command->add_option("--guard", flags->guard, "Of a folder: where its guard is")
+      ->envname("GRAVEN_GUARD")
+      ->type_name("FILE");
+  context.AddJson(*command);
+  context.AddServer(*command);
+  context.AddLog(*command);
+  flags->log_option = command->get_option("--log");
+  flags->server_option = command->get_option("--server");
+  context.OnRun(*command, [&context, flags] { return Verify(context, *flags); });
+}
+
+}  // namespace graven::cli

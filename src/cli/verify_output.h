@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/hash.h"
+#include "base/log_index.h"
+#include "cli/command_context.h"
+#include "verify/chain_checker.h"
+
+namespace graven::cli {
+
+// The verdict on one log, as it is shown.
+struct ShownVerdict {
+  std::string log;     // name on the server, if known
+  std::string origin;  // if known
+  absl::Status status;
+  verify::Trust trust = verify::Trust::kSelfConsistent;
+  uint64_t first = 0;
+  uint64_t records = 0;
+  std::optional<uint64_t> signed_records;
+  std::optional<Hash> root;
+  std::optional<Hash> last_hash;
+  int64_t last_received_at_ns = 0;
+  std::optional<LogIndex> first_bad;
+  std::string bad_file;
+  std::optional<uint64_t> bad_offset;
+};
+
+// {"verdict": "OK" or "BAD", "trust": "KEY_PINNED" or "SELF_CONSISTENT", ...}.
+Json VerdictJson(const ShownVerdict& verdict);
+
+void WriteVerdict(const ShownVerdict& verdict, Terminal& terminal);
+
+// Prints one verdict in the form that was asked for; kDone or kNo.
+CommandResult PrintVerdict(CommandContext& context, const ShownVerdict& verdict);
+
+}  // namespace graven::cli

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/command_context.h"
+#include "note/keys.h"
+
+// What `verify` does to each kind of thing. An answer of no is kNo and printed, in words that say
+// where; an error is about not being able to check at all.
+namespace graven::cli {
+
+struct FolderRun {
+  std::string folder;
+  std::string guard;  // empty: inside the folder
+  std::string log;    // empty: all
+  std::optional<note::VerifierKey> key;
+};
+
+struct ExportRun {
+  std::string path;  // "-": standard input
+  std::string checkpoint_file;
+  std::string origin;
+  std::optional<note::VerifierKey> key;
+};
+
+CommandResult VerifyFolder(CommandContext& context, const FolderRun& run);
+CommandResult VerifyExport(CommandContext& context, const ExportRun& run);
+
+// The server and log of the flags, from the outside: all records up to its newest checkpoint.
+CommandResult VerifyServer(CommandContext& context, const std::optional<note::VerifierKey>& key);
+
+}  // namespace graven::cli

@@ -20,6 +20,7 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
       "Example:\n"
       "  graven serve --data ./audit\n"
       "  graven append --actor alice --action invoice.approve --target invoice:42");
+  AddServeCommand(*app, context);
   AddLogsCommand(*app, context);
   AddAppendCommand(*app, context);
   AddImportCommand(*app, context);

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/text_safety.h"
 #include "cli/commands.h"
 #include "cli/import_run.h"
 
@@ -17,8 +18,26 @@ struct ImportFlags {
   std::vector<std::string> paths;
 };
 
-// A folder stands for the files in it, by name.
-std::vector<std::string> FilesOf(const std::vector<std::string>& paths) {
+// Whether a file of a folder is of the format, by its name; a file that was named is always.
+bool LooksLike(std::string name, import::Format format) {
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  switch (format) {
+    case import::Format::kCloudTrail:
+      return name.ends_with(".json");
+    case import::Format::kK8sAudit:
+      return name.ends_with(".log") || name.ends_with(".json") || name.ends_with(".jsonl");
+    case import::Format::kDpkg:
+      return name.starts_with("dpkg.log");
+    case import::Format::kJsonLines:
+      return name.ends_with(".jsonl") || name.ends_with(".ndjson");
+  }
+  return false;
+}
+
+// A folder stands for those files in it that look like the format, by name. What is passed over is
+// said.
+std::vector<std::string> FilesOf(CommandContext& context, const std::vector<std::string>& paths,
+                                 import::Format format) {
   std::vector<std::string> files;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -28,7 +47,13 @@ std::vector<std::string> FilesOf(const std::vector<std::string>& paths) {
     }
     std::vector<std::string> inside;
     for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
-      if (entry.is_regular_file(error)) inside.push_back(entry.path().string());
+      if (!entry.is_regular_file(error)) continue;
+      const std::string file = entry.path().string();
+      if (LooksLike(entry.path().filename().string(), format)) {
+        inside.push_back(file);
+      } else {
+        context.err().Line("passed over: " + SafeText(file));
+      }
     }
     std::sort(inside.begin(), inside.end());
     files.insert(files.end(), inside.begin(), inside.end());
@@ -45,7 +70,7 @@ CommandResult Import(CommandContext& context, const ImportFlags& flags) {
       flags.bad_input == "count" ? import::BadInput::kCount : import::BadInput::kStop;
   options.time_zone = flags.time_zone;
   options.host = flags.host;
-  return RunImport(context, options, FilesOf(flags.paths));
+  return RunImport(context, options, FilesOf(context, flags.paths, options.format));
 }
 
 }  // namespace

@@ -16,8 +16,8 @@
 namespace graven::cli {
 namespace {
 
-constexpr size_t kActorColumns = 24;
-constexpr size_t kActionColumns = 28;
+constexpr size_t kActorColumns = 22;
+constexpr size_t kActionColumns = 34;
 constexpr size_t kTargetColumns = 60;
 
 struct Mark {
@@ -141,12 +141,14 @@ std::string RecordLine(const ReadRecord& record, const Terminal& terminal) {
   const Mark mark = OutcomeMark(summary.outcome);
   const std::string actor = Cut(SafeText(ActorText(summary)), kActorColumns);
   const std::string action = Cut(SafeText(summary.action), kActionColumns);
-  return fmt::format("{}  {:>8}  {}  {}  {}  {}",
-                     terminal.Paint(Colour::kDim, LineTime(summary.occurred_at)),
-                     record.header.index.value,
-                     terminal.Paint(mark.colour, terminal.speaks_utf8() ? mark.utf8 : mark.ascii),
-                     Padded(actor, kActorColumns), Padded(action, kActionColumns),
-                     Cut(TargetText(summary), kTargetColumns));
+  std::string line = fmt::format(
+      "{}  {:>8}  {}  {}  {}  {}", terminal.Paint(Colour::kDim, LineTime(summary.occurred_at)),
+      record.header.index.value,
+      terminal.Paint(mark.colour, terminal.speaks_utf8() ? mark.utf8 : mark.ascii),
+      Padded(actor, kActorColumns), Padded(action, kActionColumns),
+      Cut(TargetText(summary), kTargetColumns));
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
 }
 
 void WriteRecord(const ReadRecord& record, std::string_view log, Terminal& terminal) {

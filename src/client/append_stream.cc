@@ -169,7 +169,7 @@ absl::Status Appender::Stream::Close(absl::Duration timeout) {
     closed_ = true;
     changed_.SignalAll();
   }
-  const absl::Status drained = Drain(timeout);
+  absl::Status drained = Drain(timeout);
   {
     absl::MutexLock lock(&mutex_);
     aborted_ = true;

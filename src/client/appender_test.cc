@@ -30,7 +30,8 @@ v1::Event MakeEvent(int number, const std::string& action = "test.append") {
 // A server, a client and a count of answers.
 class AppenderTest : public ::testing::Test {
  protected:
-  void Start(Misbehaviour misbehaviour, AppenderOptions options = {}, RetryPolicy retry = {}) {
+  void Start(Misbehaviour misbehaviour, const AppenderOptions& options = {},
+             const RetryPolicy& retry = {}) {
     server_ = std::make_unique<FakeServer>(std::move(misbehaviour));
     Connect(server_->address(), options, retry);
   }

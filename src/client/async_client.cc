@@ -229,7 +229,7 @@ absl::Status AsyncClient::Calls::Close(absl::Duration timeout) {
     closed_ = true;
     changed_.SignalAll();
   }
-  const absl::Status drained = Drain(timeout);
+  absl::Status drained = Drain(timeout);
   {
     absl::MutexLock lock(&mutex_);
     cancelled_ = true;

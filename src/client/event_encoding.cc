@@ -1,5 +1,6 @@
 #include "client/event_encoding.h"
 
+#include <algorithm>
 #include <string>
 
 #include "base/check.h"
@@ -40,8 +41,7 @@ char* AddElement(const std::string& id, size_t size, std::string* request) {
   char* at = AddField(kEventsTag, prefix + size, request);
   *at++ = kEventIdTag;
   *at++ = static_cast<char>(id.size());
-  std::memcpy(at, id.data(), id.size());
-  return at + id.size();
+  return std::copy(id.begin(), id.end(), at);
 }
 
 // Moves `in` behind the value of a field; false when there is no such thing.

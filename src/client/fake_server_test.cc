@@ -109,7 +109,7 @@ grpc::Status FakeServer::Append(grpc::ServerContext* context, const v1::AppendRe
     return Overloaded();
   }
   std::vector<Stored> stored;
-  const grpc::Status status = Store(request->log(), request->events(), &stored);
+  grpc::Status status = Store(request->log(), request->events(), &stored);
   if (!status.ok()) return status;
   if (TakeFault(&Misbehaviour::lose_unary_answers, &Misbehaviour::lost_answers)) {
     return {grpc::StatusCode::UNAVAILABLE, "the answer is lost"};

@@ -39,7 +39,7 @@ absl::Status TailStream::Open() {
 
 // Ends the current call; returns what it ended with.
 absl::Status TailStream::Close() {
-  const absl::Status status = FromGrpcStatus(reader_->Finish());
+  absl::Status status = FromGrpcStatus(reader_->Finish());
   reader_.reset();
   absl::MutexLock lock(&mutex_);
   context_.reset();

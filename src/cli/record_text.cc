@@ -101,8 +101,8 @@ void AddEventFields(const v1::Event& event, FieldList* fields) {
 Json EventJson(std::string_view bytes) {
   v1::Event event;
   if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return nullptr;
-  if (auto json = MessageJson(event)) return *std::move(json);
-  // An Any of a type that this program does not know: shown as the bytes that it is.
+  if (!event.has_details_any()) return MessageJson(event).value_or(nullptr);
+  // An Any is shown as the bytes that it is: the server may know types that this program does not.
   const google::protobuf::Any any = event.details_any();
   event.clear_details();
   Json json = MessageJson(event).value_or(Json::object());

@@ -1,0 +1,230 @@
+"""The command line from the outside: each command in both forms, its exit code, and what it shows of
+strangers' text. Also runs the README's own commands."""
+import base64
+import json
+import os
+import re
+import shlex
+import subprocess
+import threading
+import time
+import unittest
+
+import serving
+
+EVIL = "\x1b]0;owned\x07\u202etxt.exe"
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = serving.make_folder("cli")
+        cls.server = serving.Server(cls.folder)
+        cls.key = cls.server.ready["logs"]["default"]["vkey"]
+        for i in range(20):
+            cls.graven_of("append", "--actor", f"user-{i}", "--action", "invoice.approve",
+                          "--target", f"invoice:{i}", "--outcome", "success", "--id", f"e-{i}")
+        cls.graven_of("append", "--actor", EVIL, "--action", "say", "--target", EVIL, "--reason", EVIL,
+                      "--id", "evil")
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0
+
+    @classmethod
+    def graven_of(cls, *arguments, **options):
+        env = {**os.environ, "GRAVEN_SERVER": cls.server.address, "LANG": "C.UTF-8",
+               **options.pop("env", {})}
+        return serving.run(*arguments, env=env, **options)
+
+    def graven(self, *arguments, **options):
+        return self.graven_of(*arguments, **options)
+
+    def json(self, *arguments, **options):
+        return json.loads(self.graven(*arguments, "--json", **options).stdout)
+
+    def wait_for_publication(self):
+        log = {"published_size": -1, "durable_size": 0}
+        for _ in range(500):
+            log = self.json("logs", "show")
+            if log["published_size"] == log["durable_size"]:
+                return log["published_size"]
+            time.sleep(0.01)
+        self.fail(f"not published: {log}")
+
+    def test_append_says_where_and_a_second_time_that_it_was_there(self):
+        first = self.json("append", "--actor", "a", "--action", "b", "--id", "twice", "--at",
+                          "2026-11-25T12:00:00Z")
+        again = self.json("append", "--actor", "a", "--action", "b", "--id", "twice", "--at",
+                          "2026-11-25T12:00:00Z")
+        self.assertEqual((first["duplicate"], again["duplicate"]), (False, True))
+        self.assertEqual((first["index"], first["record_hash"]), (again["index"], again["record_hash"]))
+        other = self.graven("append", "--actor", "a", "--action", "c", "--id", "twice", "--json", check=1)
+        self.assertEqual(json.loads(other.stderr)["error"]["code"], "ALREADY_EXISTS")
+
+    def test_a_bad_event_is_refused_with_its_violations(self):
+        refused = self.graven("append", "--actor", "x" * 300, "--action", "b", "--json", check=1)
+        error = json.loads(refused.stderr)["error"]
+        self.assertEqual(error["violations"][0]["field"], "events[0].actor.id")
+
+    def test_a_false_precondition_is_refused(self):
+        self.graven("append", "--actor", "a", "--action", "b", "--expect-last", "0" * 64, check=1)
+
+    def test_strangers_text_is_harmless_to_people_and_exact_for_machines(self):
+        self.wait_for_publication()
+        for arguments in (("tail", "--from", "0"), ("show", "--id", "evil")):
+            shown = self.graven(*arguments).stdout
+            self.assertNotIn("\x1b", shown)
+            self.assertNotIn("\u202e", shown)
+            self.assertIn("\\x1b]0;owned", shown)
+        self.assertEqual(self.json("show", "--id", "evil")["event"]["actor"]["id"], EVIL)
+
+    def test_tail_ends_at_the_end_or_follows(self):
+        size = self.wait_for_publication()
+        lines = self.graven("tail", "--from", "0", "--json").stdout.splitlines()
+        self.assertGreaterEqual(len(lines), size)
+        self.assertEqual([json.loads(line)["index"] for line in lines], list(range(len(lines))))
+        self.assertEqual(len(self.graven("tail", "-n", "3").stdout.splitlines()), 3)
+        follower = {}
+
+        def follow():
+            follower["out"] = self.graven("tail", "--now", "--follow", "--limit", "1", "--json").stdout
+
+        thread = threading.Thread(target=follow)
+        thread.start()
+        appended = 0
+        while thread.is_alive() and appended < 200:
+            self.graven("append", "--actor", "late", "--action", "come")
+            appended += 1
+            thread.join(timeout=0.1)
+        thread.join(timeout=30)
+        self.assertEqual(json.loads(follower["out"])["event"]["actor"]["id"], "late")
+
+    def test_exports_verify_and_a_changed_byte_is_named(self):
+        self.wait_for_publication()
+        raw, lines = self.folder / "all.records", self.folder / "all.jsonl"
+        note = self.folder / "checkpoint.note"
+        note.write_text(self.graven("checkpoint", "--key", self.key).stdout)
+        self.graven("export", "--format", "records", "--output", raw)
+        self.graven("export", "--output", lines)
+        for path in (raw, lines):
+            pinned = self.json("verify", path, "--key", self.key, "--checkpoint", note)
+            self.assertEqual((pinned["verdict"], pinned["trust"]), ("OK", "KEY_PINNED"))
+            self.assertEqual(self.json("verify", path)["trust"], "SELF_CONSISTENT")
+            self.assertIn("self-consistent, key not pinned", self.graven("verify", path).stdout)
+        damaged = self.folder / "damaged.records"
+        damaged.write_bytes(raw.read_bytes().replace(b"user-7", b"user-8", 1))
+        verdict = self.json("verify", damaged, check=1)
+        self.assertEqual((verdict["verdict"], verdict["first_bad_index"]), ("BAD", 8))
+        beside = self.folder / "beside.jsonl"
+        beside.write_text(lines.read_text().replace('"user-7"', '"user-8"', 1))
+        self.assertIn("record 7", self.json("verify", beside, check=1)["reason"])
+
+    def test_the_server_verifies_from_the_outside_with_the_right_key_only(self):
+        self.wait_for_publication()
+        self.assertEqual(self.json("verify")["trust"], "SELF_CONSISTENT")
+        self.assertEqual(self.json("verify", "--key", self.key)["trust"], "KEY_PINNED")
+        other = self.folder / "other.key"
+        made = self.json("keys", "generate", self.key.split("+")[0], "--output", other)
+        self.assertEqual(self.json("verify", "--key", made["vkey"], check=1)["verdict"], "BAD")
+
+    def test_a_receipt_verifies_offline_and_not_when_changed(self):
+        self.wait_for_publication()
+        path = self.folder / "3.receipt"
+        self.graven("receipt", "get", "3", "--output", path)
+        alone = {"env": {"GRAVEN_SERVER": "127.0.0.1:1"}}
+        verdict = self.json("receipt", "verify", path, "--key", self.key, **alone)
+        self.assertEqual((verdict["verdict"], verdict["index"]), ("PUBLISHED", 3))
+        self.assertEqual(verdict["record"]["event"]["actor"]["id"], "user-3")
+        text = path.read_text().splitlines(keepends=True)
+        extra = next(i for i, line in enumerate(text) if line.startswith("extra "))
+        inside = bytearray(base64.b64decode(text[extra].split()[1]))
+        inside[inside.index(b"user-3")] ^= 1
+        text[extra] = f"extra {base64.b64encode(inside).decode()}\n"
+        forged = self.folder / "forged.receipt"
+        forged.write_text("".join(text))
+        self.assertEqual(self.json("receipt", "verify", forged, "--key", self.key, **alone, check=1)["verdict"],
+                         "INVALID")
+        early = self.folder / "early.receipt"
+        self.graven("append", "--actor", "a", "--action", "b", "--receipt", early)
+        self.graven("receipt", "verify", early, "--key", self.key)
+
+    def test_logs_are_created_listed_and_shown(self):
+        created = self.json("logs", "create", "invoices", "--origin", "example.org/audit/invoices")
+        self.assertEqual(created["origin"], "example.org/audit/invoices")
+        self.assertIn("invoices", [log["name"] for log in self.json("logs", "list")])
+        self.graven("logs", "create", "invoices", check=1)
+        self.graven("logs", "create", "_mine", check=1)
+        self.graven("append", "--log", "invoices", "--actor", "a", "--action", "b")
+        self.assertEqual(self.json("keys", "show", "--log", "invoices")["vkey"], created["vkey"])
+        self.assertEqual(self.json("keys", "show", "--log", "invoices", "--data", self.server.data)["vkey"],
+                         created["vkey"])
+
+    def test_lines_are_appended_once_however_often_they_are_sent(self):
+        path = self.folder / "events.jsonl"
+        event = {"actor": {"id": "bulk"}, "action": "load", "occurred_at": "2026-11-25T12:00:00Z"}
+        path.write_text("".join(json.dumps({**event, "request_id": str(i)}) + "\n" for i in range(3000)))
+        first = self.json("append", path)
+        self.assertEqual((first["appended"], first["duplicates"], first["refused"]), (3000, 0, 0))
+        again = self.json("append", path)
+        self.assertEqual((again["appended"], again["duplicates"]), (0, 3000))
+        piped = self.json("append", "-", input=path.read_text())
+        self.assertEqual((piped["appended"], piped["duplicates"]), (0, 3000))
+        with path.open("a") as grown:
+            grown.write("no json\n")
+            grown.write(json.dumps({**event, "request_id": "new"}) + "\n")
+        stopped = self.graven("append", path, check=1)
+        self.assertIn("3001", stopped.stderr)
+        counted = self.json("append", path, "--count-refused", check=1)
+        self.assertEqual((counted["appended"], counted["refused"]), (1, 1))
+
+    def test_status_is_for_people_and_machines(self):
+        self.assertEqual(self.json("status")["state"], "SERVER_STATE_SERVING")
+        self.assertIn("serving", self.graven("status").stdout)
+        self.graven("status", "--server", "127.0.0.1:1", check=3)
+
+    def test_colours_only_on_a_terminal_and_never_with_no_color(self):
+        self.assertNotIn("\x1b[", self.graven("status").stdout)
+        command = shlex.join([str(serving.BINARY), "status"])
+        for extra, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+            env = {**os.environ, "GRAVEN_SERVER": self.server.address, "TERM": "xterm", **extra}
+            env = {name: value for name, value in env.items() if name != "NO_COLOR" or extra}
+            done = subprocess.run(["script", "-qec", command, "/dev/null"], env=env, text=True,
+                                  capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+            self.assertEqual("\x1b[32m" in done.stdout, coloured, done.stdout)
+
+    def test_completion_scripts_are_good_bash(self):
+        script = self.graven("completion", "bash").stdout
+        script += '\nCOMP_WORDS=(graven logs cr); COMP_CWORD=2; _graven; echo "${COMPREPLY[@]}"\n'
+        script += 'COMP_WORDS=(graven tail --fo); COMP_CWORD=2; _graven; echo "${COMPREPLY[@]}"\n'
+        done = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout.split(), ["create", "--follow"])
+
+
+class Readme(unittest.TestCase):
+    """What the README tells people to type works as it stands."""
+
+    def test_the_commands_of_the_first_event_run(self):
+        text = (serving.ROOT / "README.md").read_text()
+        blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+        block = next(b for b in blocks if "graven append" in b)
+        folder = serving.make_folder("readme")
+        with serving.Server(folder) as server:
+            script = block.replace("graven tail --follow", "graven tail")
+            script = script.replace("--data ./audit", f"--data {server.data}")
+            online, offline = script.split("graven verify", 1)
+            prelude = f'set -eu\ncd {folder}\ngraven() {{ "{serving.BINARY}" "$@"; }}\n'
+            env = {**os.environ, "GRAVEN_SERVER": server.address}
+            done = subprocess.run(["bash"], input=prelude + online, env=env, capture_output=True,
+                                  text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("PUBLISHED", done.stdout)
+            self.assertEqual(server.stop(), 0)
+            done = subprocess.run(["bash"], input=f"{prelude}graven verify{offline}", env=env,
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("OK", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

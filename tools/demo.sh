@@ -4,7 +4,7 @@
 #   tools/demo.sh [--data DIR] [--once]
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
-graven=build/release/graven
+graven=${GRAVEN_BINARY:-build/release/graven}
 data=build/run/data once=
 while [ $# -gt 0 ]; do
   case $1 in
@@ -13,8 +13,8 @@ while [ $# -gt 0 ]; do
     *) echo "run: unknown argument '$1'; see ./dev run --help" >&2 && exit 2 ;;
   esac
 done
-work=build/run
-mkdir -p "$work" "$(dirname "$data")"
+work=$(dirname "$data")
+mkdir -p "$work"
 ready=$work/ready.json log=$work/server.log
 server=
 

@@ -107,6 +107,13 @@ def line_problems(path, name, lines):
             yield f"{name}:{number}: a path of one machine: {MACHINE_PATHS.search(line).group()}"
 
 
+def link_problems(path, name, lines):
+    for number, line in enumerate(lines, 1):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", line):
+            if "://" not in target and not (path.parent / target).exists():
+                yield f"{name}:{number}: a link to nothing: {target}"
+
+
 def named_in_cmake(path):
     """Whether the CMakeLists.txt of the file's folder, or of one above it, names the file."""
     folder = path.parent
@@ -140,6 +147,8 @@ def file_problems(path, warnings):
         return  # binary: golden bytes
     if path.suffix in TEXT:
         yield from line_problems(path, name, lines)
+    if path.suffix == ".md":
+        yield from link_problems(path, name, lines)
     if path.suffix in CODE:
         yield from code_problems(path, name, lines)
     if path.suffix in CODE + (".py",):

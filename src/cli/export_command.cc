@@ -34,7 +34,8 @@ void WriteRecord(const ReadRecord& record, const std::string& bytes, bool raw, T
   }
 }
 
-// Writes [from, to) in order; `to` is not above the published size.
+// Writes [from, to) in order; `to` is not above the durable size: what is not published yet comes
+// once it is.
 absl::Status WriteRange(CommandContext& context, client::Client& client, const ExportFlags& flags,
                         uint64_t to, Terminal& out) {
   v1::TailRequest request;
@@ -71,7 +72,7 @@ CommandResult ExportTo(CommandContext& context, const ExportFlags& flags, Termin
   }
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   ASSIGN_OR_RETURN(const v1::Log log, client->GetLog());
-  const uint64_t size = log.published_size();
+  const uint64_t size = log.durable_size();
   const uint64_t to = flags.to_option->count() > 0 ? flags.to : size;
   if (to > size || flags.from > to) {
     return UsageError(fmt::format("the range {} to {} is not within the log, which has {} records",

@@ -29,7 +29,7 @@ absl::StatusOr<v1::TailRequest> MakeRequest(client::Client& client, const std::s
     request.set_from_index(flags.from);
   } else {
     ASSIGN_OR_RETURN(const v1::Log state, client.GetLog(log));
-    const uint64_t size = state.published_size();
+    const uint64_t size = state.durable_size();
     request.set_from_index(size > flags.last ? size - flags.last : 0);
   }
   return request;

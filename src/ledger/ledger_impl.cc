@@ -388,7 +388,7 @@ LogInfo LedgerImpl::Info(LogRef ref) const {
   auto published = log.published();
   info.published_size = published->size;
   info.last_received_at_ns = published->last_received_at_ns;
-  info.durable_size = std::max(log.durable().size, published->size);
+  info.durable_size = DurableSize(ref);
   info.read_only = log.read_only();
   if (info.read_only) info.read_only_reason = log.read_only_reason();
   return info;
@@ -398,7 +398,11 @@ std::shared_ptr<const Published> LedgerImpl::GetPublished(LogRef log) const {
   return log.get()->published();
 }
 
-TreeSize LedgerImpl::DurableSize(LogRef log) const { return log.get()->durable().size; }
+TreeSize LedgerImpl::DurableSize(LogRef ref) const {
+  const Log& log = *ref.get();
+  // Nothing more is published of a log that is read-only: nobody should wait for it.
+  return log.read_only() ? log.published()->size : log.durable().size;
+}
 
 absl::Status LedgerImpl::ReadRecords(LogRef log, LogIndex first, uint64_t count,
                                      const RecordVisitor& visit) const {

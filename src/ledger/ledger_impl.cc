@@ -20,6 +20,8 @@ constexpr uint64_t kDuplicateWindowDefault = 4'000'000;
 constexpr uint64_t kDuplicateWindowMax = 16'000'000;
 // Of the newest checkpoints, one in so much time is kept in the log's file of checkpoints.
 constexpr int64_t kKeepCheckpointEveryNs = 60'000'000'000;
+// And so many in one publication.
+constexpr int kKeepCheckpointsAtOnce = 2;
 
 }  // namespace
 
@@ -151,6 +153,7 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
   std::vector<LogRef> published;
   if (grown.empty()) return published;
   std::lock_guard lock(publish_mutex_);
+  checkpoints_to_keep_ = kKeepCheckpointsAtOnce;
   std::vector<LogEnd> ends;
   std::vector<store::GuardEntry> entries;
   for (Log* log : grown) {
@@ -188,9 +191,12 @@ absl::Status LedgerImpl::KeepCheckpoint(Log& log, const std::string& checkpoint,
   // The first of each start at once: a folder whose server was killed can then be held against the
   // key.
   int64_t now_ns = clock_.SteadyNs();
-  auto [last, first] = checkpoint_kept_ns_.try_emplace(&log, now_ns);
-  if (!now && !first && now_ns - last->second < kKeepCheckpointEveryNs) return absl::OkStatus();
-  last->second = now_ns;
+  auto last = checkpoint_kept_ns_.find(&log);
+  bool due = last == checkpoint_kept_ns_.end() || now_ns - last->second >= kKeepCheckpointEveryNs;
+  // Each is a sync of its own: with many logs they are spread, or publication would wait for all.
+  if (!now && (!due || checkpoints_to_keep_ == 0)) return absl::OkStatus();
+  if (!now) --checkpoints_to_keep_;
+  checkpoint_kept_ns_[&log] = now_ns;
   ASSIGN_OR_RETURN(auto file,
                    store::CheckpointsFile::Open(fs_, folder_->paths().Checkpoints(log.meta.name)));
   if (file.last() == checkpoint) return absl::OkStatus();

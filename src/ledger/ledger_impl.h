@@ -118,6 +118,7 @@ class LedgerImpl final : public Ledger {
 
   std::mutex publish_mutex_;  // guards what follows
   std::unique_ptr<store::Guard> guard_;
+  int checkpoints_to_keep_ = 0;                 // in the publication under way
   std::map<Log*, int64_t> checkpoint_kept_ns_;  // when one was last put into the log's file
   uint32_t next_log_number_ = 1;
 

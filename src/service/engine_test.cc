@@ -260,6 +260,23 @@ TEST_F(EngineTest, BatchThatDoesNotFitGoesInAsFarAsItFits) {
   EXPECT_EQ(second.answers(), 1);
 }
 
+// Recovery may leave records that are durable and not published; nobody would wake the publisher
+// for them.
+TEST_F(EngineTest, StartPublishesWhatIsDurable) {
+  Sent sent(ledger_, "a");
+  {
+    Engine before(ledger_, SystemClock(), {}, nullptr);
+    ASSERT_TRUE(before.sequencer().Submit(sent.request()).ok());
+    EXPECT_EQ(before.loop().Round(), 1u);
+  }
+  const ledger::LogRef log = ledger_.FindLog("");
+  ASSERT_EQ(ledger_.GetPublished(log)->size.value, 0u);
+  Engine engine(ledger_, SystemClock(), {}, nullptr);
+  engine.Start();
+  EXPECT_EQ(engine.hub().WaitFor(log, TreeSize(1), 60'000'000'000), PublicationOutcome::kReached);
+  engine.Stop();
+}
+
 TEST_F(EngineTest, HubCallsOnceAtTheSizeTheDeadlineOrTheEnd) {
   PublicationHub hub(ledger_, SystemClock());
   const ledger::LogRef log = ledger_.FindLog("");

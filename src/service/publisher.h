@@ -48,7 +48,8 @@ class Publisher {
   const PublisherPace pace_;
   const std::function<void(const absl::Status&)> failed_;
 
-  std::atomic<bool> dirty_ = false;
+  // Recovery may have left records that are durable and not published.
+  std::atomic<bool> dirty_ = true;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;  // guarded by mutex_

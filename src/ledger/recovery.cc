@@ -305,7 +305,27 @@ absl::Status Recovery::ReplayJournal() {
   if (absl::IsNotFound(read.status())) read = store::JournalRecovery{};
   RETURN_IF_ERROR(read.status());
   journal_ = *std::move(read);
+  RETURN_IF_ERROR(LookIntoDamage());
   return SyncWhatWasRead();
+}
+
+// The checksum that failed covers a whole frame; an operator wants to hear of the record.
+absl::Status Recovery::LookIntoDamage() {
+  if (!journal_->damage) return absl::OkStatus();
+  ASSIGN_OR_RETURN(bad_record_,
+                   store::FindBadRecord(ledger_.fs_, ledger_.JournalFolder(), *journal_,
+                                        [this](uint32_t number) -> std::optional<store::LogTip> {
+                                          Found* found = ByNumber(number);
+                                          if (found == nullptr) return std::nullopt;
+                                          const Log::Sequenced& end = found->log->sequenced;
+                                          return store::LogTip{end.frontier, end.last_hash};
+                                        }));
+  return absl::OkStatus();
+}
+
+uint64_t Recovery::FirstBad(const Found& found) const {
+  const bool known = bad_record_ && bad_record_->log_number == found.log->meta.number;
+  return known ? bad_record_->index.value : found.size;
 }
 
 // A process that was killed leaves bytes in the page cache that look durable and are not: they are
@@ -409,10 +429,9 @@ absl::Status Recovery::HoldAgainstFloor(Found& found) {
     if (later.log_number != log.meta.number || later.acknowledged.value <= found.size) continue;
     found.problem = fmt::format(
         "log {}: records {} to {} were acknowledged (journal file {:016x}, offset {}, says so) and "
-        "cannot "
-        "be read; the first bad record is {}",
+        "cannot be read; the first bad record is {}",
         log.meta.name, found.size, later.acknowledged.value - 1, later.file, later.offset,
-        found.size);
+        FirstBad(found));
     return absl::OkStatus();
   }
   auto kept = store::CheckpointsFile::Open(ledger_.fs_,
@@ -431,8 +450,8 @@ absl::Status Recovery::HoldAgainstFloor(Found& found) {
     found.problem = fmt::format(
         "log {}: a checkpoint of size {} was signed and kept, but only {} records are stored; the "
         "first "
-        "missing record is {}",
-        log.meta.name, checkpoint->size.value, found.size, found.size);
+        "missing or bad record is {}",
+        log.meta.name, checkpoint->size.value, found.size, FirstBad(found));
   }
   return absl::OkStatus();
 }
@@ -450,8 +469,9 @@ absl::Status Recovery::HoldAgainstGuard(Found& found) {
   if (!found.problem.empty()) return absl::OkStatus();
   if (guard->size.value > found.size) {
     found.problem = fmt::format(
-        "log {}: {} records were signed, but only {} are stored; the first missing record is {}",
-        log.meta.name, guard->size.value, found.size, found.size);
+        "log {}: {} records were signed, but only {} are stored; the first missing or bad record "
+        "is {}",
+        log.meta.name, guard->size.value, found.size, FirstBad(found));
     return absl::OkStatus();
   }
   LogNodes nodes(log, ledger_.segments_);

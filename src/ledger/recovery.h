@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "ledger/ledger_impl.h"
+#include "store/journal_damage.h"
 #include "store/journal_recovery.h"
 
 namespace graven::ledger {
@@ -46,6 +47,7 @@ class Recovery {
   absl::Status FillTable(Found& found);
   absl::Status ReplayJournal();
   absl::Status SyncWhatWasRead();
+  absl::Status LookIntoDamage();
   absl::Status ReplaySection(const store::FrameSection& section);
   absl::Status HoldAgainstFloor(Found& found);
   absl::Status HoldAgainstGuard(Found& found);
@@ -55,12 +57,15 @@ class Recovery {
   // When the last of the first `size` records was received; untouched when there is none.
   absl::Status LastTime(const Log& log, TreeSize size, int64_t* received_at_ns) const;
   std::string Report() const;
+  // The first record of the log that is damaged or missing.
+  uint64_t FirstBad(const Found& found) const;
 
   Found* ByNumber(uint32_t number);
 
   LedgerImpl& ledger_;
   std::map<uint32_t, Found> logs_;
   std::optional<store::JournalRecovery> journal_;
+  std::optional<store::BadRecord> bad_record_;  // in the damaged frame
   // Something in the journal that no torn tail explains: everything is read-only.
   std::string journal_problem_;
   bool clean_stop_ = false;

@@ -58,6 +58,7 @@ class ChainChecker {
   uint64_t count() const { return end_.value - first_.value; }
   // Of the last record; of a whole log without any, the genesis value.
   const Hash& last_hash() const { return last_hash_; }
+  const merkle::Frontier& frontier() const { return frontier_; }
   int64_t last_received_at_ns() const { return last_received_at_ns_; }
 
   // Whether the first record was held against the genesis value of an origin.

@@ -156,6 +156,7 @@ class FolderCheck {
     }
     RETURN_IF_ERROR(journal.status());
     if (journal->damage) {
+      RETURN_IF_ERROR(CheckDamage(*journal));
       for (const store::LaterSection& later : journal->later) {
         if (const auto log = logs_.find(later.log_number); log != logs_.end()) {
           log->second->TakeLater(later);
@@ -168,6 +169,25 @@ class FolderCheck {
                       journal->damage->offset, journal->damage->reason));
     }
     Progress(total_bytes_);
+    return absl::OkStatus();
+  }
+
+  // A torn end that nobody was told about is no damage to a record.
+  absl::Status CheckDamage(const store::JournalRecovery& journal) {
+    ASSIGN_OR_RETURN(const std::optional<store::BadRecord> bad,
+                     store::FindBadRecord(fs_, paths_.Journal(), journal,
+                                          [this](uint32_t number) -> std::optional<store::LogTip> {
+                                            const auto log = logs_.find(number);
+                                            if (log == logs_.end()) return std::nullopt;
+                                            return log->second->tip();
+                                          }));
+    if (!bad) return absl::OkStatus();
+    bool promised = journal.damage->was_durable;
+    for (const store::LaterSection& later : journal.later) {
+      promised |=
+          later.log_number == bad->log_number && later.acknowledged.value > bad->index.value;
+    }
+    logs_.at(bad->log_number)->TakeBadRecord(*bad, promised);
     return absl::OkStatus();
   }
 

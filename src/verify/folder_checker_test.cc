@@ -229,8 +229,8 @@ TEST_F(FolderCheckerTest, EveryFlippedByteOfASegmentIsNoticed) {
 TEST_F(FolderCheckerTest, FlippedByteOfAJournalRecordNamesIt) {
   Usual(log_);
   ASSERT_TRUE(fs_.FlipBit(journal_path_, (last_record_offset_ + 60) * 8).ok());
-  // The frame of records 40 to 49 is not believed any more; the guard knows of 50.
-  ExpectBad(Check(), 40, "", "the guard");
+  // The whole frame of records 40 to 49 is not believed any more; the chain tells which one it is.
+  ExpectBad(Check(), 49, journal_path_, "not those that were written");
 }
 
 TEST_F(FolderCheckerTest, AcknowledgedRecordsBehindDamageAreMissed) {
@@ -241,7 +241,7 @@ TEST_F(FolderCheckerTest, AcknowledgedRecordsBehindDamageAreMissed) {
   Frame(log_, 1, 10, 20, 10);
   ASSERT_TRUE(fs_.FlipBit(path, (offset + 60) * 8).ok());
   const FolderVerdict verdict = Check();
-  ExpectBad(verdict, 0, path, "10 records had been acknowledged");
+  ExpectBad(verdict, 9, path, "not those that were written");
   ASSERT_EQ(verdict.notes.size(), 1u);
   EXPECT_THAT(verdict.notes[0], HasSubstr("the journal stops"));
 }

@@ -68,6 +68,7 @@ void LogCheck::FailRecord(LogIndex index, std::string_view what, std::string fil
 
 void LogCheck::TakeGuard(const store::GuardEntry& entry) {
   if (!good()) return;
+  promised_ = std::max(promised_, entry.size.value);
   if (absl::Status status = chain_.ExpectRoot(entry.size, entry.root, "the guard"); !status.ok()) {
     FailAt(std::move(status), {}, 0);
   }
@@ -77,6 +78,7 @@ absl::Status LogCheck::CheckNote(std::string_view note) {
   ASSIGN_OR_RETURN(const note::Checkpoint checkpoint, note::OpenCheckpoint(note, *key_));
   ++verdict_.checkpoints;
   verdict_.signed_records = std::max(verdict_.signed_records, checkpoint.size.value);
+  promised_ = std::max(promised_, checkpoint.size.value);
   return chain_.ExpectRoot(checkpoint.size, checkpoint.root, "a signed checkpoint");
 }
 
@@ -209,6 +211,13 @@ void LogCheck::CheckSection(const store::FrameSection& section) {
   }
   // Many logs would hold many files open.
   open_segment_.reset();
+}
+
+void LogCheck::TakeBadRecord(const store::BadRecord& bad, bool was_durable) {
+  if (!good() || (!was_durable && bad.index.value >= promised_)) return;
+  FailRecord(bad.index, "its bytes are not those that were written",
+             io::JoinPath(paths_.Journal(), store::JournalFileName(bad.location.file)),
+             bad.location.offset);
 }
 
 void LogCheck::TakeLater(const store::LaterSection& later) {

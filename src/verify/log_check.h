@@ -12,6 +12,7 @@
 #include "note/keys.h"
 #include "store/data_folder.h"
 #include "store/guard.h"
+#include "store/journal_damage.h"
 #include "store/journal_recovery.h"
 #include "store/log_meta.h"
 #include "store/segment_reader.h"
@@ -35,6 +36,11 @@ class LogCheck {
   void CheckSegments(const std::function<void(uint64_t)>& on_bytes,
                      std::vector<std::string>* notes);
   void CheckSection(const store::FrameSection& section);
+  // The end so far, for a look into a damaged frame.
+  store::LogTip tip() const { return {chain_.frontier(), chain_.last_hash()}; }
+  // This record of a damaged frame is not what was written. `was_durable`: the frame had been
+  // synced; without that it may be a torn end that nobody was told about.
+  void TakeBadRecord(const store::BadRecord& bad, bool was_durable);
   // A valid frame behind a damaged place says so.
   void TakeLater(const store::LaterSection& later);
   LogVerdict Finish();
@@ -53,6 +59,7 @@ class LogCheck {
   const store::DataPaths& paths_;
   const store::LogMeta meta_;
   const bool pinned_;
+  uint64_t promised_ = 0;  // the largest size that guard or checkpoints name
   std::optional<note::VerifierKey> key_;
   ChainChecker chain_;
   std::vector<std::pair<store::SegmentBounds, std::string>> segments_;

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "base/log_index.h"
+#include "io/file_system.h"
+#include "merkle/frontier.h"
+#include "store/journal_recovery.h"
+
+namespace graven::store {
+
+// A record in a damaged frame that is not what was written.
+struct BadRecord {
+  uint32_t log_number = 0;
+  LogIndex index;
+  RecordLocation location;
+};
+
+// The end of a log before the damaged frame, which is trusted.
+struct LogTip {
+  merkle::Frontier frontier;
+  Hash last_hash;
+};
+
+// Looks into the frame at which reading stopped for the record that is damaged: a checksum covers
+// the whole frame, but the chain and the root that the frame names tell its records apart. `tip_of`
+// gives the end of a log, or nothing for a log that is not known. Nothing is returned when the
+// frame's own header cannot be read, or when all its records are what was written. Errors: of the
+// disk. REQUIRES: recovery.damage.
+absl::StatusOr<std::optional<BadRecord>> FindBadRecord(
+    io::FileSystem& fs, const std::string& dir, const JournalRecovery& recovery,
+    const std::function<std::optional<LogTip>(uint32_t log_number)>& tip_of);
+
+}  // namespace graven::store

@@ -1,6 +1,8 @@
 #include "server/serve.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/timestamp.pb.h>
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -9,9 +11,11 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -130,6 +134,131 @@ TEST_F(ServeTest, NetworkAddressWithoutProtectionIsRefused) {
   options_.insecure_listen_on_the_network = true;
   Start();
   EXPECT_EQ(Stop(), 0);
+}
+
+// A server with TLS, client certificates and a token; certificates made by the openssl program.
+class ServeTlsTest : public ServeTest {
+ protected:
+  void SetUp() override {
+    ServeTest::SetUp();
+    const std::string make = "cd " + folder_ + R"( && {
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=ca \
+        -keyout ca.key -out ca.crt
+      for name in server client; do
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$name \
+          -keyout $name.key -out $name.csr
+        echo "subjectAltName=DNS:$name.test" > $name.ext
+        openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 1 \
+          -extfile $name.ext -out $name.crt
+      done; } >openssl.log 2>&1)";
+    if (std::system(make.c_str()) != 0) GTEST_SKIP() << "the openssl program is not here";
+    options_.listen = {"127.0.0.1:0"};
+    options_.config_file = folder_ + "/graven.toml";
+    std::ofstream(options_.config_file)
+        << "[tls]\ncertificate = '" << folder_ << "/server.crt'\nkey = '" << folder_
+        << "/server.key'\nclient_ca = '" << folder_ << "/ca.crt'\n"
+        << "[[client]]\nname = 'client.test'\nidentity = 'billing'\n";
+  }
+
+  // Who the server says has written, or the code of its refusal.
+  std::string WriterSeen(bool with_certificate, const std::string& token) {
+    const std::string ready = ReadAll(options_.ready_file);
+    const size_t at = ready.find("127.0.0.1:");
+    grpc::SslCredentialsOptions tls;
+    tls.pem_root_certs = ReadAll(folder_ + "/ca.crt");
+    if (with_certificate) {
+      tls.pem_private_key = ReadAll(folder_ + "/client.key");
+      tls.pem_cert_chain = ReadAll(folder_ + "/client.crt");
+    }
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride("server.test");
+    auto stub = graven::v1::AuditLogService::NewStub(grpc::CreateCustomChannel(
+        ready.substr(at, ready.find('"', at) - at), grpc::SslCredentials(tls), arguments));
+    grpc::ClientContext context, get_context;
+    for (grpc::ClientContext* one : {&context, &get_context}) {
+      if (!token.empty()) one->AddMetadata("authorization", "Bearer " + token);
+    }
+    graven::v1::AppendRequest request;
+    auto* event = request.add_events();
+    event->mutable_actor()->set_id("alice");
+    event->set_action("test");
+    event->mutable_occurred_at()->set_seconds(1);
+    graven::v1::AppendResponse response;
+    const grpc::Status status = stub->Append(&context, request, &response);
+    if (!status.ok()) return std::to_string(status.error_code());
+    graven::v1::GetRecordRequest get;
+    get.set_index(response.receipts(0).index());
+    get.set_want_parsed(true);
+    graven::v1::GetRecordResponse got;
+    EXPECT_TRUE(stub->GetRecord(&get_context, get, &got).ok());
+    return got.record().parsed().written_by();
+  }
+};
+
+TEST_F(ServeTlsTest, CertificateIsTheIdentityAndWithoutOneThereIsNoConnection) {
+  Start();
+  EXPECT_EQ(WriterSeen(true, ""), "billing");
+  EXPECT_EQ(WriterSeen(false, ""), std::to_string(grpc::StatusCode::UNAVAILABLE));
+  EXPECT_EQ(Stop(), 0);
+}
+
+TEST_F(ServeTlsTest, WithTokensEitherWillDo) {
+  std::ofstream(options_.config_file, std::ios::app)
+      << "[[token]]\nsha256 = '2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b'\n"
+      << "identity = 'batch'\n";  // "secret"
+  Start();
+  EXPECT_EQ(WriterSeen(true, ""), "billing");
+  EXPECT_EQ(WriterSeen(false, "secret"), "batch");
+  EXPECT_EQ(WriterSeen(false, ""), std::to_string(grpc::StatusCode::UNAUTHENTICATED));
+  EXPECT_EQ(Stop(), 0);
+}
+
+// An event's Any may be of the types that the operator gave, and of no other.
+TEST_F(ServeTest, AnyOfAnUnknownTypeIsRefusedAndOfAGivenOneTaken) {
+  google::protobuf::FileDescriptorSet set;
+  for (const google::protobuf::FileDescriptor* file :
+       {google::protobuf::Timestamp::descriptor()->file(),
+        graven::v1::Target::descriptor()->file()}) {
+    for (int i = 0; i < file->dependency_count(); ++i) file->dependency(i)->CopyTo(set.add_file());
+    file->CopyTo(set.add_file());
+  }
+  // Each file once, dependencies first.
+  google::protobuf::FileDescriptorSet once;
+  std::set<std::string> seen;
+  for (const auto& file : set.file()) {
+    if (seen.insert(file.name()).second) *once.add_file() = file;
+  }
+  const std::string path = folder_ + "/types.binpb";
+  {
+    std::ofstream out(path, std::ios::binary);
+    ASSERT_TRUE(once.SerializeToOstream(&out));
+  }
+  const std::string address = "unix:" + folder_ + "/socket";
+  const auto append = [&] {
+    auto stub = graven::v1::AuditLogService::NewStub(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    graven::v1::AppendRequest request;
+    auto* event = request.add_events();
+    event->mutable_actor()->set_id("alice");
+    event->set_action("test");
+    event->mutable_occurred_at()->set_seconds(1);
+    graven::v1::Target target;
+    target.set_id("t");
+    event->mutable_details_any()->PackFrom(target);
+    graven::v1::AppendResponse response;
+    return stub->Append(&context, request, &response).error_code();
+  };
+  Start();
+  EXPECT_EQ(append(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Stop(), 0);
+  std::filesystem::remove(options_.ready_file);
+  options_.descriptor_sets = {path};
+  Start();
+  EXPECT_EQ(append(), grpc::StatusCode::OK);
+  EXPECT_EQ(Stop(), 0);
+  options_.descriptor_sets = {options_.ready_file};
+  EXPECT_EQ(RunServer(options_), 2);
 }
 
 TEST(ListenAddress, KnowsWhatIsLocal) {

@@ -206,7 +206,8 @@ class DiskFull(unittest.TestCase):
         import time
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            if state in serving.run("status", "--json", "--server", server.address).stdout:
+            done = serving.run("status", "--json", "--server", server.address, check=None)
+            if state in done.stdout:
                 return
             time.sleep(0.05)
         self.fail(f"the server did not come to {state}")

@@ -17,65 +17,6 @@
 namespace graven::service {
 namespace {
 
-// The journal of a real ledger, of which the test says how much room it has.
-class LedgerWithRoom final : public ledger::Ledger {
- public:
-  explicit LedgerWithRoom(ledger::Ledger& real) : real_(real) {}
-
-  std::atomic<size_t> room_bytes = SIZE_MAX;
-  mutable std::atomic<uint64_t> refusals = 0;
-
-  absl::Status CheckRoom(size_t bytes) const override {
-    if (bytes <= room_bytes) return real_.CheckRoom(bytes);
-    refusals.fetch_add(1);
-    return absl::ResourceExhaustedError("no room");
-  }
-  void Apply(std::span<sequencer::Request* const> requests,
-             std::vector<ledger::RequestResult>* results) override {
-    real_.Apply(requests, results);
-  }
-  absl::Status MakeDurable() override { return real_.MakeDurable(); }
-  absl::StatusOr<std::vector<ledger::LogRef>> Publish() override { return real_.Publish(); }
-  size_t unpublished_logs() const override { return real_.unpublished_logs(); }
-  absl::Status PrepareJournal() override { return real_.PrepareJournal(); }
-  absl::StatusOr<bool> Seal(bool in_haste) override { return real_.Seal(in_haste); }
-  double journal_fill() const override { return real_.journal_fill(); }
-  absl::StatusOr<ledger::LogRef> CreateLog(std::string_view name, std::string_view origin,
-                                           uint64_t window) override {
-    return real_.CreateLog(name, origin, window);
-  }
-  ledger::LogRef FindLog(std::string_view name) const override { return real_.FindLog(name); }
-  std::vector<ledger::LogRef> Logs() const override { return real_.Logs(); }
-  ledger::LogInfo Info(ledger::LogRef log) const override { return real_.Info(log); }
-  std::shared_ptr<const ledger::Published> GetPublished(ledger::LogRef log) const override {
-    return real_.GetPublished(log);
-  }
-  TreeSize DurableSize(ledger::LogRef log) const override { return real_.DurableSize(log); }
-  absl::Status ReadRecords(ledger::LogRef log, LogIndex first, uint64_t count,
-                           const RecordVisitor& visit) const override {
-    return real_.ReadRecords(log, first, count, visit);
-  }
-  absl::StatusOr<LogIndex> FindEvent(ledger::LogRef log, std::string_view id) const override {
-    return real_.FindEvent(log, id);
-  }
-  absl::StatusOr<ledger::ProofAnswer> InclusionProof(ledger::LogRef log, LogIndex index,
-                                                     TreeSize size) const override {
-    return real_.InclusionProof(log, index, size);
-  }
-  absl::StatusOr<ledger::ProofAnswer> ConsistencyProof(ledger::LogRef log, TreeSize old_size,
-                                                       TreeSize new_size) const override {
-    return real_.ConsistencyProof(log, old_size, new_size);
-  }
-  absl::StatusOr<std::string> Receipt(ledger::LogRef log, LogIndex index) const override {
-    return real_.Receipt(log, index);
-  }
-  ledger::LedgerStatus status() const override { return real_.status(); }
-  absl::Status Close() override { return real_.Close(); }
-
- private:
-  ledger::Ledger& real_;
-};
-
 // One request of a client, and what became of it.
 class Sent final : public AppendOwner {
  public:

@@ -44,11 +44,10 @@ class GrpcServerTest : public testing::Test {
   void Serve(GrpcServerOptions options = {}) {
     options.listen = {{"127.0.0.1:0", nullptr}};
     options.facts.version = "test";
-    engine_ = std::make_unique<Engine>(*on_disk_.ledger, SystemClock(), EngineOptions{},
+    engine_ = std::make_unique<Engine>(ledger_, SystemClock(), EngineOptions{},
                                        [](const absl::Status&) {});
     engine_->Start();
-    auto server =
-        GrpcServer::Start(*on_disk_.ledger, *engine_, SystemClock(), SystemRandom(), options);
+    auto server = GrpcServer::Start(ledger_, *engine_, SystemClock(), SystemRandom(), options);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = Connect(server_->addresses().front());
@@ -84,6 +83,7 @@ class GrpcServerTest : public testing::Test {
   }
 
   LedgerOnSimulatedDisk on_disk_;
+  LedgerWithRoom ledger_{*on_disk_.ledger};
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -266,6 +266,41 @@ TEST_F(GrpcServerTest, StreamAnswersInOrderAndGoesOnAfterABadRequest) {
   EXPECT_EQ(refused, 1u);
   EXPECT_EQ(duplicates, 1u);
   EXPECT_EQ(records, kRequests - 2);
+}
+
+TEST_F(GrpcServerTest, WantOfRoomHoldsStreamsInOrderAndRefusesUnaryCalls) {
+  Serve();
+  grpc::ClientContext context;
+  auto stream = stub_->AppendStream(&context);
+  ledger_.room_bytes = 0;
+  constexpr uint64_t kRequests = 20;
+  for (uint64_t i = 0; i < kRequests; ++i) {
+    AppendStreamRequest request;
+    *request.add_events() = MakeEvent("id-" + std::to_string(i));
+    ASSERT_TRUE(stream->Write(request));
+  }
+  while (ledger_.refusals < 5) std::this_thread::yield();
+  AppendResponse unary;
+  const grpc::Status refused = AppendOne("unary", &unary);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(refused), "JOURNAL_FULL");
+  EXPECT_EQ(ledger_.DurableSize(ledger_.FindLog("")).value, 0u);
+
+  // All at once, and nothing else happens that could wake the server.
+  ledger_.room_bytes = SIZE_MAX;
+  uint64_t next = 0;
+  AppendStreamResponse response;
+  while (next < kRequests && stream->Read(&response)) {
+    EXPECT_EQ(response.refused_size(), 0);
+    for (const auto& range : response.ranges()) {
+      EXPECT_EQ(range.first_request(), next);
+      EXPECT_EQ(range.first_index(), next);
+      next += range.request_count();
+    }
+  }
+  EXPECT_EQ(next, kRequests);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(GrpcServerTest, TailSaysAtOnceThatItFollowsAndThenFollows) {

@@ -219,10 +219,10 @@ absl::Status LedgerImpl::CheckSpace() {
   return absl::OkStatus();
 }
 
-absl::Status LedgerImpl::PrepareJournal() {
+absl::Status LedgerImpl::PrepareFiles(uint32_t files_max) {
   RETURN_IF_ERROR(CheckSpace());
   if (gate_.state() != WriteState::kActive) return absl::OkStatus();
-  while (journal_->NeedsSpare()) {
+  for (uint32_t files = 0; files < files_max && journal_->NeedsSpare(); ++files) {
     absl::Status prepared = journal_->PrepareSpare();
     // No space, or every file is in use: appends find no room until there is.
     sealer_->WantRoom(absl::IsResourceExhausted(prepared));

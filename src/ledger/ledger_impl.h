@@ -53,7 +53,7 @@ class LedgerImpl final : public Ledger {
   absl::Status CheckRoom(size_t bytes) const override;
   absl::StatusOr<std::vector<LogRef>> Publish() override;
   size_t unpublished_logs() const override;
-  absl::Status PrepareJournal() override;
+  absl::Status PrepareJournal() override { return PrepareFiles(UINT32_MAX); }
   absl::StatusOr<bool> Seal(bool in_haste) override;
   double journal_fill() const override;
   absl::StatusOr<LogRef> CreateLog(std::string_view name, std::string_view origin,
@@ -92,6 +92,9 @@ class LedgerImpl final : public Ledger {
   std::string CleanStopPath() const;
   uint64_t UnsealedRecords() const;
   absl::Status CheckSpace();
+  // Makes ready the journal files that are wanted, at most `files_max`: each takes the time of
+  // writing it.
+  absl::Status PrepareFiles(uint32_t files_max);
 
   io::FileSystem& fs_;
   Clock& clock_;

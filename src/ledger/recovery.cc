@@ -93,7 +93,8 @@ absl::Status Recovery::Run() {
   for (auto& [number, found] : logs_) RETURN_IF_ERROR(Show(found));
   ledger_.recovery_report_ = Report();
   if (ledger_.gate_.state() == WriteState::kReadOnly) return absl::OkStatus();
-  RETURN_IF_ERROR(ledger_.PrepareJournal());
+  // One file is enough to begin with; the background thread makes the others.
+  RETURN_IF_ERROR(ledger_.PrepareFiles(1));
   if (logs_.empty()) {
     return ledger_.CreateLog("default", "", 0).status();
   }
@@ -410,6 +411,8 @@ absl::Status Recovery::UseJournal(bool read_only) {
   journal_options.file_bytes = options.journal_file_bytes;
   journal_options.files_max = options.journal_files_max;
   journal_options.reserve_bytes = options.disk_reserve_bytes;
+  // A burst fills a file faster than the next one can be written with zeros.
+  journal_options.spares = std::clamp<uint64_t>(options.journal_files_max / 4, 1, 4);
   ASSIGN_OR_RETURN(ledger_.journal_,
                    store::Journal::Open(ledger_.fs_, ledger_.JournalFolder(), journal_options,
                                         ledger_.random_, *journal_));

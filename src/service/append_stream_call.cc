@@ -28,7 +28,7 @@ AppendStreamCall::AppendStreamCall(CallEnvironment& environment, AppendStreams& 
       finished_tag_(this, &AppendStreamCall::OnFinished),
       done_tag_(this, &AppendStreamCall::OnDone) {}
 
-AppendStreamCall::~AppendStreamCall() = default;
+AppendStreamCall::~AppendStreamCall() { streams_.RemoveBytes(bytes_); }
 
 void AppendStreamCall::Arm() {
   armed_ = true;
@@ -70,6 +70,10 @@ void AppendStreamCall::ReadNext() {
   const bool full =
       entries_.size() >= streams_.limits().requests_max || bytes_ >= streams_.limits().bytes_max;
   if (reading_ || input_ended_ || holding_ || full) return;
+  if (streams_.full()) {
+    streams_.ListForRetry(this);  // looked at again soon, with or without held requests
+    return;
+  }
   reading_ = true;
   stream_.Read(&incoming_, static_cast<Tag*>(&read_tag_));
 }
@@ -108,9 +112,8 @@ absl::StatusOr<ledger::LogRef> AppendStreamCall::LogOf(const AppendMessage& mess
 
 absl::Status AppendStreamCall::Prepare(StreamEntry* entry) {
   const std::string_view bytes = MessageBytes(incoming_, &entry->message);
-  entry->bytes = bytes.size();
-  bytes_ += entry->bytes;
   incoming_.Clear();
+  Account(entry);
   RETURN_IF_ERROR(DecodeAppendMessage(bytes, AppendShape::kStream, &message_));
   if (!first_request_seen_) want_record_hashes_ = message_.want_record_hashes;
   first_request_seen_ = true;
@@ -119,6 +122,15 @@ absl::Status AppendStreamCall::Prepare(StreamEntry* entry) {
       environment_.intake.Fill(message_, log, bytes.size(), identity_.caller, &entry->submission));
   entry->submission.request.owner = static_cast<AppendOwner*>(entry);
   return absl::OkStatus();
+}
+
+// Puts down what the entry holds now.
+void AppendStreamCall::Account(StreamEntry* entry) {
+  const size_t held = entry->BytesHeld();
+  bytes_ += held - entry->bytes;
+  streams_.RemoveBytes(entry->bytes);
+  streams_.AddBytes(held);
+  entry->bytes = held;
 }
 
 void AppendStreamCall::SubmitOrHold(StreamEntry* entry) {
@@ -138,8 +150,14 @@ void AppendStreamCall::SubmitOrHold(StreamEntry* entry) {
 
 void StreamEntry::Done(const ledger::RequestResult& result) { stream->Decide(this, result); }
 
+size_t StreamEntry::BytesHeld() const {
+  return sizeof *this + message.size() + hashes_or_status.size() +
+         indexes.size() * sizeof(uint64_t);
+}
+
 void StreamEntry::Clear() {
   message = grpc::Slice();
+  bytes = 0;
   submission.Clear();
   hashes_or_status.clear();
   indexes.clear();
@@ -175,11 +193,18 @@ void AppendStreamCall::Decide(StreamEntry* entry, const ledger::RequestResult& r
       entry->hashes_or_status.append(receipt.record_hash.view());
     }
   }
+  // A client that does not read its answers must not keep its requests in memory.
+  entry->message = grpc::Slice();
+  entry->submission.Clear();
+  Account(entry);
 }
 
 void AppendStreamCall::RefuseEntry(StreamEntry* entry, const absl::Status& status) {
   entry->state = StreamEntry::State::kRefused;
   entry->hashes_or_status = EncodeRpcStatus(status);
+  entry->message = grpc::Slice();
+  entry->submission.Clear();
+  Account(entry);
   streams_.ListForAcks(this);
 }
 
@@ -187,7 +212,11 @@ void AppendStreamCall::Resubmit() {
   // Rounds went on until the queue was empty, so nothing of this stream is there.
   GRAVEN_CHECK(submitted_ == 0);
   holding_ = false;
-  if (done_) entries_.clear();  // nobody to tell; nothing of what is held was stored
+  if (done_) {
+    // Nobody to tell; nothing of what is held was stored.
+    entries_.clear();
+    streams_.RemoveBytes(std::exchange(bytes_, 0));
+  }
   for (std::unique_ptr<StreamEntry>& entry : entries_) {
     if (entry->state != StreamEntry::State::kHeld) continue;
     if (stopping_) {
@@ -216,6 +245,7 @@ void AppendStreamCall::WriteAcks() {
     }
     ++answered_;
     bytes_ -= entry.bytes;
+    streams_.RemoveBytes(entry.bytes);
     streams_.GiveBack(std::move(entries_.front()));
     entries_.pop_front();
   }

@@ -28,6 +28,8 @@ struct StreamLimits {
   size_t requests_max = 16'384;
   size_t bytes_max = size_t{8} << 20;
   size_t streams_max = 1024;
+  // Of all streams together; above it none is read.
+  size_t bytes_of_all_max = size_t{256} << 20;
 };
 
 // One request of a stream.
@@ -37,6 +39,8 @@ struct StreamEntry final : public AppendOwner {
   void Done(const ledger::RequestResult& result) override;
   // Lets go of everything but the memory.
   void Clear();
+  // What it holds in memory.
+  size_t BytesHeld() const;
 
   AppendStreamCall* stream = nullptr;
   State state = State::kHeld;
@@ -84,6 +88,7 @@ class AppendStreamCall {
   absl::StatusOr<ledger::LogRef> LogOf(const AppendMessage& message);
   void SubmitOrHold(StreamEntry* entry);
   void RefuseEntry(StreamEntry* entry, const absl::Status& status);
+  void Account(StreamEntry* entry);
   void ReadNext();
   void FinishIfAnswered();
   void Finish(const grpc::Status& status);
@@ -136,6 +141,9 @@ class AppendStreams {
 
   // For the calls.
   void Accepted(AppendStreamCall* call);
+  void AddBytes(size_t bytes) { bytes_ += bytes; }
+  void RemoveBytes(size_t bytes) { bytes_ -= bytes; }
+  bool full() const { return bytes_ >= limits_.bytes_of_all_max; }
   void ListForAcks(AppendStreamCall* call);
   void ListForRetry(AppendStreamCall* call);
   void DeleteIfIdle(AppendStreamCall* call);
@@ -156,6 +164,7 @@ class AppendStreams {
   std::vector<AppendStreamCall*> current_;
   std::vector<std::unique_ptr<StreamEntry>> free_entries_;
   size_t open_ = 0;
+  size_t bytes_ = 0;
   bool stopped_ = false;
 };
 

@@ -15,7 +15,7 @@
 // Threads: events of gRPC come on the loop's thread; a worker reads records and hands them to gRPC;
 // the publisher wakes. A mutex of each call holds them apart.
 //
-// A call has at most one batch in memory (1 MiB), and reads the next when gRPC has taken the last
+// A call has at most one batch in memory (256 KiB), and reads the next when gRPC has taken the last
 // message of the one before and more is published. So a slow reader slows nobody, and a call that
 // is cancelled is gone with the next event of its own.
 namespace graven::service {

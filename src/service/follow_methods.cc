@@ -17,8 +17,9 @@
 namespace graven::service {
 namespace {
 
-// Entries are small messages: fewer bytes a batch keep a slow reader's memory low.
+// A reader that is stuck holds one batch; a thousand of them must not hold a gigabyte.
 constexpr size_t kEntryBatchBytesMax = 256 * 1024;
+constexpr size_t kTailBatchBytesMax = 256 * 1024;
 constexpr uint64_t kRecordsPerBatchMax = 8192;
 
 // graven.v1.AuditLogService.Tail
@@ -69,7 +70,7 @@ class TailCall final : public FollowCall {
         follow_.log, follow_.next, std::min(follow_.left, kRecordsPerBatchMax),
         [&](LogIndex, std::string_view record, const Hash& hash) {
           const size_t size = RecordViewSize(record, follow_.want_parsed);
-          if (!response.empty() && response.size() + size > kReplyBytesMax - 64) return false;
+          if (!response.empty() && response.size() + size > kTailBatchBytesMax) return false;
           EncodeRecordView(1, record, hash, follow_.want_parsed, &response);
           follow_.next = follow_.next + 1;
           --follow_.left;

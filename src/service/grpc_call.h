@@ -47,6 +47,7 @@ class CallTag final : public Tag {
 struct CallCounters {
   std::atomic<uint64_t> tailers = 0;
   std::atomic<uint64_t> requests_refused = 0;  // before they reached the ledger
+  std::atomic<uint64_t> events_waiting = 0;    // for publication, of unary calls
 };
 
 // The parts of the server that a call needs. They outlive every call.

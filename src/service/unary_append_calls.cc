@@ -10,6 +10,7 @@ namespace graven::service {
 namespace {
 
 constexpr int64_t kQueueRetryMs = 100;
+constexpr uint64_t kEventsWaitingMax = 1'000'000;
 
 // graven.v1.AuditLogService.Append
 class AppendCall final : public UnaryAppendCall {
@@ -30,11 +31,25 @@ class AppendCall final : public UnaryAppendCall {
   }
 
   void Reply(std::span<const ledger::EventReceipt> receipts) override {
-    if (!message_.wait_for_publication) {
+    event_ids_.clear();
+    for (const sequencer::NewEvent& event : submission_.events) {
+      event_ids_.push_back(event.event_id);
+    }
+    std::atomic<uint64_t>& waiting = environment_.counters.events_waiting;
+    // Above the limit the answer is the level reached, as it is after the time.
+    if (!message_.wait_for_publication || waiting > kEventsWaitingMax) {
       FinishWith(Encode(receipts, false));
       return;
     }
     receipts_.assign(receipts.begin(), receipts.end());
+    // The wait may be long: the request's bytes do not stay for it, but for the ids.
+    kept_ids_.clear();
+    for (std::string_view id : event_ids_) kept_ids_.emplace_back(id);
+    event_ids_.assign(kept_ids_.begin(), kept_ids_.end());
+    const ledger::LogRef log = submission_.log;
+    ReleaseRequest();
+    submission_.log = log;
+    waiting += receipts_.size();
     LogIndex last;
     for (const ledger::EventReceipt& receipt : receipts_) last = std::max(last, receipt.index);
     // A worker answers: proofs are read from the disk.
@@ -58,7 +73,7 @@ class AppendCall final : public UnaryAppendCall {
             environment_.ledger.Receipt(submission_.log, receipts[i].index);
         if (made.ok()) proof = *std::move(made);
       }
-      EncodeReceipt(log, receipts[i], submission_.events[i].event_id, proof, &response);
+      EncodeReceipt(log, receipts[i], event_ids_[i], proof, &response);
     }
     EncodeLevel(published ? kLevelPublished : kLevelDurable, &response);
     return response;
@@ -67,6 +82,8 @@ class AppendCall final : public UnaryAppendCall {
   GravenCalls& service_;
   AppendMessage message_;
   std::vector<ledger::EventReceipt> receipts_;
+  std::vector<std::string_view> event_ids_;
+  std::vector<std::string> kept_ids_;
 };
 
 // AuditLogService.SendAuditLog of the minimal contract
@@ -105,9 +122,7 @@ void UnaryAppendCall::Arm() {
 void UnaryAppendCall::Proceed(bool ok) {
   if (state_ == State::kFinishing) {
     // An idle call keeps none of its client's bytes.
-    bytes_ = grpc::Slice();
-    request_.Clear();
-    submission_.Clear();
+    ReleaseRequest();
     responder_.reset();
     context_.reset();
     pool_.Free(this);
@@ -120,6 +135,12 @@ void UnaryAppendCall::Proceed(bool ok) {
     environment_.counters.requests_refused.fetch_add(1, std::memory_order_relaxed);
     Refuse(handled);
   }
+}
+
+void UnaryAppendCall::ReleaseRequest() {
+  bytes_ = grpc::Slice();
+  request_.Clear();
+  submission_.Clear();
 }
 
 absl::Status UnaryAppendCall::Handle() {

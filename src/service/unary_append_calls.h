@@ -44,6 +44,8 @@ class UnaryAppendCall : public Tag, public AppendOwner {
   virtual void Reply(std::span<const ledger::EventReceipt> receipts) = 0;
 
   void FinishWith(std::string_view response);
+  // Lets go of the client's bytes.
+  void ReleaseRequest();
 
   CallEnvironment& environment_;
   std::optional<grpc::ServerContext> context_;

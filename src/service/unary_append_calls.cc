@@ -57,6 +57,7 @@ class AppendCall final : public UnaryAppendCall {
         submission_.log, SizeThrough(last), environment_.clock.SteadyNs() + message_.wait_ns,
         [this](PublicationOutcome outcome) {
           environment_.workers.Submit([this, outcome] {
+            environment_.counters.events_waiting -= receipts_.size();
             FinishWith(Encode(receipts_, outcome == PublicationOutcome::kReached));
           });
         });

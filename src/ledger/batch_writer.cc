@@ -120,13 +120,13 @@ RequestResult BatchWriter::ApplyOne(Log& log, const sequencer::Request& request,
   for (size_t i = 0; i < request.events.size(); ++i) {
     const Candidate& candidate = candidates_[i];
     EventReceipt receipt;
-    if (candidate.known) {
+    if (candidate.same_as >= 0) {
+      receipt = receipts_[first_receipt + static_cast<size_t>(candidate.same_as)];
+      receipt.duplicate = true;
+    } else if (candidate.known) {
       // Decoded before, when the id was compared.
       receipt = {candidate.known->index, merkle::HashLeaf(candidate.known->record),
                  record::Decode(candidate.known->record)->received_at_ns, true};
-    } else if (candidate.same_as >= 0) {
-      receipt = receipts_[first_receipt + static_cast<size_t>(candidate.same_as)];
-      receipt.duplicate = true;
     } else {
       receipt = AppendRecord(log, request, request.events[i], fingerprints[i]);
     }
@@ -148,37 +148,38 @@ absl::Status BatchWriter::FindKnown(Log& log, const sequencer::Request& request,
   for (size_t i = 0; i < request.events.size(); ++i) {
     const sequencer::NewEvent& event = request.events[i];
     Candidate& candidate = candidates_[i];
-    // The record would stand at size + *new_events: the window lies right before it.
-    uint64_t place = size + *new_events;
-    LogIndex from(place > log.meta.duplicate_window ? place - log.meta.duplicate_window : 0);
-    const DuplicateFinder::Question question{log, event.event_id, fingerprints[i], from,
-                                             TreeSize(size)};
-    ASSIGN_OR_RETURN(candidate.known,
-                     duplicates_.Confirm(question, duplicates_.Ask(question), this));
     std::string_view stored;
     record::BodyKind stored_kind = event.kind;
-    uint64_t stored_at = 0;
-    if (candidate.known) {
-      ASSIGN_OR_RETURN(record::RecordHeader header, record::Decode(candidate.known->record));
-      stored = header.body;
-      stored_kind = header.kind;
-      stored_at = candidate.known->index.value;
-    } else {
-      candidate.same_as = FindWithinRequest(request, fingerprints, i);
-      if (candidate.same_as < 0) {
-        ++*new_events;
-        continue;
-      }
+    // First, because the window does not count within a request: the events before this one may
+    // have pushed the record out of it that its twin is a duplicate of.
+    candidate.same_as = FindWithinRequest(request, fingerprints, i);
+    if (candidate.same_as >= 0) {
       const auto& first = request.events[static_cast<size_t>(candidate.same_as)];
       stored = first.body;
       stored_kind = first.kind;
-      stored_at = place;
+    } else {
+      // The record would stand at size + *new_events: the window lies right before it.
+      uint64_t place = size + *new_events;
+      LogIndex from(place > log.meta.duplicate_window ? place - log.meta.duplicate_window : 0);
+      const DuplicateFinder::Question question{log, event.event_id, fingerprints[i], from,
+                                               TreeSize(size)};
+      ASSIGN_OR_RETURN(candidate.known,
+                       duplicates_.Confirm(question, duplicates_.Ask(question), this));
+      if (!candidate.known) {
+        ++*new_events;
+        continue;
+      }
+      ASSIGN_OR_RETURN(record::RecordHeader header, record::Decode(candidate.known->record));
+      stored = header.body;
+      stored_kind = header.kind;
     }
-    if (stored_kind != event.kind || !record::SameBody(event.kind, stored, event.body, rules_)) {
-      return absl::AlreadyExistsError(
-          fmt::format("events[{}].event_id: taken by a different event of log {} (index {}{})", i,
-                      log.meta.name, stored_at, candidate.known ? "" : ", in this request"));
+    if (stored_kind == event.kind && record::SameBody(event.kind, stored, event.body, rules_)) {
+      continue;
     }
+    return absl::AlreadyExistsError(fmt::format(
+        "events[{}].event_id: taken by a different event of log {} ({})", i, log.meta.name,
+        candidate.known ? fmt::format("index {}", candidate.known->index.value)
+                        : fmt::format("events[{}] of this request", candidate.same_as)));
   }
   return absl::OkStatus();
 }

@@ -69,9 +69,10 @@ class BatchWriter final : public PendingRecords {
   };
   // One event of the request being applied.
   struct Candidate {
-    std::optional<KnownEvent> known;
-    // An earlier event of the same request with the same id; -1: none.
+    // The first event of the same request with the same id; -1: this is it.
     int32_t same_as = -1;
+    // The stored record with the same id; only asked for when this is the first.
+    std::optional<KnownEvent> known;
   };
 
   void FingerprintAll(std::span<sequencer::Request* const> requests, const LogFinder& log_of);
@@ -80,6 +81,7 @@ class BatchWriter final : public PendingRecords {
   // Finds what of the request is stored already; OK, or why the request cannot be applied.
   absl::Status FindKnown(Log& log, const sequencer::Request& request,
                          std::span<const uint64_t> fingerprints, uint64_t* new_events);
+  // The first event of the request with the id of event `i`; -1, and remembered, when it is `i`.
   int32_t FindWithinRequest(const sequencer::Request& request,
                             std::span<const uint64_t> fingerprints, size_t i);
   EventReceipt AppendRecord(Log& log, const sequencer::Request& request,

@@ -46,15 +46,20 @@ absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::Confirm(
   // A provisional segment may be replaced while its list is walked; then the walk begins anew.
   constexpr int kRoundsMax = 100;
   for (int round = 0; round < kRoundsMax; ++round) {
-    auto known = FindInSegments(question, end);
+    auto known = FindWithoutTable(question, end, pending);
     if (!absl::IsNotFound(known.status())) return known;
   }
   return absl::DataLossError("a segment is missing");
 }
 
-absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::FindInSegments(const Question& question,
-                                                                          LogIndex end) const {
+absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::FindWithoutTable(
+    const Question& question, LogIndex end, const PendingRecords* pending) const {
   auto list = question.log.segments();
+  LogIndex unsealed = std::max(question.from, NextIndex(list->end()));
+  if (unsealed < end) {
+    ASSIGN_OR_RETURN(auto known, LookThrough(question, unsealed, end, pending));
+    if (known) return known;
+  }
   for (auto entry = list->entries.rbegin(); entry != list->entries.rend(); ++entry) {
     if (entry->first >= end) continue;
     if (entry->end.value <= question.from.value) break;
@@ -67,6 +72,31 @@ absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::FindInSegments(const 
     }
   }
   return std::nullopt;
+}
+
+// Slow, and right. Seldom: the background work carries such records into a segment.
+absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::LookThrough(
+    const Question& question, LogIndex first, LogIndex end, const PendingRecords* pending) const {
+  const uint64_t durable_end = std::min(end.value, question.log.durable().size.value);
+  for (uint64_t index = end.value; index > std::max(first.value, durable_end); --index) {
+    ASSIGN_OR_RETURN(auto known, ConfirmAt(question, LogIndex(index - 1), pending));
+    if (known) return known;
+  }
+  std::optional<KnownEvent> newest;
+  if (first.value >= durable_end) return newest;
+  absl::Status decoded;
+  RETURN_IF_ERROR(records_.Visit(question.log, first, durable_end - first.value,
+                                 [&](LogIndex index, std::string_view record, const Hash&) {
+                                   auto header = record::Decode(record);
+                                   decoded = header.status();
+                                   if (!header.ok()) return false;
+                                   if (EventIdOf(*header) == question.event_id) {
+                                     newest = KnownEvent{index, std::string(record)};
+                                   }
+                                   return true;
+                                 }));
+  RETURN_IF_ERROR(decoded);
+  return newest;
 }
 
 }  // namespace graven::ledger

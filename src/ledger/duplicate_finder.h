@@ -31,9 +31,10 @@ struct KnownEvent {
 };
 
 // Finds the record that carries an event id. The table answers for recent records; for older ones
-// of the window, after the table had to drop them, the id lists of the segments do. A hit is
-// confirmed on stored bytes. What touches the table is called under the ledger's table lock;
-// Confirm reads stored bytes and needs none.
+// of the window, after the table had to drop them, the id lists of the segments do; for those that
+// are in no segment yet either (a table too small, a log too slow) the records themselves are
+// looked through. A hit is confirmed on stored bytes. What touches the table is called under the
+// ledger's table lock; Confirm reads stored bytes and needs none.
 class DuplicateFinder {
  public:
   DuplicateFinder(const StoredRecords& records, SegmentCache& segments,
@@ -81,8 +82,13 @@ class DuplicateFinder {
   // The record at `index` if it carries the id.
   absl::StatusOr<std::optional<KnownEvent>> ConfirmAt(const Question& question, LogIndex index,
                                                       const PendingRecords* pending) const;
-  absl::StatusOr<std::optional<KnownEvent>> FindInSegments(const Question& question,
-                                                           LogIndex end) const;
+  // Finds it among the records below `end`, without the table. kNotFound: a segment was replaced
+  // meanwhile.
+  absl::StatusOr<std::optional<KnownEvent>> FindWithoutTable(const Question& question, LogIndex end,
+                                                             const PendingRecords* pending) const;
+  absl::StatusOr<std::optional<KnownEvent>> LookThrough(const Question& question, LogIndex first,
+                                                        LogIndex end,
+                                                        const PendingRecords* pending) const;
 
   const StoredRecords& records_;
   SegmentCache& segments_;

@@ -26,12 +26,13 @@
 //
 // It owns no thread and reads no clock but the one it is given: it is driven by steps.
 //
-//   step                    who drives it                what is true when it returns OK
-//   Apply                   the writer thread            the batch has its order; nothing is on
-//   disk MakeDurable             the writer thread            everything applied survives power
-//   loss Publish                 the publisher thread         durable sizes are guarded, signed,
-//   readable PrepareJournal, Seal    the background thread        see there everything else any
-//   thread                   (reads never see more than is published)
+//   step             who drives it            what is true when it returns OK
+//   Apply            the writer thread        the batch has its order; nothing is on disk
+//   MakeDurable      the writer thread        everything applied survives power loss
+//   Publish          the publisher thread     durable sizes are guarded, signed, readable
+//   PrepareJournal   a background thread      see there
+//   Seal             a background thread, the same or another: see there
+//   everything else  any thread               (reads never see more than is published)
 //
 // Invariants (design: published <= durable <= sequenced, each only grows): nothing is acknowledged
 // before MakeDurable returned OK; nothing is signed before the guard that names it is synced.
@@ -173,8 +174,7 @@ class Ledger {
                                                       Random& random, const LedgerOptions& options);
   virtual ~Ledger() = default;
 
-  // --- the writer thread
-  // ---------------------------------------------------------------------------
+  // --- the writer thread ---
 
   // Applies `requests` in order: duplicates, preconditions, index, time, chain link, tree.
   // `results` gets one entry for each. Nothing is on disk yet, and nothing may be answered before
@@ -191,8 +191,7 @@ class Ledger {
   // Whether Apply would find room for a batch of so many bytes of events; if not, why.
   virtual absl::Status CheckRoom(size_t bytes) const = 0;
 
-  // --- the publisher thread
-  // ------------------------------------------------------------------------
+  // --- the publisher thread ---
 
   // Publishes the durable size of every log that grew: one guard sync, then a signature each.
   // Returns the logs published. An error stops the ledger like a failed sync.
@@ -201,23 +200,23 @@ class Ledger {
   // Logs that Publish would publish now; those that a Publish under way has taken do not count.
   virtual size_t unpublished_logs() const = 0;
 
-  // --- the background thread
-  // -----------------------------------------------------------------------
+  // --- background threads: each of these by one at a time ---
 
   // Makes ready the next journal file when one is wanted; a full disk is noticed, and its end,
   // here.
   virtual absl::Status PrepareJournal() = 0;
 
-  // One piece of background work, the most urgent: seals one full range of one log, or carries the
-  // tails of slow logs out of the oldest journal file, or retires a journal file. False when there
-  // is nothing to do. `in_haste`: the journal is filling: do not compress.
+  // One piece of background work, the most urgent: keeps a checkpoint that is due, retires a
+  // journal file, seals one full range of one log, or carries the tail of a slow log out of the
+  // journal. False when there is nothing to do. `in_haste`: the journal is filling: do not
+  // compress. kResourceExhausted: the disk is full; try again later. kDataLoss: a record that only
+  // the journal has is damaged: the ledger takes no more events.
   virtual absl::StatusOr<bool> Seal(bool in_haste) = 0;
 
   // How full of unsealed records the journal is, 0 to 1.
   virtual double journal_fill() const = 0;
 
-  // --- any thread
-  // ----------------------------------------------------------------------------------
+  // --- any thread ---
 
   // Creates a log and signs its empty tree; durable on return. An empty origin:
   // graven.local/<128-bit random hex>/<name>. kAlreadyExists, kInvalidArgument (name, origin,

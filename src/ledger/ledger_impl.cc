@@ -20,8 +20,6 @@ constexpr uint64_t kDuplicateWindowDefault = 4'000'000;
 constexpr uint64_t kDuplicateWindowMax = 16'000'000;
 // Of the newest checkpoints, one in so much time is kept in the log's file of checkpoints.
 constexpr int64_t kKeepCheckpointEveryNs = 60'000'000'000;
-// And so many in one publication.
-constexpr int kKeepCheckpointsAtOnce = 2;
 
 }  // namespace
 
@@ -68,8 +66,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(io::FileSystem& fs, Clock& 
   return ledger;
 }
 
-// --- the writer thread
-// -----------------------------------------------------------------------------
+// --- the writer thread ---
 
 absl::Status LedgerImpl::CheckRoom(size_t bytes) const {
   RETURN_IF_ERROR(gate_.Check());
@@ -98,6 +95,7 @@ void LedgerImpl::Apply(std::span<sequencer::Request* const> requests,
           return number < logs_by_number_.size() ? logs_by_number_[number] : nullptr;
         },
         results);
+    table_drops_ = duplicates_->table().drops();
   }
   events_appended_.store(writer_ ? writer_->events_appended() : 0, std::memory_order_relaxed);
   events_duplicate_.store(writer_ ? writer_->events_duplicate() : 0, std::memory_order_relaxed);
@@ -135,8 +133,7 @@ absl::Status LedgerImpl::MakeDurable() {
   return absl::OkStatus();
 }
 
-// --- the publisher thread
-// --------------------------------------------------------------------------
+// --- the publisher thread ---
 
 size_t LedgerImpl::unpublished_logs() const {
   std::lock_guard lock(dirty_mutex_);
@@ -153,7 +150,6 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
   std::vector<LogRef> published;
   if (grown.empty()) return published;
   std::lock_guard lock(publish_mutex_);
-  checkpoints_to_keep_ = kKeepCheckpointsAtOnce;
   std::vector<LogEnd> ends;
   std::vector<store::GuardEntry> entries;
   for (Log* log : grown) {
@@ -163,8 +159,6 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
   // What the guard holds after an error is not known: nothing may be signed any more.
   if (absl::Status guarded = guard_->Raise(entries); !guarded.ok()) return Stop(guarded);
   for (size_t i = 0; i < grown.size(); ++i) {
-    // Signed and shown; only the copy in the file of kept checkpoints may be torn: recovery cuts
-    // it.
     if (absl::Status shown = SignAndShow(*grown[i], ends[i]); !shown.ok()) return Stop(shown);
     published.emplace_back(grown[i]);
   }
@@ -180,31 +174,47 @@ absl::Status LedgerImpl::SignAndShow(Log& log, const LogEnd& end) {
   published->root = end.root;
   published->checkpoint = std::move(signed_note);
   published->last_received_at_ns = end.last_received_at_ns;
-  log.SetPublished(published);
-  absl::Status kept =
-      end.size.value == 0 ? absl::OkStatus() : KeepCheckpoint(log, published->checkpoint, false);
-  // The file of checkpoints only spares deriving them again: a full disk is no reason to stop.
+  log.SetPublished(std::move(published));
+  if (end.size.value > 0) WantCheckpointKept(log);
+  return absl::OkStatus();
+}
+
+void LedgerImpl::WantCheckpointKept(Log& log) {
+  // The first of each start too: a folder whose server was killed can then be held against the key.
+  int64_t now_ns = clock_.SteadyNs();
+  std::lock_guard lock(keep_mutex_);
+  auto [last, first] = checkpoint_kept_ns_.try_emplace(&log, now_ns);
+  if (!first && now_ns - last->second < kKeepCheckpointEveryNs) return;
+  last->second = now_ns;
+  to_keep_.push_back(&log);
+}
+
+// Not the publisher's work: three syncs a log, and with a thousand logs nobody could be told of
+// anything meanwhile.
+absl::StatusOr<bool> LedgerImpl::KeepNextCheckpoint() {
+  Log* log = nullptr;
+  {
+    std::lock_guard lock(keep_mutex_);
+    if (to_keep_.empty()) return false;
+    log = to_keep_.front();
+    to_keep_.pop_front();
+  }
+  // When this fails, the file's last frame may be torn: recovery cuts it.
+  if (absl::Status kept = KeepCheckpoint(*log); !kept.ok()) return Stop(kept);
+  return true;
+}
+
+absl::Status LedgerImpl::KeepCheckpoint(Log& log) {
+  auto published = log.published();
+  ASSIGN_OR_RETURN(auto file,
+                   store::CheckpointsFile::Open(fs_, folder_->paths().Checkpoints(log.meta.name)));
+  if (file.last() == published->checkpoint) return absl::OkStatus();
+  absl::Status kept = file.Append(published->checkpoint);
+  // The file only spares deriving them again: a full disk is no reason to stop.
   return absl::IsResourceExhausted(kept) ? absl::OkStatus() : kept;
 }
 
-absl::Status LedgerImpl::KeepCheckpoint(Log& log, const std::string& checkpoint, bool now) {
-  // The first of each start at once: a folder whose server was killed can then be held against the
-  // key.
-  int64_t now_ns = clock_.SteadyNs();
-  auto last = checkpoint_kept_ns_.find(&log);
-  bool due = last == checkpoint_kept_ns_.end() || now_ns - last->second >= kKeepCheckpointEveryNs;
-  // Each is a sync of its own: with many logs they are spread, or publication would wait for all.
-  if (!now && (!due || checkpoints_to_keep_ == 0)) return absl::OkStatus();
-  if (!now) --checkpoints_to_keep_;
-  checkpoint_kept_ns_[&log] = now_ns;
-  ASSIGN_OR_RETURN(auto file,
-                   store::CheckpointsFile::Open(fs_, folder_->paths().Checkpoints(log.meta.name)));
-  if (file.last() == checkpoint) return absl::OkStatus();
-  return file.Append(checkpoint);
-}
-
-// --- the background thread
-// -------------------------------------------------------------------------
+// --- the background thread ---
 
 absl::Status LedgerImpl::CheckSpace() {
   ASSIGN_OR_RETURN(uint64_t free, fs_.FreeBytes(options_.folder));
@@ -233,13 +243,29 @@ absl::Status LedgerImpl::PrepareFiles(uint32_t files_max) {
 }
 
 absl::StatusOr<bool> LedgerImpl::Seal(bool in_haste) {
-  if (sealer_ == nullptr) return false;
-  auto done = sealer_->Step(
-      AllLogs(), [this](const Log& log) { return SegmentsFolder(log); },
-      in_haste ? store::SegmentCodec::kRaw : store::SegmentCodec::kZstd);
-  RETURN_IF_ERROR(done.status());
-  if (!*done) {
-    RETURN_IF_ERROR(journal_->RemoveRetired());
+  WriteState state = gate_.state();
+  if (sealer_ == nullptr || state == WriteState::kStopped || state == WriteState::kReadOnly) {
+    return false;
+  }
+  ASSIGN_OR_RETURN(bool kept, KeepNextCheckpoint());
+  if (kept) return true;
+  auto codec = in_haste ? store::SegmentCodec::kRaw : store::SegmentCodec::kZstd;
+  absl::StatusOr<bool> done = sealer_->Step(AllLogs(), codec);
+  if (Log* log = done.ok() && !*done ? TailToCarry() : nullptr; log != nullptr) {
+    absl::Status carried = sealer_->CarryTail(*log, codec);
+    done = carried.ok() ? absl::StatusOr<bool>(true) : carried;
+  }
+  if (absl::IsDataLoss(done.status())) {
+    // The journal's copy is the only one: while it cannot be moved, no file can be used again.
+    gate_.Set(WriteState::kReadOnly,
+              fmt::format("an acknowledged record is damaged; nothing is written any more: {}",
+                          std::string(done.status().message())));
+  }
+  if (!done.ok() || !*done) {
+    // Also when the disk is full: files that nothing waits for give their room back.
+    absl::Status removed = journal_->RemoveRetired();
+    RETURN_IF_ERROR(done.status());
+    RETURN_IF_ERROR(removed);
     return false;
   }
   unsealed_records_.store(UnsealedRecords(), std::memory_order_relaxed);
@@ -254,9 +280,41 @@ absl::StatusOr<bool> LedgerImpl::Seal(bool in_haste) {
   return true;
 }
 
+Log* LedgerImpl::TailToCarry() {
+  if (const uint64_t drops = table_drops_; table_drops_seen_ != drops) {
+    if (Log* log = TailWithoutTable(); log != nullptr) return log;
+    table_drops_seen_ = drops;
+  }
+  if (unsealed_records_.load() <= options_.unsealed_records_max / 2) return nullptr;
+  Log* longest = nullptr;
+  uint64_t most = 0;
+  for (Log* log : AllLogs()) {
+    uint64_t size = log->durable().size.value;
+    uint64_t sealed = log->segments()->end().value;
+    if (log->read_only() || size <= sealed || size - sealed <= most) continue;
+    longest = log;
+    most = size - sealed;
+  }
+  return longest;
+}
+
+Log* LedgerImpl::TailWithoutTable() const {
+  std::vector<Log*> logs = AllLogs();
+  std::lock_guard lock(table_mutex_);
+  for (Log* log : logs) {
+    uint64_t size = log->durable().size.value;
+    uint64_t window = log->meta.duplicate_window;
+    uint64_t needed_from =
+        std::max(log->segments()->end().value, size > window ? size - window : 0);
+    uint64_t covered_from = duplicates_->table().CoveredFrom(log->meta.number).value;
+    if (!log->read_only() && needed_from < std::min(covered_from, size)) return log;
+  }
+  return nullptr;
+}
+
 double LedgerImpl::journal_fill() const {
   if (journal_ == nullptr) return 0;
-  double files = static_cast<double>(journal_->Files().size()) / options_.journal_files_max;
+  double files = static_cast<double>(journal_->UsedNow().files) / options_.journal_files_max;
   double records = static_cast<double>(unsealed_records_.load(std::memory_order_relaxed)) /
                    static_cast<double>(options_.unsealed_records_max);
   return std::max(files, records);
@@ -265,6 +323,7 @@ double LedgerImpl::journal_fill() const {
 uint64_t LedgerImpl::UnsealedRecords() const {
   uint64_t records = 0;
   for (const Log* log : AllLogs()) {
+    if (log->read_only()) continue;  // its records stay where they are
     uint64_t sealed = log->segments()->end().value;
     uint64_t size = log->durable().size.value;
     records += size > sealed ? size - sealed : 0;
@@ -272,8 +331,7 @@ uint64_t LedgerImpl::UnsealedRecords() const {
   return records;
 }
 
-// --- any thread
-// ------------------------------------------------------------------------------------
+// --- any thread ---
 
 std::vector<Log*> LedgerImpl::AllLogs() const {
   std::shared_lock lock(logs_mutex_);
@@ -352,12 +410,12 @@ absl::StatusOr<Log*> LedgerImpl::MakeLog(const std::string& name, const std::str
   random_.Fill(meta.fingerprint_key);
   const LogEnd empty{TreeSize(0), merkle::EmptyRoot(), 0};
 
-  std::lock_guard lock(publish_mutex_);
   meta.number = next_log_number_++;
   absl::Status written =
       io::WriteFileDurably(fs_, folder_->paths().Key(name), key.Format() + "\n", 0600);
   if (absl::IsResourceExhausted(written)) return written;
   if (written.ok()) {
+    std::lock_guard lock(publish_mutex_);
     written = guard_->Raise(std::vector<store::GuardEntry>{{meta.number, empty.size, empty.root}});
   }
   // The log exists once its metadata does; until here a crash leaves nothing that counts.
@@ -504,9 +562,7 @@ LedgerStatus LedgerImpl::status() const {
     std::shared_lock lock(logs_mutex_);
     status.log_count = logs_.size();
   }
-  for (const store::JournalFileInfo& file : journal_->Files()) {
-    status.journal_bytes_used += file.bytes_used;
-  }
+  status.journal_bytes_used = journal_->UsedNow().bytes;
   status.journal_bytes_max = options_.journal_file_bytes * options_.journal_files_max;
   status.disk_free_bytes = disk_free_bytes_.load(std::memory_order_relaxed);
   status.disk_reserve_bytes = options_.disk_reserve_bytes;
@@ -533,9 +589,7 @@ absl::Status LedgerImpl::Close() {
     return absl::OkStatus();
   }
   for (Log* log : AllLogs()) {
-    if (log->read_only()) continue;
-    std::lock_guard lock(publish_mutex_);
-    RETURN_IF_ERROR(KeepCheckpoint(*log, log->published()->checkpoint, true));
+    if (!log->read_only()) RETURN_IF_ERROR(KeepCheckpoint(*log));
   }
   return io::WriteFileDurably(fs_, CleanStopPath(), "clean\n");
 }

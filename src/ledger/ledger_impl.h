@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -82,7 +84,16 @@ class LedgerImpl final : public Ledger {
   absl::Status Stop(const absl::Status& cause);
   // Signs and shows `end`. REQUIRES: the guard names it and is synced.
   absl::Status SignAndShow(Log& log, const LogEnd& end);
-  absl::Status KeepCheckpoint(Log& log, const std::string& checkpoint, bool now);
+  // Puts the log on the list of those whose newest checkpoint is to be kept, when it is its turn.
+  void WantCheckpointKept(Log& log);
+  // Takes one log off that list. False: it is empty.
+  absl::StatusOr<bool> KeepNextCheckpoint();
+  absl::Status KeepCheckpoint(Log& log);
+  // A log whose unsealed records must go into a segment although no journal file waits for it: the
+  // duplicate table has let go of them, or too many wait (then the log with the most). Null: none.
+  Log* TailToCarry();
+  // The first of the two reasons alone.
+  Log* TailWithoutTable() const;
   absl::StatusOr<Log*> MakeLog(const std::string& name, const std::string& origin,
                                uint64_t duplicate_window);
   std::string SegmentsFolder(const Log& log) const;
@@ -105,13 +116,17 @@ class LedgerImpl final : public Ledger {
   mutable std::shared_mutex logs_mutex_;  // guards the two maps; logs are never removed
   std::map<std::string, std::unique_ptr<Log>, std::less<>> logs_;
   std::vector<Log*> logs_by_number_;
-  std::mutex create_mutex_;  // one CreateLog at a time
+  std::mutex create_mutex_;  // one CreateLog at a time; guards next_log_number_
+  uint32_t next_log_number_ = 1;
 
   mutable SegmentCache segments_;
   std::unique_ptr<store::Journal> journal_;
   std::unique_ptr<StoredRecords> records_;
   mutable std::mutex table_mutex_;  // guards the duplicate table
   std::unique_ptr<DuplicateFinder> duplicates_;
+  std::atomic<uint64_t> table_drops_{0};  // of the duplicate table, when it was last added to
+  // Of them, for how many it is known that every log's tail is covered. The sealing thread's own.
+  std::optional<uint64_t> table_drops_seen_;
   std::unique_ptr<BatchWriter> writer_;
   std::unique_ptr<Sealer> sealer_;
   WriteGate gate_;
@@ -119,11 +134,12 @@ class LedgerImpl final : public Ledger {
   mutable std::mutex dirty_mutex_;
   std::vector<Log*> dirty_;  // grew since they were published
 
-  std::mutex publish_mutex_;  // guards what follows
+  std::mutex publish_mutex_;  // guards the guard
   std::unique_ptr<store::Guard> guard_;
-  int checkpoints_to_keep_ = 0;                 // in the publication under way
-  std::map<Log*, int64_t> checkpoint_kept_ns_;  // when one was last put into the log's file
-  uint32_t next_log_number_ = 1;
+
+  std::mutex keep_mutex_;                       // guards what follows
+  std::map<Log*, int64_t> checkpoint_kept_ns_;  // when one was last wanted in the log's file
+  std::deque<Log*> to_keep_;
 
   std::string recovery_report_;
   bool guard_on_data_device_ = false;

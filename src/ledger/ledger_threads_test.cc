@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "ledger/ledger.h"
+#include "ledger/test_event.h"
 #include "merkle/leaf.h"
 #include "merkle/proof.h"
 #include "note/checkpoint.h"
@@ -23,21 +25,6 @@
 
 namespace graven::ledger {
 namespace {
-
-// The bytes of a graven.v1.Event: id, actor "a", action "b", a time.
-std::string EventBytes(const std::string& id) {
-  std::string bytes = "\x0a";
-  bytes += static_cast<char>(id.size());
-  bytes += id;
-  bytes += std::string(
-      "\x12\x03\x0a\x01"
-      "a"
-      "\x1a\x01"
-      "b"
-      "\x2a\x02\x08\x01",
-      12);
-  return bytes;
-}
 
 class LedgerThreads : public testing::Test {
  protected:
@@ -87,6 +74,9 @@ class LedgerThreads : public testing::Test {
     EXPECT_TRUE(ledger_->MakeDurable().ok());
     return true;
   }
+
+  // Who has nothing to do leaves the processor to those who have.
+  static void Pause() { std::this_thread::sleep_for(std::chrono::microseconds(100)); }
 
   // Follows a log from its first record and holds every record against the chain.
   void Follow(const char* name) {
@@ -151,12 +141,18 @@ TEST_F(LedgerThreads, WriterPublisherSealerAndReadersAtOnce) {
   constexpr uint64_t kBatches = 300;
   constexpr size_t kEvents = 20;
   std::thread publisher([&] {
-    while (!stop_) ASSERT_TRUE(ledger_->Publish().ok());
+    while (!stop_) {
+      auto published = ledger_->Publish();
+      ASSERT_TRUE(published.ok()) << published.status();
+      if (published->empty()) Pause();
+    }
   });
   std::thread background([&] {
     while (!stop_) {
       ASSERT_TRUE(ledger_->PrepareJournal().ok());
-      ASSERT_TRUE(ledger_->Seal(true).ok());
+      auto sealed = ledger_->Seal(true);
+      ASSERT_TRUE(sealed.ok()) << sealed.status();
+      if (!*sealed) Pause();
     }
   });
   std::thread follower([&] { Follow("one"); });

@@ -92,6 +92,7 @@ absl::Status Recovery::Run() {
   RETURN_IF_ERROR(UseJournal(promised_lost));
   for (auto& [number, found] : logs_) RETURN_IF_ERROR(Show(found));
   ledger_.recovery_report_ = Report();
+  ledger_.unsealed_records_ = ledger_.UnsealedRecords();
   if (ledger_.gate_.state() == WriteState::kReadOnly) return absl::OkStatus();
   // One file is enough to begin with; the background thread makes the others.
   RETURN_IF_ERROR(ledger_.PrepareFiles(1));
@@ -160,8 +161,7 @@ absl::Status Recovery::OpenGuard(bool any_logs) {
     if (any_logs) {
       return absl::FailedPreconditionError(fmt::format(
           "the guard {} is missing, but there are logs: without it nobody can say what was signed. "
-          "Put "
-          "it back, or name its place with --guard. See docs/operations.md, \"The guard\"",
+          "Put it back, or name its place with --guard. See docs/operations.md, \"The guard\"",
           path));
     }
     RETURN_IF_ERROR(store::Guard::Create(ledger_.fs_, path));
@@ -175,8 +175,7 @@ absl::Status Recovery::OpenGuard(bool any_logs) {
     if (entry.size.value > 0 && ByNumber(entry.log) == nullptr) {
       return absl::FailedPreconditionError(
           fmt::format("the guard {} knows a log number {} of size {} that is not in this folder: "
-                      "it is the guard of "
-                      "another folder, or a log was removed",
+                      "it is the guard of another folder, or a log was removed",
                       path, entry.log, entry.size.value));
     }
   }
@@ -254,23 +253,35 @@ absl::Status Recovery::BeginTail(Found& found) {
   Log& log = *found.log;
   // An empty tail, so that nodes come from the rows.
   log.SetTail(std::make_unique<Tail>(LogIndex(0), std::span<const Hash>()));
-  LogNodes nodes(log, ledger_.segments_);
-  std::vector<Hash> before(found.size % Tail::kChunkRecords);
-  absl::Status read = nodes.Leaves(LogIndex(found.size - before.size()), std::span(before));
-  auto frontier = ReadFrontier(nodes, found.size);
-  if (!read.ok() || !frontier.ok()) {
-    const absl::Status& bad = read.ok() ? frontier.status() : read;
-    if (!absl::IsDataLoss(bad)) return bad;
-    // The row of a segment cannot be read: the tree cannot be built any further.
-    found.problem = fmt::format("log {}: {}", log.meta.name, Text(bad));
-    found.size = 0;
-    log.SetSegments(std::make_shared<SegmentList>());
-    log.sequenced = {merkle::Frontier(), log.genesis_hash, 0};
-    return absl::OkStatus();
+  absl::StatusOr<std::vector<Hash>> before = ReadTree(found);
+  if (absl::IsDataLoss(before.status())) {
+    // The rows of the provisional segment cannot be read. The nodes of the final ones are known.
+    found.problem = fmt::format("log {}: {}", log.meta.name, Text(before.status()));
+    auto list = std::make_shared<SegmentList>(*log.segments());
+    list->entries.pop_back();
+    found.size = list->end().value;
+    log.sequenced.last_hash = log.genesis_hash;
+    log.sequenced.last_received_at_ns = 0;
+    if (!list->entries.empty()) {
+      log.sequenced.last_hash = list->entries.back().last_hash;
+      log.sequenced.last_received_at_ns = list->entries.back().last_received_at_ns;
+    }
+    log.SetSegments(std::move(list));
+    before = ReadTree(found);
   }
-  log.sequenced.frontier = *std::move(frontier);
-  log.SetTail(std::make_unique<Tail>(LogIndex(found.size), before));
+  RETURN_IF_ERROR(before.status());
+  log.SetTail(std::make_unique<Tail>(LogIndex(found.size), *before));
   return absl::OkStatus();
+}
+
+// The frontier from the rows of the segments, and the hashes of the records behind the last whole
+// chunk of the tail.
+absl::StatusOr<std::vector<Hash>> Recovery::ReadTree(Found& found) {
+  LogNodes nodes(*found.log, ledger_.segments_);
+  std::vector<Hash> before(found.size % Tail::kChunkRecords);
+  RETURN_IF_ERROR(nodes.Leaves(LogIndex(found.size - before.size()), std::span(before)));
+  ASSIGN_OR_RETURN(found.log->sequenced.frontier, ReadFrontier(nodes, found.size));
+  return before;
 }
 
 absl::Status Recovery::FillTable(Found& found) {
@@ -306,8 +317,7 @@ absl::Status Recovery::ReplayJournal() {
   if (absl::IsNotFound(read.status())) read = store::JournalRecovery{};
   RETURN_IF_ERROR(read.status());
   journal_ = *std::move(read);
-  RETURN_IF_ERROR(LookIntoDamage());
-  return SyncWhatWasRead();
+  return LookIntoDamage();
 }
 
 // The checksum that failed covers a whole frame; an operator wants to hear of the record.
@@ -327,18 +337,6 @@ absl::Status Recovery::LookIntoDamage() {
 uint64_t Recovery::FirstBad(const Found& found) const {
   const bool known = bad_record_ && bad_record_->log_number == found.log->meta.number;
   return known ? bad_record_->index.value : found.size;
-}
-
-// A process that was killed leaves bytes in the page cache that look durable and are not: they are
-// synced before anything is signed over them.
-absl::Status Recovery::SyncWhatWasRead() {
-  for (const store::JournalRecovery::OldFile& old : journal_->chain) {
-    std::string path = io::JoinPath(ledger_.JournalFolder(), store::JournalFileName(old.number));
-    ASSIGN_OR_RETURN(auto file, ledger_.fs_.Open(path, io::OpenMode::kReadWrite));
-    RETURN_IF_ERROR(file->Sync());
-  }
-  if (journal_->chain.empty()) return absl::OkStatus();
-  return ledger_.fs_.SyncDirectory(ledger_.JournalFolder());
 }
 
 absl::Status Recovery::ReplaySection(const store::FrameSection& section) {
@@ -421,7 +419,16 @@ absl::Status Recovery::UseJournal(bool read_only) {
       std::make_unique<BatchWriter>(*ledger_.duplicates_, *ledger_.journal_, options.rules);
   ledger_.sealer_ = std::make_unique<Sealer>(
       ledger_.fs_, *ledger_.journal_, ledger_.segments_, *ledger_.records_, options.fingerprint,
-      Sealer::Options{.journal_files_kept = std::max<uint64_t>(2, options.journal_files_max / 4)});
+      Sealer::Options{
+          .journal_files_kept = std::max<uint64_t>(2, options.journal_files_max / 4),
+          .disk_bytes_kept = options.disk_reserve_bytes / 2,
+          .log_of = [&ledger = ledger_](uint32_t number) -> Log* {
+            std::shared_lock lock(ledger.logs_mutex_);
+            return number < ledger.logs_by_number_.size() ? ledger.logs_by_number_[number]
+                                                          : nullptr;
+          },
+          .segments_folder_of =
+              [&ledger = ledger_](const Log& log) { return ledger.SegmentsFolder(log); }});
   return absl::OkStatus();
 }
 
@@ -452,9 +459,27 @@ absl::Status Recovery::HoldAgainstFloor(Found& found) {
   } else if (checkpoint->size.value > found.size) {
     found.problem = fmt::format(
         "log {}: a checkpoint of size {} was signed and kept, but only {} records are stored; the "
-        "first "
-        "missing or bad record is {}",
+        "first missing or bad record is {}",
         log.meta.name, checkpoint->size.value, found.size, FirstBad(found));
+  } else {
+    return HoldAgainstSigned(found, checkpoint->size, checkpoint->root);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Recovery::HoldAgainstSigned(Found& found, TreeSize size, const Hash& signed_root) {
+  LogNodes nodes(*found.log, ledger_.segments_);
+  auto root = merkle::RootFromNodes(nodes, size);
+  if (absl::IsDataLoss(root.status())) {
+    found.problem = fmt::format("log {}: {}", found.log->meta.name, Text(root.status()));
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(root.status());
+  if (*root != signed_root) {
+    found.problem = fmt::format(
+        "log {}: the stored records do not have the root that was signed for size {}: this folder "
+        "was rolled back, or is not the one that the guard belongs to",
+        found.log->meta.name, size.value);
   }
   return absl::OkStatus();
 }
@@ -465,8 +490,7 @@ absl::Status Recovery::HoldAgainstGuard(Found& found) {
   if (!guard) {
     return absl::FailedPreconditionError(
         fmt::format("the guard {} does not know log {}: it is older than the log. Put back the one "
-                    "that belongs to "
-                    "this folder",
+                    "that belongs to this folder",
                     ledger_.GuardPath(), log.meta.name));
   }
   if (!found.problem.empty()) return absl::OkStatus();
@@ -477,17 +501,7 @@ absl::Status Recovery::HoldAgainstGuard(Found& found) {
         log.meta.name, guard->size.value, found.size, FirstBad(found));
     return absl::OkStatus();
   }
-  LogNodes nodes(log, ledger_.segments_);
-  auto root = merkle::RootFromNodes(nodes, guard->size);
-  if (!root.ok() && !absl::IsDataLoss(root.status())) return root.status();
-  if (!root.ok() || *root != guard->root) {
-    found.problem = fmt::format(
-        "log {}: the stored records do not have the root that was signed for size {}: this folder "
-        "was "
-        "rolled back, or is not the one that the guard belongs to",
-        log.meta.name, guard->size.value);
-  }
-  return absl::OkStatus();
+  return HoldAgainstSigned(found, guard->size, guard->root);
 }
 
 absl::Status Recovery::LastTime(const Log& log, TreeSize size, int64_t* received_at_ns) const {
@@ -538,12 +552,13 @@ std::string Recovery::Report() const {
     replayed += found.replayed;
     if (!found.problem.empty()) report += found.problem + ". ";
   }
+  // A torn end that an earlier start cut is there until something is appended. After a clean stop
+  // the guard knows all that there was, so nothing can be missing behind it.
   if (clean_stop_ || logs_.empty()) return report;
   if (ledger_.gate_.state() != WriteState::kReadOnly && journal_->damage) {
     report += fmt::format(
         "A torn end of the journal was cut (file {:016x}, offset {}: {}); nobody had been told "
-        "that it was "
-        "stored. ",
+        "that it was stored. ",
         journal_->damage->file, journal_->damage->offset, journal_->damage->reason);
   }
   report += fmt::format("The last stop was not clean: {} records were read back from the journal.",

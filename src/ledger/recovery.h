@@ -44,13 +44,15 @@ class Recovery {
   absl::Status LoadSegments(Found& found);
   absl::Status UseSegments(Found& found, const std::vector<std::string>& names);
   absl::Status BeginTail(Found& found);
+  absl::StatusOr<std::vector<Hash>> ReadTree(Found& found);
   absl::Status FillTable(Found& found);
   absl::Status ReplayJournal();
-  absl::Status SyncWhatWasRead();
   absl::Status LookIntoDamage();
   absl::Status ReplaySection(const store::FrameSection& section);
   absl::Status HoldAgainstFloor(Found& found);
   absl::Status HoldAgainstGuard(Found& found);
+  // Whether the records have the root that was signed. REQUIRES: `size` is not above found.size.
+  absl::Status HoldAgainstSigned(Found& found, TreeSize size, const Hash& signed_root);
   absl::Status OpenJournal();
   absl::Status UseJournal(bool read_only);
   absl::Status Show(Found& found);

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -24,60 +24,88 @@ SegmentEntry DescribeSegment(const store::SegmentReader& reader) {
   return entry;
 }
 
-absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
-                                  store::SegmentCodec codec) {
-  ASSIGN_OR_RETURN(bool sealed, SealFullRange(logs, folder_of, codec));
-  if (sealed) return true;
-  return RetireOldest(logs, folder_of, codec);
+absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, store::SegmentCodec codec) {
+  const std::optional<store::JournalFileInfo> oldest = journal_.Oldest();
+  const store::LogRange* unsealed = nullptr;
+  if (oldest && !oldest->current) {
+    unsealed = FirstUnsealed(*oldest);
+    // First what takes no room on the disk and may give some back.
+    if (unsealed == nullptr) {
+      RETURN_IF_ERROR(Retire(*oldest));
+      return true;
+    }
+  }
+  ASSIGN_OR_RETURN(bool sealed, SealFullRange(logs, codec));
+  if (sealed || unsealed == nullptr) return sealed;
+  return EmptyOldest(*unsealed, codec);
+}
+
+const store::LogRange* Sealer::FirstUnsealed(const store::JournalFileInfo& file) const {
+  for (const store::LogRange& range : file.logs) {
+    Log* log = options_.log_of(range.log_number);
+    GRAVEN_CHECK(log != nullptr);
+    if (range.end.value > log->segments()->end().value) return &range;
+  }
+  return nullptr;
+}
+
+absl::Status Sealer::Retire(const store::JournalFileInfo& file) {
+  // The journal's copy goes away: the other one must not depend on the page cache.
+  for (const store::LogRange& range : file.logs) {
+    Log& log = *options_.log_of(range.log_number);
+    if (log.segment_names_synced) continue;
+    RETURN_IF_ERROR(fs_.SyncDirectory(options_.segments_folder_of(log)));
+    log.segment_names_synced = true;
+  }
+  return journal_.Retire(file.number);
 }
 
 absl::StatusOr<bool> Sealer::SealFullRange(const std::vector<Log*>& logs,
-                                           const SegmentFolder& folder_of,
                                            store::SegmentCodec codec) {
   for (size_t i = 0; i < logs.size(); ++i) {
     Log& log = *logs[(next_log_ + i) % logs.size()];
     uint64_t first = log.segments()->final_end().value;
     if (log.read_only() || log.durable().size.value < first + store::kSegmentRecords) continue;
     next_log_ = (next_log_ + i + 1) % logs.size();
-    RETURN_IF_ERROR(WriteSegment(log, folder_of(log), LogIndex(first),
-                                 TreeSize(first + store::kSegmentRecords), codec));
+    RETURN_IF_ERROR(
+        WriteSegment(log, LogIndex(first), TreeSize(first + store::kSegmentRecords), codec));
     return true;
   }
   return false;
 }
 
-absl::StatusOr<bool> Sealer::RetireOldest(const std::vector<Log*>& logs,
-                                          const SegmentFolder& folder_of,
-                                          store::SegmentCodec codec) {
-  std::vector<store::JournalFileInfo> files = journal_.Files();
-  if (files.empty() || files.front().current) return false;
-  const store::JournalFileInfo& oldest = files.front();
-  std::unordered_map<uint32_t, Log*> by_number;
-  for (Log* log : logs) by_number.emplace(log->meta.number, log);
-  for (const store::LogRange& range : oldest.logs) {
-    auto found = by_number.find(range.log_number);
-    GRAVEN_CHECK(found != by_number.end());
-    Log& log = *found->second;
-    if (range.end.value <= log.segments()->end().value) {
-      // The journal's copy goes away: the other one must not depend on the page cache.
-      if (!log.segment_names_synced) RETURN_IF_ERROR(fs_.SyncDirectory(folder_of(log)));
-      log.segment_names_synced = true;
-      continue;
-    }
-    // Records of this file stand nowhere else yet. There is no hurry while other files are free.
-    if (!room_wanted_ && files.size() <= options_.journal_files_kept) return false;
-    LogEnd durable = log.durable();
-    uint64_t first = log.segments()->final_end().value;
-    TreeSize end(std::min(durable.size.value, first + store::kSegmentRecords));
-    RETURN_IF_ERROR(WriteSegment(log, folder_of(log), LogIndex(first), end, codec));
-    return true;
+// `unsealed` are records of the oldest file that stand nowhere else yet.
+absl::StatusOr<bool> Sealer::EmptyOldest(const store::LogRange& unsealed,
+                                         store::SegmentCodec codec) {
+  // There is no hurry while other files are free.
+  if (!room_wanted_ && journal_.UsedNow().files <= options_.journal_files_kept) return false;
+  Log& log = *options_.log_of(unsealed.log_number);
+  if (unsealed.end.value > log.durable().size.value) {
+    if (!log.read_only()) return false;
+    return absl::FailedPreconditionError(fmt::format(
+        "the journal cannot be emptied: it holds records up to {} of log {}, which is read-only: "
+        "{}",
+        unsealed.end.value, log.meta.name, log.read_only_reason()));
   }
-  RETURN_IF_ERROR(journal_.Retire(oldest.number));
+  RETURN_IF_ERROR(CarryTail(log, codec));
   return true;
 }
 
-absl::Status Sealer::WriteSegment(Log& log, const std::string& folder, LogIndex first, TreeSize end,
+absl::Status Sealer::CarryTail(Log& log, store::SegmentCodec codec) {
+  uint64_t first = log.segments()->final_end().value;
+  TreeSize end(std::min(log.durable().size.value, first + store::kSegmentRecords));
+  return WriteSegment(log, LogIndex(first), end, codec);
+}
+
+absl::Status Sealer::WriteSegment(Log& log, LogIndex first, TreeSize end,
                                   store::SegmentCodec codec) {
+  const std::string folder = options_.segments_folder_of(log);
+  ASSIGN_OR_RETURN(uint64_t free, fs_.FreeBytes(folder));
+  if (free < options_.disk_bytes_kept) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the disk has {} bytes left; {} are kept for a clean stop", free,
+                    options_.disk_bytes_kept));
+  }
   auto list = log.segments();
   store::SegmentMeta meta;
   meta.origin_hash = Sha256(log.meta.origin);

@@ -31,6 +31,10 @@ class Sealer {
     // The oldest journal file is emptied, by carrying the tails of slow logs into provisional
     // segments, when more files than this are in use.
     uint64_t journal_files_kept = 4;
+    // Free bytes that are left on the disk, for what a clean stop writes.
+    uint64_t disk_bytes_kept = 0;
+    std::function<Log*(uint32_t number)> log_of;
+    std::function<std::string(const Log&)> segments_folder_of;
   };
 
   Sealer(io::FileSystem& fs, store::Journal& journal, SegmentCache& segments,
@@ -44,22 +48,25 @@ class Sealer {
         options_(options) {}
 
   // One piece of work on `logs`, the most urgent: false when there is none.
-  // kResourceExhausted: the disk is full; nothing is lost, try again later.
-  using SegmentFolder = std::function<std::string(const Log&)>;
-  absl::StatusOr<bool> Step(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
-                            store::SegmentCodec codec);
+  // kResourceExhausted: the disk is full; nothing is lost, try again later. kDataLoss: a record is
+  // damaged. kFailedPrecondition: a read-only log has records in the oldest journal file that it
+  // does not own up to; the file stays.
+  absl::StatusOr<bool> Step(const std::vector<Log*>& logs, store::SegmentCodec codec);
+
+  // Puts what the log has behind its final segments into a provisional one. Errors as Step.
+  absl::Status CarryTail(Log& log, store::SegmentCodec codec);
 
   // Whether the journal got no new file: then the oldest one is emptied however few there are. Any
   // thread.
   void WantRoom(bool wanted) { room_wanted_ = wanted; }
 
  private:
-  absl::StatusOr<bool> SealFullRange(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
-                                     store::SegmentCodec codec);
-  absl::StatusOr<bool> RetireOldest(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
-                                    store::SegmentCodec codec);
-  absl::Status WriteSegment(Log& log, const std::string& folder, LogIndex first, TreeSize end,
-                            store::SegmentCodec codec);
+  // The first range of a journal file with records that are in no segment; null: all are.
+  const store::LogRange* FirstUnsealed(const store::JournalFileInfo& file) const;
+  absl::Status Retire(const store::JournalFileInfo& file);
+  absl::StatusOr<bool> SealFullRange(const std::vector<Log*>& logs, store::SegmentCodec codec);
+  absl::StatusOr<bool> EmptyOldest(const store::LogRange& unsealed, store::SegmentCodec codec);
+  absl::Status WriteSegment(Log& log, LogIndex first, TreeSize end, store::SegmentCodec codec);
   // Gives readers the new segment in the place of the provisional one, which is removed.
   absl::Status Replace(Log& log, const std::string& path);
 

@@ -129,6 +129,7 @@ void DuplicateTable::DropOldest() {
   }
   bytes_ -= oldest.slot_count * sizeof(uint64_t);
   entries_ -= oldest.entries;
+  ++drops_;
   generations_.pop_front();
   last_highest_ = nullptr;
 }

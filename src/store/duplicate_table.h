@@ -55,6 +55,8 @@ class DuplicateTable {
 
   size_t bytes() const { return bytes_; }
   size_t entries() const { return entries_; }
+  // How many generations were dropped so far.
+  uint64_t drops() const { return drops_; }
 
  private:
   struct Unmap {
@@ -78,6 +80,7 @@ class DuplicateTable {
   absl::flat_hash_map<uint32_t, LogIndex> covered_from_;
   size_t bytes_ = 0;
   size_t entries_ = 0;
+  uint64_t drops_ = 0;
   // The last log inserted and its entry in the newest generation: batches come log by log.
   uint32_t last_log_ = 0;
   LogIndex* last_highest_ = nullptr;

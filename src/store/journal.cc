@@ -290,6 +290,7 @@ void Journal::CollectRetired() {
 // ones gone; after an error it is free still, and tried again. A file that somebody still reads is
 // unlinked: the reader keeps the old bytes.
 absl::StatusOr<Journal::Fate> Journal::TakeAwayOldest(const std::string& path) {
+  MutexLock one_at_a_time(&taking_away_);
   std::shared_ptr<OpenFile> old;
   uint64_t number = 0;
   {
@@ -409,20 +410,41 @@ absl::Status Journal::RemoveRetired() {
   return absl::OkStatus();
 }
 
+JournalFileInfo Journal::InfoOf(const OpenFile& file) const {
+  JournalFileInfo info{file.number, file.appended, &file == current_.get(), {}};
+  info.logs.reserve(file.logs.size());
+  for (const auto& [log, range] : file.logs) info.logs.push_back(range);
+  std::sort(info.logs.begin(), info.logs.end(),
+            [](const LogRange& a, const LogRange& b) { return a.log_number < b.log_number; });
+  return info;
+}
+
 std::vector<JournalFileInfo> Journal::Files() const {
   MutexLock lock(&mutex_);
   std::vector<JournalFileInfo> infos;
   for (const auto& [number, file] : files_) {
-    if (file->retired || file->logs.empty()) continue;
-    JournalFileInfo& info = infos.emplace_back();
-    info.number = number;
-    info.bytes_used = file->appended;
-    info.current = file == current_;
-    for (const auto& [log, range] : file->logs) info.logs.push_back(range);
-    std::sort(info.logs.begin(), info.logs.end(),
-              [](const LogRange& a, const LogRange& b) { return a.log_number < b.log_number; });
+    if (HoldsRecords(*file)) infos.push_back(InfoOf(*file));
   }
   return infos;
+}
+
+std::optional<JournalFileInfo> Journal::Oldest() const {
+  MutexLock lock(&mutex_);
+  for (const auto& [number, file] : files_) {
+    if (HoldsRecords(*file)) return InfoOf(*file);
+  }
+  return std::nullopt;
+}
+
+Journal::Usage Journal::UsedNow() const {
+  MutexLock lock(&mutex_);
+  Usage usage;
+  for (const auto& [number, file] : files_) {
+    if (!HoldsRecords(*file)) continue;
+    ++usage.files;
+    usage.bytes += file->appended;
+  }
+  return usage;
 }
 
 std::shared_ptr<Journal::OpenFile> Journal::FindFile(uint64_t number) const {

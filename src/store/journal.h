@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,15 +26,13 @@
 // the writer. Everything else from any thread.
 //
 // Invariants:
-//  //  - Bytes of an earlier incarnation are never changed: opening starts a new file, whose header
-//  says where
-//    the previous one ends.
-//  - Appends go only into files whose blocks were written and synced before (pre-zeroed or
-//  recycled), so
-//    a full disk is met in PrepareSpare, not in Append.
-//  - After one failed write or sync nothing is written any more: what the disk holds is not known.
-//  - A file is recycled only when it was retired, all older ones are gone, and a newer one is in
-//  use.
+// - Bytes of an earlier incarnation are never changed: opening starts a new file, whose header
+//   says where the previous one ends.
+// - Appends go only into files whose blocks were written and synced before (pre-zeroed or
+//   recycled), so a full disk is met in PrepareSpare, not in Append.
+// - After one failed write or sync nothing is written any more: what the disk holds is not known.
+// - A file is recycled only when it was retired, all older ones are gone, and a newer one is in
+//   use.
 
 namespace graven::store {
 
@@ -55,8 +54,8 @@ class Journal {
  public:
   // Goes on behind the last frame that `recovery` believed; everything behind that is cut for ever,
   // as soon as the first Sync returns. The caller has decided that this loses nothing that was
-  // promised. // Creates the folder when missing. On return every believed frame is durable: those
-  // of which that is not proven are written again, the same bytes to the same place, and synced (a
+  // promised. Creates the folder when missing. On return every believed frame is durable: those of
+  // which that is not proven are written again, the same bytes to the same place, and synced (a
   // process may have died before its sync; and after a failed one the system may say OK without
   // having written). A new file is prepared by PrepareSpare, not here. kInvalidArgument: options
   // out of range.
@@ -104,12 +103,19 @@ class Journal {
   // RemoveRetired. kNotFound: no such file. kFailedPrecondition: it is the current one.
   absl::Status Retire(uint64_t file);
 
-  // Removes retired files that are not needed as spares. Durable on return. Not beside
-  // PrepareSpare.
+  // Removes retired files that are not needed as spares. Durable on return.
   absl::Status RemoveRetired();
 
   // The files that hold records, oldest first; retired ones are not among them.
   std::vector<JournalFileInfo> Files() const;
+  // The first of Files(); nothing when there is none.
+  std::optional<JournalFileInfo> Oldest() const;
+  // How much Files() holds, without the logs of each: cheap, however many logs.
+  struct Usage {
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+  };
+  Usage UsedNow() const;
 
   // Reads the exact bytes of one record into `out`. Appended records are readable before they are
   // durable. Checks nothing: the caller knows the record's hash. kNotFound: the file was retired;
@@ -136,6 +142,7 @@ class Journal {
     bool retired = false;
     absl::flat_hash_map<uint32_t, LogRange> logs;
   };
+  static bool HoldsRecords(const OpenFile& file) { return !file.retired && !file.logs.empty(); }
 
   Journal(io::FileSystem& fs, std::string dir, const JournalOptions& options, Random* random);
 
@@ -150,6 +157,7 @@ class Journal {
   std::shared_ptr<OpenFile> StartFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string HeaderOf(const OpenFile& file) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CollectRetired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  JournalFileInfo InfoOf(const OpenFile& file) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   enum class Fate { kNone, kRecycled, kRemoved };
   absl::StatusOr<Fate> TakeAwayOldest(const std::string& path);
   absl::StatusOr<std::shared_ptr<io::File>> RecycleAs(uint64_t number);
@@ -167,6 +175,7 @@ class Journal {
 
   std::atomic<uint64_t> synced_sequence_{0};  // frames below it are durable
 
+  Mutex taking_away_;  // held before mutex_: PrepareSpare and RemoveRetired may run side by side
   mutable Mutex mutex_;
   using FileMap = std::map<uint64_t, std::shared_ptr<OpenFile>>;
   FileMap files_ ABSL_GUARDED_BY(mutex_);                      // hold frames, or are about to

@@ -88,16 +88,19 @@ absl::StatusOr<std::optional<BadRecord>> FindBadRecord(
     io::FileSystem& fs, const std::string& dir, const JournalRecovery& recovery,
     const std::function<std::optional<LogTip>(uint32_t log_number)>& tip_of) {
   const JournalDamage& damage = *recovery.damage;
-  ASSIGN_OR_RETURN(const auto file,
-                   fs.Open(io::JoinPath(dir, JournalFileName(damage.file)), io::OpenMode::kRead));
+  const auto opened = fs.Open(io::JoinPath(dir, JournalFileName(damage.file)), io::OpenMode::kRead);
+  // A missing file is damage, too.
+  if (absl::IsNotFound(opened.status())) return std::nullopt;
+  RETURN_IF_ERROR(opened.status());
+  io::File& file = **opened;
   std::string head(kJournalHeaderBytes, '\0');
-  const absl::Status read = file->ReadAt(0, {head.data(), head.size()});
+  const absl::Status read = file.ReadAt(0, {head.data(), head.size()});
   if (absl::IsOutOfRange(read)) return std::nullopt;
   RETURN_IF_ERROR(read);
   JournalHeader life;
   if (DecodeJournalHeader(head, damage.file, &life) != HeaderState::kValid) return std::nullopt;
   FrameHeader header;
-  auto body = ReadFrame(*file, damage.offset, life.salt, &header);
+  auto body = ReadFrame(file, damage.offset, life.salt, &header);
   if (absl::IsOutOfRange(body.status())) return std::nullopt;
   RETURN_IF_ERROR(body.status());
   std::optional<BadRecord> found;

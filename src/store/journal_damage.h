@@ -29,9 +29,9 @@ struct LogTip {
 
 // Looks into the frame at which reading stopped for the record that is damaged: a checksum covers
 // the whole frame, but the chain and the root that the frame names tell its records apart. `tip_of`
-// gives the end of a log, or nothing for a log that is not known. Nothing is returned when the
-// frame's own header cannot be read, or when all its records are what was written. Errors: of the
-// disk. REQUIRES: recovery.damage.
+// gives the end of a log, or nothing for a log that is not known. Nothing is returned when the file
+// or the frame's own header cannot be read, or when all its records are what was written. Errors:
+// of the disk. REQUIRES: recovery.damage.
 absl::StatusOr<std::optional<BadRecord>> FindBadRecord(
     io::FileSystem& fs, const std::string& dir, const JournalRecovery& recovery,
     const std::function<std::optional<LogTip>(uint32_t log_number)>& tip_of);

@@ -29,12 +29,14 @@ ExpectedResult LogModel::Apply(const Ticket& ticket) {
     const uint64_t from = place > window ? place - window : 0;
     const EventSpec* same = nullptr;
     uint64_t index = place;
-    if (auto stored = newest_.find(event->id); stored != newest_.end() && stored->second >= from) {
+    auto [first, is_first] = in_request.emplace(event->id, expected.receipts.size());
+    if (!is_first) {
+      index = expected.receipts[first->second].index;
+      same = ticket.specs[first->second].get();
+    } else if (auto stored = newest_.find(event->id);
+               stored != newest_.end() && stored->second >= from) {
       index = stored->second;
       same = records_[index].event.get();
-    } else if (auto earlier = in_request.find(event->id); earlier != in_request.end()) {
-      index = begin + earlier->second;
-      same = added[earlier->second].get();
     }
     if (same != nullptr && (same->content != event->content || same->kind != event->kind)) {
       expected.code = absl::StatusCode::kAlreadyExists;
@@ -43,7 +45,6 @@ ExpectedResult LogModel::Apply(const Ticket& ticket) {
     }
     expected.receipts.push_back({index, same != nullptr});
     if (same != nullptr) continue;
-    in_request.emplace(event->id, added.size());
     added.push_back(event);
   }
   if (!added.empty() && ticket.request.expected_last_hash &&

@@ -16,8 +16,6 @@ using record::WireField;
 using record::WireReader;
 using record::WireType;
 
-constexpr size_t kLogNameBytesMax = 63;
-
 absl::Status Malformed() {
   return InvalidField("", "the request is not a well-formed message of its type");
 }
@@ -86,6 +84,7 @@ absl::Status CheckMessage(const AppendMessage& message) {
 }  // namespace
 
 void AppendMessage::Clear() {
+  whole = false;
   log = {};
   events.clear();
   expected_last_hash = {};
@@ -128,6 +127,7 @@ absl::Status DecodeAppendMessage(std::string_view bytes, AppendShape shape,
         break;
     }
   }
+  message->whole = true;
   return CheckMessage(*message);
 }
 

@@ -15,6 +15,7 @@ namespace graven::service {
 inline constexpr size_t kRequestBytesMax = size_t{4} << 20;
 inline constexpr size_t kReplyBytesMax = size_t{1} << 20;
 inline constexpr size_t kEventsPerRequestMax = 8192;
+inline constexpr size_t kLogNameBytesMax = 63;
 inline constexpr int64_t kWaitNsDefault = 1'000'000'000;
 inline constexpr int64_t kWaitNsMax = 60'000'000'000;
 
@@ -26,6 +27,9 @@ enum class AppendShape { kUnary, kStream };
 
 // An AppendRequest or AppendStreamRequest, taken apart; the views point into its bytes.
 struct AppendMessage {
+  // Every field was read, so that `log` is what the sender meant, even when the request is refused
+  // for something else.
+  bool whole = false;
   std::string_view log;
   std::vector<std::string_view> events;
   std::string_view expected_last_hash;

@@ -11,7 +11,10 @@ namespace graven::service {
 namespace {
 
 // An acknowledgement is sent when it is about so large; what is left goes with the next.
-constexpr size_t kAckBytesMax = kReplyBytesMax - kEventsPerRequestMax * Hash::kSize - 64 * 1024;
+// For one event: its hash, and its index where there are duplicates.
+constexpr size_t kAckBytesPerEventMax = Hash::kSize + 9;
+constexpr size_t kAckBytesMax =
+    kReplyBytesMax - kEventsPerRequestMax * kAckBytesPerEventMax - 16 * 1024;
 constexpr size_t kEntriesKept = 4096;
 
 }  // namespace
@@ -99,14 +102,25 @@ void AppendStreamCall::OnRead(bool ok) {
   ReadNext();
 }
 
+// The first request names the log of all, whether it is accepted itself or not: what follows it
+// without a name must never go anywhere else.
+void AppendStreamCall::ReadFirst(const AppendMessage& message) {
+  first_request_seen_ = true;
+  if (!message.whole || message.log.size() > kLogNameBytesMax) return;
+  log_name_.emplace(message.log);
+  want_record_hashes_ = message.want_record_hashes;
+}
+
 absl::StatusOr<ledger::LogRef> AppendStreamCall::LogOf(const AppendMessage& message) {
-  if (log_) {
-    if (!message.log.empty() && message.log != log_.name()) {
-      return InvalidField("log", "must be that of the first request, or empty");
-    }
-    return log_;
+  if (!log_name_) {
+    return InvalidField("log", "is not known, for the stream's first request could not be read");
   }
-  ASSIGN_OR_RETURN(log_, environment_.intake.FindLog(message.log));
+  if (!log_) {
+    ASSIGN_OR_RETURN(log_, environment_.intake.FindLog(*log_name_));
+  }
+  if (!message.log.empty() && message.log != log_.name()) {
+    return InvalidField("log", "must be that of the first request, or empty");
+  }
   return log_;
 }
 
@@ -114,9 +128,9 @@ absl::Status AppendStreamCall::Prepare(StreamEntry* entry) {
   const std::string_view bytes = MessageBytes(incoming_, &entry->message);
   incoming_.Clear();
   Account(entry);
-  RETURN_IF_ERROR(DecodeAppendMessage(bytes, AppendShape::kStream, &message_));
-  if (!first_request_seen_) want_record_hashes_ = message_.want_record_hashes;
-  first_request_seen_ = true;
+  const absl::Status decoded = DecodeAppendMessage(bytes, AppendShape::kStream, &message_);
+  if (!first_request_seen_) ReadFirst(message_);
+  RETURN_IF_ERROR(decoded);
   ASSIGN_OR_RETURN(ledger::LogRef log, LogOf(message_));
   RETURN_IF_ERROR(
       environment_.intake.Fill(message_, log, bytes.size(), identity_.caller, &entry->submission));

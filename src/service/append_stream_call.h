@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -85,6 +86,7 @@ class AppendStreamCall {
   void OnDone(bool ok);
 
   absl::Status Prepare(StreamEntry* entry);
+  void ReadFirst(const AppendMessage& message);
   absl::StatusOr<ledger::LogRef> LogOf(const AppendMessage& message);
   void SubmitOrHold(StreamEntry* entry);
   void RefuseEntry(StreamEntry* entry, const absl::Status& status);
@@ -104,7 +106,9 @@ class AppendStreamCall {
   grpc::ByteBuffer incoming_;
   AppendMessage message_;
   AckMessage ack_;
-  ledger::LogRef log_;
+  // As the first request has it; nothing when that could not be read.
+  std::optional<std::string> log_name_;
+  ledger::LogRef log_;  // null until a log of this name was found
   bool armed_ = false;
   bool started_ = false;  // a client is there
   bool want_record_hashes_ = false;

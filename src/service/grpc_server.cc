@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "base/thread_name.h"
 #include "service/follow_calls.h"
 #include "service/status_mapping.h"
 #include "service/watch_calls.h"
@@ -151,6 +152,7 @@ absl::Status GrpcServerImpl::Listen(const GrpcServerOptions& options) {
   follows_.Start(environment_, graven_, compat_);
   watches_.Start();
   loop_thread_ = std::thread([this] { Run(); });
+  NameThread(loop_thread_, "graven-loop");
   return absl::OkStatus();
 }
 

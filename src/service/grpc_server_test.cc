@@ -1,6 +1,7 @@
 #include "service/grpc_server.h"
 
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <atomic>
 #include <chrono>
@@ -37,6 +38,34 @@ std::string ReasonOf(const grpc::Status& status) {
     if (detail.UnpackTo(&info)) return info.reason();
   }
   return "none";
+}
+
+// Sends `messages` as they are, on one call of `method`, and reads one answer for each.
+grpc::Status CallWithBytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                           const std::vector<std::string>& messages,
+                           std::vector<grpc::ByteBuffer>* answers) {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  auto call = stub.PrepareCall(&context, method, &queue);
+  call->StartCall(nullptr);
+  queue.Next(&tag, &ok);
+  for (const std::string& message : messages) {
+    call->Write(ToMessage(message), nullptr);
+    if (!queue.Next(&tag, &ok) || !ok) break;
+    grpc::ByteBuffer answer;
+    call->Read(&answer, nullptr);
+    if (!queue.Next(&tag, &ok) || !ok) break;
+    answers->push_back(answer);
+  }
+  call->WritesDone(nullptr);
+  queue.Next(&tag, &ok);
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+  return status;
 }
 
 class GrpcServerTest : public testing::Test {
@@ -266,6 +295,62 @@ TEST_F(GrpcServerTest, StreamAnswersInOrderAndGoesOnAfterABadRequest) {
   EXPECT_EQ(refused, 1u);
   EXPECT_EQ(duplicates, 1u);
   EXPECT_EQ(records, kRequests - 2);
+}
+
+// Every stream below starts with a request that is refused; what follows names no log.
+TEST_F(GrpcServerTest, StreamWhoseFirstRequestIsRefusedNeverWritesIntoAnotherLog) {
+  Serve();
+  const auto billing = on_disk_.ledger->CreateLog("billing", "example.com/billing", 0);
+  ASSERT_TRUE(billing.ok()) << billing.status();
+  AppendStreamRequest good;
+  *good.add_events() = MakeEvent("follows");
+  AppendStreamRequest unknown_log = good, no_events, short_hash = good, long_name = good;
+  unknown_log.set_log("nope");
+  no_events.set_log("billing");
+  short_hash.set_log("billing");
+  short_hash.set_expected_last_hash("x");
+  long_name.set_log(std::string(64, 'a'));
+  struct Case {
+    std::string first;
+    bool goes_on;  // the stream's log is known, and is there
+    std::string reason;
+  };
+  const Case cases[] = {
+      {unknown_log.SerializeAsString(), false, "LOG_NOT_FOUND"},
+      {no_events.SerializeAsString(), true, ""},
+      {short_hash.SerializeAsString(), true, ""},
+      {long_name.SerializeAsString(), false, "REQUEST_INVALID"},
+      {"\xff\xff\xff", false, "REQUEST_INVALID"},
+      // The name can be read, and the rest not: another name may stand behind.
+      {"\x0a\x07"
+       "billing"
+       "\xff\xff",
+       false, "REQUEST_INVALID"},
+  };
+  uint64_t stored = 0;
+  for (const Case& one : cases) {
+    SCOPED_TRACE(&one - cases);
+    good.mutable_events(0)->set_event_id("follows-" + std::to_string(&one - cases));
+    std::vector<grpc::ByteBuffer> answers;
+    const grpc::Status status = CallWithBytes(channel_, "/graven.v1.AuditLogService/AppendStream",
+                                              {one.first, good.SerializeAsString()}, &answers);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    ASSERT_EQ(answers.size(), 2u);
+    AppendStreamResponse first, second;
+    grpc::Slice bytes;
+    ASSERT_TRUE(first.ParseFromString(std::string(MessageBytes(answers[0], &bytes))));
+    ASSERT_TRUE(second.ParseFromString(std::string(MessageBytes(answers[1], &bytes))));
+    EXPECT_EQ(first.refused_size(), 1);
+    ASSERT_EQ(second.refused_size(), one.goes_on ? 0 : 1);
+    if (!one.goes_on) {
+      EXPECT_EQ(ReasonOf(grpc::Status(grpc::StatusCode::UNKNOWN, "",
+                                      second.refused(0).status().SerializeAsString())),
+                one.reason);
+    }
+    stored += one.goes_on ? 1 : 0;
+    EXPECT_EQ(on_disk_.ledger->DurableSize(*billing).value, stored);
+    EXPECT_EQ(on_disk_.ledger->DurableSize(on_disk_.ledger->FindLog("")).value, 0u);
+  }
 }
 
 TEST_F(GrpcServerTest, WantOfRoomHoldsStreamsInOrderAndRefusesUnaryCalls) {

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace graven::service {
 namespace {
 
@@ -40,7 +42,9 @@ Housekeeper::~Housekeeper() { Stop(); }
 void Housekeeper::Start() {
   may_lower_ = MayRaiseAgain();
   preparer_ = std::thread([this] { RunPreparer(); });
+  NameThread(preparer_, "graven-prepare");
   sealer_ = std::thread([this] { RunSealer(); });
+  NameThread(sealer_, "graven-seal");
 }
 
 void Housekeeper::Notify(size_t bytes, bool urgent) {

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace graven::service {
 namespace {
 
@@ -20,6 +22,7 @@ Publisher::~Publisher() { Stop(); }
 
 void Publisher::Start() {
   thread_ = std::thread([this] { Run(); });
+  NameThread(thread_, "graven-publish");
 }
 
 void Publisher::Notify() {

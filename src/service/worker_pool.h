@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread_name.h"
+
 namespace graven::service {
 
 // A few threads for what must not keep the loop waiting: reading records for those who follow a
@@ -14,7 +16,9 @@ namespace graven::service {
 class WorkerPool {
  public:
   explicit WorkerPool(size_t threads) {
-    for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+    for (size_t i = 0; i < threads; ++i) {
+      NameThread(threads_.emplace_back([this] { Run(); }), "graven-worker");
+    }
   }
   ~WorkerPool() { Stop(); }
 

@@ -44,6 +44,9 @@ class File {
   // In bytes, unsynced ones included.
   virtual absl::StatusOr<uint64_t> Size() = 0;
 
+  // Says that what was synced will not be read soon: the page cache may let go of it. Only a hint.
+  virtual void DropFromCache() {}
+
   // Cuts, or grows with zeros. Not durable until Sync.
   virtual absl::Status Truncate(uint64_t size) = 0;
 };

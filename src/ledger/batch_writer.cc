@@ -20,6 +20,9 @@ namespace {
 // record without texts, the length before it, the section's header and the padding.
 constexpr size_t kRecordOverheadBytes = 160;
 constexpr size_t kFrameOverheadBytes = 8192;
+// The table of event ids is far larger than the caches: its lines are asked for so many events
+// ahead.
+constexpr size_t kPrefetchAhead = 16;
 
 // Keeps the nodes of level 8, which the log's tail gets once their records are durable.
 class NodesOfLevel8 final : public merkle::NodeSink {
@@ -47,57 +50,49 @@ size_t BatchWriter::FrameBytesBound(std::span<sequencer::Request* const> request
   return bytes;
 }
 
-void BatchWriter::FingerprintAll(std::span<sequencer::Request* const> requests,
-                                 const LogFinder& log_of) {
-  fingerprints_.clear();
-  for (const sequencer::Request* request : requests) {
-    const Log* log = log_of(request->log_number);
-    for (const sequencer::NewEvent& event : request->events) {
-      uint64_t fingerprint = log == nullptr ? 0 : duplicates_.Fingerprint(*log, event.event_id);
-      duplicates_.Prefetch(fingerprint);
-      fingerprints_.push_back(fingerprint);
-    }
-  }
-}
-
 void BatchWriter::Apply(std::span<sequencer::Request* const> requests, const LogFinder& log_of,
                         std::vector<RequestResult>* results) {
-  GRAVEN_CHECK(frame_.empty());
   results->assign(requests.size(), RequestResult{});
-  FingerprintAll(requests, log_of);
-  receipts_.clear();
-  receipts_.reserve(fingerprints_.size());  // so that the spans handed out stay where they are
-
-  // A frame has one section a log, so requests are taken log by log; within a log the order stays.
-  std::vector<uint32_t> order(requests.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::vector<size_t> first_fingerprint(requests.size());
-  size_t total = 0;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    first_fingerprint[i] = total;
-    total += requests[i]->events.size();
-  }
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+  // Requests are taken log by log, so that a log has one section; within a log the order stays.
+  order_.resize(requests.size());
+  std::iota(order_.begin(), order_.end(), 0);
+  const auto by_log = [&](uint32_t a, uint32_t b) {
     return requests[a]->log_number < requests[b]->log_number;
-  });
+  };
+  if (!std::is_sorted(order_.begin(), order_.end(), by_log)) {
+    std::stable_sort(order_.begin(), order_.end(), by_log);
+  }
+  fingerprints_.clear();
+  for (uint32_t i : order_) {
+    const Log* log = log_of(requests[i]->log_number);
+    for (const sequencer::NewEvent& event : requests[i]->events) {
+      fingerprints_.push_back(log == nullptr ? 0 : duplicates_.Fingerprint(*log, event.event_id));
+    }
+  }
+  for (size_t i = 0; i < std::min(kPrefetchAhead, fingerprints_.size()); ++i) {
+    duplicates_.Prefetch(fingerprints_[i]);
+  }
+  if (receipt_blocks_used_ == receipt_blocks_.size()) receipt_blocks_.emplace_back();
+  receipts_ = &receipt_blocks_[receipt_blocks_used_++];
+  receipts_->clear();
+  receipts_->reserve(fingerprints_.size());
 
-  for (uint32_t i : order) {
+  size_t first = 0;
+  for (uint32_t i : order_) {
     const sequencer::Request& request = *requests[i];
     Log* log = log_of(request.log_number);
     if (log == nullptr) {
       (*results)[i].status = absl::NotFoundError("the log does not exist");
-      continue;
+    } else {
+      if (open_ != nullptr && open_->log != log) EndSection();
+      (*results)[i] = ApplyOne(*log, request, first);
     }
-    if (open_ != nullptr && open_->log != log) EndSection();
-    (*results)[i] = ApplyOne(*log, request,
-                             std::span<const uint64_t>(fingerprints_)
-                                 .subspan(first_fingerprint[i], request.events.size()));
+    first += request.events.size();
   }
   EndSection();
 }
 
-RequestResult BatchWriter::ApplyOne(Log& log, const sequencer::Request& request,
-                                    std::span<const uint64_t> fingerprints) {
+RequestResult BatchWriter::ApplyOne(Log& log, const sequencer::Request& request, size_t first) {
   RequestResult result;
   if (log.read_only()) {
     result.status = absl::FailedPreconditionError(
@@ -105,7 +100,7 @@ RequestResult BatchWriter::ApplyOne(Log& log, const sequencer::Request& request,
     return result;
   }
   uint64_t new_events = 0;
-  result.status = FindKnown(log, request, fingerprints, &new_events);
+  result.status = FindKnown(log, request, first, &new_events);
   if (!result.status.ok()) return result;
   // Only now: a retry of a request that was stored gets its receipt, however far the log went on.
   if (new_events > 0 && request.expected_last_hash &&
@@ -116,47 +111,52 @@ RequestResult BatchWriter::ApplyOne(Log& log, const sequencer::Request& request,
         HexEncode(*request.expected_last_hash)));
     return result;
   }
-  size_t first_receipt = receipts_.size();
+  size_t first_receipt = receipts_->size();
   for (size_t i = 0; i < request.events.size(); ++i) {
     const Candidate& candidate = candidates_[i];
     EventReceipt receipt;
     if (candidate.same_as >= 0) {
-      receipt = receipts_[first_receipt + static_cast<size_t>(candidate.same_as)];
+      receipt = (*receipts_)[first_receipt + static_cast<size_t>(candidate.same_as)];
       receipt.duplicate = true;
     } else if (candidate.known) {
       // Decoded before, when the id was compared.
       receipt = {candidate.known->index, merkle::HashLeaf(candidate.known->record),
                  record::Decode(candidate.known->record)->received_at_ns, true};
     } else {
-      receipt = AppendRecord(log, request, request.events[i], fingerprints[i]);
+      receipt = AppendRecord(log, request, request.events[i], fingerprints_[first + i]);
     }
     result.duplicate_count += receipt.duplicate ? 1 : 0;
-    receipts_.push_back(receipt);
+    receipts_->push_back(receipt);
   }
-  result.receipts = std::span<const EventReceipt>(receipts_).subspan(first_receipt);
+  result.receipts = std::span<const EventReceipt>(*receipts_).subspan(first_receipt);
   events_appended_ += new_events;
   events_duplicate_ += result.duplicate_count;
   return result;
 }
 
-absl::Status BatchWriter::FindKnown(Log& log, const sequencer::Request& request,
-                                    std::span<const uint64_t> fingerprints, uint64_t* new_events) {
+absl::Status BatchWriter::FindKnown(Log& log, const sequencer::Request& request, size_t first,
+                                    uint64_t* new_events) {
   candidates_.assign(request.events.size(), Candidate{});
+  const std::span<const uint64_t> fingerprints =
+      std::span<const uint64_t>(fingerprints_).subspan(first, request.events.size());
   uint64_t size = SizeNow(log).value;
   within_request_.assign(request.events.size() > 1 ? std::bit_ceil(2 * request.events.size()) : 0,
                          0);
   for (size_t i = 0; i < request.events.size(); ++i) {
     const sequencer::NewEvent& event = request.events[i];
     Candidate& candidate = candidates_[i];
+    if (first + i + kPrefetchAhead < fingerprints_.size()) {
+      duplicates_.Prefetch(fingerprints_[first + i + kPrefetchAhead]);
+    }
     std::string_view stored;
     record::BodyKind stored_kind = event.kind;
     // First, because the window does not count within a request: the events before this one may
     // have pushed the record out of it that its twin is a duplicate of.
     candidate.same_as = FindWithinRequest(request, fingerprints, i);
     if (candidate.same_as >= 0) {
-      const auto& first = request.events[static_cast<size_t>(candidate.same_as)];
-      stored = first.body;
-      stored_kind = first.kind;
+      const auto& earlier = request.events[static_cast<size_t>(candidate.same_as)];
+      stored = earlier.body;
+      stored_kind = earlier.kind;
     } else {
       // The record would stand at size + *new_events: the window lies right before it.
       uint64_t place = size + *new_events;
@@ -254,9 +254,10 @@ TreeSize BatchWriter::SizeNow(const Log& log) const {
 std::string_view BatchWriter::PendingRecord(const Log& log, LogIndex index) const {
   for (size_t i = 0; i < section_count_; ++i) {
     const Section& section = sections_[i];
-    if (section.log != &log) continue;
-    GRAVEN_CHECK(index.value >= section.first.value);
-    GRAVEN_CHECK(index.value - section.first.value < section.records.size());
+    if (section.log != &log || index.value < section.first.value ||
+        index.value - section.first.value >= section.records.size()) {
+      continue;
+    }
     const Pending& pending = section.records[index.value - section.first.value];
     return frame_.Bytes(pending.offset, pending.length);
   }
@@ -269,22 +270,24 @@ absl::StatusOr<std::vector<BatchWriter::Grown>> BatchWriter::MakeDurable() {
   ASSIGN_OR_RETURN(store::FramePosition position, journal_.Append(frame_));
   // The records are in the page cache at most: nobody has been told anything.
   RETURN_IF_ERROR(journal_.Sync());
-  // From here on they survive power loss.
+  // From here on they survive power loss. A size is shown once all records below it can be found.
   for (size_t i = 0; i < section_count_; ++i) {
     Section& section = sections_[i];
-    Log& log = *section.log;
+    Tail& tail = section.log->tail();
     for (const Pending& pending : section.records) {
-      log.tail().Append(pending.hash,
-                        {position.file, position.offset + pending.offset, pending.length});
+      tail.Append(pending.hash, {position.file, position.offset + pending.offset, pending.length});
     }
-    for (const auto& [chunk, node] : section.nodes) log.tail().SetNode(chunk, node);
-    LogEnd end{log.sequenced.size(), log.sequenced.frontier.Root(),
-               log.sequenced.last_received_at_ns};
-    log.SetDurable(end);
-    grown.push_back({&log, section.records.size()});
+    for (const auto& [chunk, node] : section.nodes) tail.SetNode(chunk, node);
+  }
+  for (size_t i = 0; i < section_count_; ++i) {
+    Log& log = *sections_[i].log;
+    log.SetDurable(
+        {log.sequenced.size(), log.sequenced.frontier.Root(), log.sequenced.last_received_at_ns});
+    grown.push_back({&log, sections_[i].records.size()});
   }
   frame_.Reset();
   section_count_ = 0;
+  EndBatch();
   return grown;
 }
 

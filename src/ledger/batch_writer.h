@@ -38,11 +38,17 @@ class BatchWriter final : public PendingRecords {
   static size_t FrameBytesBound(std::span<sequencer::Request* const> requests);
 
   // Applies requests to the logs that `log_of` names (null: no such log), in order within each log.
+  // May be called again before MakeDurable: the batch grows.
   using LogFinder = std::function<Log*(uint32_t number)>;
   void Apply(std::span<sequencer::Request* const> requests, const LogFinder& log_of,
              std::vector<RequestResult>* results);
 
   bool empty() const { return frame_.empty(); }
+  // What the batch takes so far.
+  size_t size_bytes() const { return frame_.size_bytes(); }
+
+  // Nothing of the batch has to be made durable: its results are done with.
+  void EndBatch() { receipt_blocks_used_ = 0; }
 
   // Appends the frame and syncs it; then tells each log and returns those that grew.
   absl::StatusOr<std::vector<Grown>> MakeDurable();
@@ -75,12 +81,11 @@ class BatchWriter final : public PendingRecords {
     std::optional<KnownEvent> known;
   };
 
-  void FingerprintAll(std::span<sequencer::Request* const> requests, const LogFinder& log_of);
-  RequestResult ApplyOne(Log& log, const sequencer::Request& request,
-                         std::span<const uint64_t> fingerprints);
+  // `first` is the position of the request's first event among fingerprints_.
+  RequestResult ApplyOne(Log& log, const sequencer::Request& request, size_t first);
   // Finds what of the request is stored already; OK, or why the request cannot be applied.
-  absl::Status FindKnown(Log& log, const sequencer::Request& request,
-                         std::span<const uint64_t> fingerprints, uint64_t* new_events);
+  absl::Status FindKnown(Log& log, const sequencer::Request& request, size_t first,
+                         uint64_t* new_events);
   // The first event of the request with the id of event `i`; -1, and remembered, when it is `i`.
   int32_t FindWithinRequest(const sequencer::Request& request,
                             std::span<const uint64_t> fingerprints, size_t i);
@@ -98,8 +103,13 @@ class BatchWriter final : public PendingRecords {
   std::vector<Section> sections_;
   size_t section_count_ = 0;  // of sections_; the rest is kept for its memory
   Section* open_ = nullptr;
-  std::vector<EventReceipt> receipts_;
+  // The receipts of each Apply of the batch; never resized once results point into them.
+  std::vector<std::vector<EventReceipt>> receipt_blocks_;
+  size_t receipt_blocks_used_ = 0;
+  std::vector<EventReceipt>* receipts_ = nullptr;  // of the Apply under way
+  // Of all events of the Apply under way, in the order in which they are applied.
   std::vector<uint64_t> fingerprints_;
+  std::vector<uint32_t> order_;
   std::vector<Candidate> candidates_;
   std::vector<uint32_t> within_request_;  // a table: 1 + position of an event of the request
   std::vector<Hash> hashes_;

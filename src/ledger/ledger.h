@@ -96,7 +96,7 @@ struct RequestResult {
   // stored record that had to be compared could not be read. Unless OK, nothing of the request is
   // in the log.
   absl::Status status;
-  // One for each event, in order; empty unless OK. Valid until the next Apply.
+  // One for each event, in order; empty unless OK. Valid until the first Apply after MakeDurable.
   std::span<const EventReceipt> receipts;
   uint32_t duplicate_count = 0;
 };

@@ -75,7 +75,8 @@ absl::Status LedgerImpl::CheckRoom(size_t bytes) const {
         fmt::format("the journal holds {} records that are not yet in segments; at most {}",
                     unsealed_records_.load(), options_.unsealed_records_max));
   }
-  if (!journal_->HasRoomFor(bytes)) {
+  // Beside what the batch holds already.
+  if (!journal_->HasRoomFor(bytes + (writer_ == nullptr ? 0 : writer_->size_bytes()))) {
     return absl::ResourceExhaustedError("the journal has no free file ready");
   }
   return absl::OkStatus();
@@ -114,7 +115,11 @@ absl::Status LedgerImpl::Stop(const absl::Status& cause) {
 }
 
 absl::Status LedgerImpl::MakeDurable() {
-  if (writer_ == nullptr || writer_->empty()) return absl::OkStatus();
+  if (writer_ == nullptr) return absl::OkStatus();
+  if (writer_->empty()) {
+    writer_->EndBatch();
+    return absl::OkStatus();
+  }
   auto grown = writer_->MakeDurable();
   if (!grown.ok()) {
     (void)Stop(grown.status());

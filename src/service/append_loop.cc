@@ -14,44 +14,59 @@ AppendLoop::AppendLoop(ledger::Ledger& ledger, sequencer::Sequencer& sequencer,
       batch_bytes_max_(batch_bytes_max),
       after_round_(std::move(after_round)) {}
 
+void AppendLoop::Absorb() {
+  if (batch_bytes_ >= batch_bytes_max_) return;
+  taken_.clear();
+  sequencer_.Take(batch_bytes_max_ - batch_bytes_, &taken_);
+  if (taken_.empty()) return;
+  for (const sequencer::Request* request : taken_) batch_bytes_ += request->bytes;
+  const size_t fitting = FittingPrefix();
+  applied_.clear();
+  if (fitting > 0) {
+    ledger_.Apply(std::span(taken_).first(fitting), &applied_);
+    GRAVEN_CHECK(applied_.size() == fitting);
+    for (const ledger::RequestResult& result : applied_) {
+      if (absl::IsResourceExhausted(result.status)) no_room_ = result.status;
+    }
+  }
+  // What is behind the first one that found no room is put off too, so that the order stays.
+  applied_.resize(taken_.size(), ledger::RequestResult{.status = no_room_});
+  batch_.insert(batch_.end(), taken_.begin(), taken_.end());
+  results_.insert(results_.end(), applied_.begin(), applied_.end());
+}
+
 size_t AppendLoop::Round() {
-  batch_.clear();
-  sequencer_.Take(batch_bytes_max_, &batch_);
+  Absorb();
   if (batch_.empty()) {
     no_room_ = absl::OkStatus();
     return 0;
   }
-  const size_t applied = FittingPrefix();
+  // On an error nothing is known about what the disk holds. The ledger takes no more events: from
+  // then on Apply refuses, and there is nothing that could become durable.
   absl::Status synced;
+  if (!failed_) synced = ledger_.MakeDurable();
+  failed_ = failed_ || !synced.ok();
+  const RoundOutcome outcome = Answer(synced);
+  const size_t answered = batch_.size();
+  batch_.clear();
   results_.clear();
-  if (applied > 0) {
-    ledger_.Apply(std::span(batch_).first(applied), &results_);
-    GRAVEN_CHECK(results_.size() == applied);
-    for (const ledger::RequestResult& result : results_) {
-      if (absl::IsResourceExhausted(result.status)) no_room_ = result.status;
-    }
-    // On an error nothing is known about what the disk holds. The ledger takes no more events: from
-    // then on Apply refuses, and there is nothing that could become durable.
-    if (!failed_) synced = ledger_.MakeDurable();
-    failed_ = failed_ || !synced.ok();
-  }
-  const RoundOutcome outcome = Answer(applied, synced);
+  batch_bytes_ = 0;
   if (after_round_) after_round_(outcome);
-  return batch_.size();
+  return answered;
 }
 
-// How many requests, from the front, the journal has room for.
+// How many requests of those taken, from the front, the journal has room for.
 size_t AppendLoop::FittingPrefix() {
   if (!no_room_.ok()) return 0;
   size_t bytes = 0;
-  for (const sequencer::Request* request : batch_) bytes += request->bytes;
+  for (const sequencer::Request* request : taken_) bytes += request->bytes;
   // Only want of room is decided here; whatever else stands in the way is said per request by
   // Apply.
-  if (!absl::IsResourceExhausted(ledger_.CheckRoom(bytes))) return batch_.size();
+  if (!absl::IsResourceExhausted(ledger_.CheckRoom(bytes))) return taken_.size();
 
   size_t fitting = 0;
   bytes = 0;
-  for (const sequencer::Request* request : batch_) {
+  for (const sequencer::Request* request : taken_) {
     bytes += request->bytes;
     no_room_ = ledger_.CheckRoom(bytes);
     if (!no_room_.ok()) return fitting;
@@ -60,13 +75,13 @@ size_t AppendLoop::FittingPrefix() {
   return fitting;  // room was made meanwhile
 }
 
-RoundOutcome AppendLoop::Answer(size_t applied, const absl::Status& synced) {
+RoundOutcome AppendLoop::Answer(const absl::Status& synced) {
   RoundOutcome outcome;
   for (size_t i = 0; i < batch_.size(); ++i) {
     auto* owner = static_cast<AppendOwner*>(batch_[i]->owner);
-    if (i >= applied) {
-      outcome.no_room = true;
-      owner->Done({.status = no_room_});
+    if (absl::IsResourceExhausted(results_[i].status)) {
+      outcome.no_room = true;  // nothing of it was applied
+      owner->Done(results_[i]);
     } else if (!synced.ok()) {
       // Also for those that Apply refused: they may have been refused for what is not durable.
       owner->Done({.status = absl::UnavailableError(

@@ -44,8 +44,12 @@ class AppendLoop {
   AppendLoop(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, size_t batch_bytes_max,
              std::function<void(const RoundOutcome&)> after_round);
 
-  // One batch: one append to the journal, one sync. Returns how many requests were answered; 0 when
-  // none waited.
+  // Applies what waits, without making it durable: the work of a batch is done while it still
+  // grows.
+  void Absorb();
+
+  // Ends the batch: absorbs what waits, one append to the journal, one sync, the answers. Returns
+  // how many requests were answered; 0 when none waited.
   size_t Round();
 
   // Refuses new requests and answers all that were accepted.
@@ -53,14 +57,19 @@ class AppendLoop {
 
  private:
   size_t FittingPrefix();
-  RoundOutcome Answer(size_t applied, const absl::Status& synced);
+  RoundOutcome Answer(const absl::Status& synced);
 
   ledger::Ledger& ledger_;
   sequencer::Sequencer& sequencer_;
   const size_t batch_bytes_max_;
   const std::function<void(const RoundOutcome&)> after_round_;
+  // The batch so far, and what became of each request.
   std::vector<sequencer::Request*> batch_;
   std::vector<ledger::RequestResult> results_;
+  size_t batch_bytes_ = 0;
+  // Of one Absorb.
+  std::vector<sequencer::Request*> taken_;
+  std::vector<ledger::RequestResult> applied_;
   bool failed_ = false;
   // Why requests are put off; OK when they are not. Holds until the queue was empty once.
   absl::Status no_room_;

@@ -26,7 +26,9 @@ namespace {
 constexpr int kEmptyPollsMax = 4;
 // Under constant load the queue never runs empty: a round is due after so much.
 constexpr int kEventsPerDrainMax = 16'384;
-constexpr size_t kBytesPerDrainMax = size_t{4} << 20;
+constexpr size_t kBytesPerDrainMax = size_t{1} << 20;
+// So much is applied at once, while more is still arriving.
+constexpr size_t kBytesPerAbsorb = size_t{32} << 10;
 // Held requests of streams are tried again so often.
 constexpr int64_t kRetryNs = 2'000'000;
 
@@ -87,6 +89,7 @@ class GrpcServerImpl final : public GrpcServer {
   WatchCalls watches_;
 
   std::vector<std::string> addresses_;
+  int empty_polls_max_ = kEmptyPollsMax;  // the loop's own
   CallTag<GrpcServerImpl> stop_tag_;
   grpc::Alarm stop_alarm_;
   std::promise<void> stop_seen_;
@@ -169,21 +172,24 @@ bool GrpcServerImpl::Next(gpr_timespec deadline, bool* got) {
 
 // Waits for an event, then takes what else is there as long as appends are among it.
 bool GrpcServerImpl::Drain() {
-  // A moment that has passed: the poll does not block.
-  const gpr_timespec past = gpr_time_0(GPR_CLOCK_MONOTONIC);
   gpr_timespec deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
-  if (engine_.sequencer().queued_bytes() > 0) {
-    deadline = past;  // requests that were held went in after the last round
-  } else if (streams_.holding()) {
+  if (streams_.holding()) {
     deadline =
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(kRetryNs, GPR_TIMESPAN));
   }
   bool got = false;
   if (!Next(deadline, &got)) return false;
+  // A moment that has passed: the poll does not block.
+  const gpr_timespec past = gpr_time_0(GPR_CLOCK_MONOTONIC);
+  size_t absorbed = 0;
   int empty_polls = 0;
-  for (int events = 0; events < kEventsPerDrainMax && empty_polls < kEmptyPollsMax; ++events) {
+  for (int events = 0; events < kEventsPerDrainMax && empty_polls < empty_polls_max_; ++events) {
     const size_t queued = engine_.sequencer().queued_bytes();
-    if (queued == 0 || queued > kBytesPerDrainMax) break;
+    if (queued + absorbed == 0 || queued + absorbed > kBytesPerDrainMax) break;
+    if (queued >= kBytesPerAbsorb) {
+      engine_.loop().Absorb();
+      absorbed += queued;
+    }
     if (!Next(past, &got)) return false;
     empty_polls = got ? 0 : empty_polls + 1;
   }
@@ -194,8 +200,10 @@ void GrpcServerImpl::Run() {
   bool open = true;
   while (open) {
     open = Drain();
-    while (engine_.loop().Round() > 0) {
-    }
+    // A writer that is alone should not wait for others to come.
+    size_t answered = engine_.loop().Round();
+    empty_polls_max_ = answered == 1 ? 1 : kEmptyPollsMax;
+    while (answered > 0) answered = engine_.loop().Round();
     streams_.AfterRound();
   }
 }

@@ -17,7 +17,7 @@ namespace graven::store {
 // Used by one thread, over and over: the memory stays between batches.
 //
 // Order of calls: (BeginSection AddRecord+ EndSection)+, then Journal::Append, then Reset.
-// A log has at most one section in a frame.
+// A log may have several sections in a frame, one behind the other.
 class FrameBuilder {
  public:
   FrameBuilder();

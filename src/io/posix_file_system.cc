@@ -122,6 +122,8 @@ class PosixFile final : public File {
     return absl::OkStatus();
   }
 
+  void DropFromCache() override { (void)::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }
+
   absl::StatusOr<uint64_t> Size() override {
     struct stat st;
     if (::fstat(fd_.get(), &st) != 0) return ErrnoStatus("stat", path_, errno);

@@ -410,7 +410,7 @@ absl::Status Recovery::UseJournal(bool read_only) {
   journal_options.files_max = options.journal_files_max;
   journal_options.reserve_bytes = options.disk_reserve_bytes;
   // A burst fills a file faster than the next one can be written with zeros.
-  journal_options.spares = std::clamp<uint64_t>(options.journal_files_max / 4, 1, 4);
+  journal_options.spares = std::clamp<uint64_t>(options.journal_files_max / 3, 1, 6);
   ASSIGN_OR_RETURN(ledger_.journal_,
                    store::Journal::Open(ledger_.fs_, ledger_.JournalFolder(), journal_options,
                                         ledger_.random_, *journal_));

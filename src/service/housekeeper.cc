@@ -15,8 +15,9 @@ namespace {
 constexpr auto kSleep = std::chrono::milliseconds(100);
 // The preparer looks after so many bytes, so that a full journal file is followed by a ready one.
 constexpr size_t kBytesPerWake = size_t{4} << 20;
-constexpr double kHasteAbove = 0.5;
-constexpr double kLeisureBelow = 0.3;
+// Filling new journal files costs more than sealing without compression does.
+constexpr double kHasteAbove = 0.3;
+constexpr double kLeisureBelow = 0.15;
 
 bool SetPolicy(pid_t thread_id, int policy) {
   sched_param param{};

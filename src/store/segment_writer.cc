@@ -255,6 +255,9 @@ absl::StatusOr<SegmentSummary> SegmentWriter::Finish() {
   // Until the rename nothing of this is seen; after it, and before the folder is synced, a crash
   // leaves the file under one name or the other, whole.
   RETURN_IF_ERROR(file_->Sync());
+  // What is being sealed has just been read by whoever follows the log; its pages are better used
+  // again.
+  file_->DropFromCache();
   SegmentSummary summary;
   summary.bounds = {build.frame.first, build.frame.end};
   summary.path = io::JoinPath(dir_, SegmentFileName(build.frame.first, build.frame.end));

@@ -30,9 +30,20 @@ absl::StatusOr<std::string> ReadToken(const std::string& file) {
   return *text;
 }
 
-std::string Dump(const Json& document, int indent) {
-  // Text that is not UTF-8 cannot stand in JSON; records cannot hold any.
-  return document.dump(indent, ' ', false, Json::error_handler_t::replace);
+// Text that is not UTF-8 cannot stand in JSON; records cannot hold any. With `ascii` everything
+// else than ASCII stands as \u escapes: the same document, and harmless to a terminal.
+std::string Dump(const Json& document, int indent, bool ascii) {
+  return document.dump(indent, ' ', ascii, Json::error_handler_t::replace);
+}
+
+// gRPC's words for a server that is not there say everything but that.
+absl::Status InPlainWords(const absl::Status& status, const std::string& server) {
+  if (!absl::IsUnavailable(status) ||
+      ToStd(status.message()).find("failed to connect") == std::string_view::npos) {
+    return status;
+  }
+  return absl::UnavailableError(fmt::format(
+      "no server answers at {} (start one: graven serve --data DIR --listen {})", server, server));
 }
 
 }  // namespace
@@ -91,7 +102,7 @@ void CommandContext::End(const CommandResult& result) {
   if (result.ok()) {
     exit_code_ = *result;
   } else {
-    PrintError(result.status());
+    PrintError(InPlainWords(result.status(), server_.address));
     exit_code_ = ExitCodeOf(result.status());
   }
   if (const absl::Status written = out_.Finish(); !written.ok() && result.ok()) {
@@ -116,10 +127,12 @@ absl::StatusOr<std::unique_ptr<client::Client>> CommandContext::Connect() const 
 }
 
 void CommandContext::PrintJson(const Json& document) {
-  out_.Line(Dump(document, out_.is_terminal() ? 2 : -1));
+  out_.Line(Dump(document, out_.is_terminal() ? 2 : -1, out_.is_terminal()));
 }
 
-void CommandContext::PrintJsonLine(const Json& document) { out_.Line(Dump(document, -1)); }
+void CommandContext::PrintJsonLine(const Json& document) {
+  out_.Line(Dump(document, -1, out_.is_terminal()));
+}
 
 void CommandContext::PrintError(const absl::Status& status) {
   const std::string_view message = ToStd(status.message());
@@ -132,7 +145,7 @@ void CommandContext::PrintError(const absl::Status& status) {
       error["violations"].push_back(
           {{"field", violation.field}, {"description", violation.description}});
     }
-    err_.Line(Dump({{"error", error}}, -1));
+    err_.Line(Dump({{"error", error}}, -1, err_.is_terminal()));
   } else {
     err_.Line(err_.Paint(Colour::kRed, "graven:") + " " + SafeText(message));
   }

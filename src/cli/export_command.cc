@@ -30,7 +30,9 @@ void WriteRecord(const ReadRecord& record, const std::string& bytes, bool raw, T
     out.Write({length, static_cast<size_t>(PutVarint(length, bytes.size()) - length)});
     out.Write(bytes);
   } else {
-    out.Line(RecordJson(record, bytes).dump(-1, ' ', false, Json::error_handler_t::replace));
+    out.Line(
+        RecordJson(record, bytes)
+            .dump(-1, ' ', /*ensure_ascii=*/out.is_terminal(), Json::error_handler_t::replace));
   }
 }
 

@@ -9,6 +9,7 @@
 #include "io/durable_file.h"
 #include "note/checkpoint.h"
 #include "note/keys.h"
+#include "store/log_meta.h"
 
 namespace graven::cli {
 namespace {
@@ -57,8 +58,11 @@ CommandResult Show(CommandContext& context, const std::string& file, bool from_f
     return PrintKey(context, key);
   }
   if (from_folder) {
-    const std::string path = fmt::format("{}/keys/{}", context.data(), context.log());
-    ASSIGN_OR_RETURN(const note::VerifierKey key, ReadKeyFile(path));
+    // From the log's metadata and not from keys/: a copy for auditors has no private keys.
+    const std::string path = fmt::format("{}/logs/{}/meta", context.data(), context.log());
+    const auto meta = store::ReadLogMeta(io::PosixFileSystem(), path);
+    if (!meta.ok()) return Unreachable("--data", meta.status());
+    ASSIGN_OR_RETURN(const note::VerifierKey key, note::VerifierKey::Parse(meta->vkey));
     return PrintKey(context, key);
   }
   ASSIGN_OR_RETURN(const auto client, context.Connect());

@@ -32,7 +32,9 @@ std::optional<Detail> FindDetail(const absl::Status& status) {
 std::string WithDetails(std::string text, const google::rpc::Status& details) {
   if (const auto bad = FindDetail<google::rpc::BadRequest>(details)) {
     for (const auto& violation : bad->field_violations()) {
-      std::string line = fmt::format("{}: {}", violation.field(), violation.description());
+      std::string line = violation.field().empty()
+                             ? violation.description()
+                             : fmt::format("{}: {}", violation.field(), violation.description());
       if (text.find(line) == std::string::npos) text += "; " + line;
     }
   }
@@ -64,6 +66,12 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
 
 absl::Status FromRpcStatus(const google::rpc::Status& status) {
   return Make(status.code(), status.message(), &status);
+}
+
+absl::Status EndedByServer(absl::Status status) {
+  if (!absl::IsCancelled(status)) return status;
+  return absl::UnavailableError(
+      "the server ended the call; it is stopping, or the connection broke");
 }
 
 std::string ErrorReason(const absl::Status& status) {

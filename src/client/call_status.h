@@ -19,6 +19,10 @@ absl::Status FromGrpcStatus(const grpc::Status& status);
 // The same for the status of one refused request of a stream.
 absl::Status FromRpcStatus(const google::rpc::Status& status);
 
+// For a call that its caller did not cancel: a server that closes ends calls with CANCELLED, which
+// is no different from being gone. That becomes kUnavailable.
+absl::Status EndedByServer(absl::Status status);
+
 struct FieldViolation {
   std::string field;
   std::string description;

@@ -58,7 +58,7 @@ absl::StatusOr<Response> Client::Call(Method<Request, Response> method, const Re
     connection_->Authorize(&context);
     Response response;
     const absl::Status status =
-        FromGrpcStatus((stub_.get()->*method)(&context, request, &response));
+        EndedByServer(FromGrpcStatus((stub_.get()->*method)(&context, request, &response)));
     if (status.ok()) return response;
     if (!IsRetryable(status) || attempt >= attempts_max) return status;
     absl::SleepFor(RetryDelay(status).value_or(connection_->Backoff(attempt)));

@@ -15,6 +15,8 @@ struct RetryPolicy {
   int attempts_max = 5;
   absl::Duration backoff_first = absl::Milliseconds(50);
   absl::Duration backoff_max = absl::Seconds(5);
+  // A tail that follows a log tries to get back to a server that went away for this long at least.
+  absl::Duration tail_again_for = absl::Seconds(10);
   // A stream of appends that got no answer for this long answers its waiters with the last error.
   absl::Duration give_up_after = absl::Seconds(60);
 };

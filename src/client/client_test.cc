@@ -144,6 +144,46 @@ TEST(TailStreamTest, BrokenTailGoesOnWhereItWas) {
   for (int i = 0; i < 17; ++i) EXPECT_EQ(read[i], "e" + std::to_string(i + 1));
 }
 
+// How a server that stops ends calls that it did not take any more.
+TEST(TailStreamTest, FollowingTailThatTheServerCancelsGoesOn) {
+  FakeServer server({.break_tail_after_batches = 1,
+                     .break_tail_with = grpc::StatusCode::CANCELLED,
+                     .refuse_tails = 12});
+  ClientOptions options;
+  options.retry.backoff_max = absl::Milliseconds(5);
+  auto client = ConnectTo(server, options);
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(client->Append(MakeEvent("e" + std::to_string(i))).ok());
+  }
+  v1::TailRequest request;
+  request.set_limit(6);
+  auto tail = client->Tail(request);
+  int records = 0;
+  for (;;) {
+    auto batch = tail->Next();
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    if (!batch->has_value()) break;
+    records += (*batch)->records_size();
+  }
+  EXPECT_EQ(records, 6);
+  EXPECT_EQ(server.seen().tail_breaks, 1);
+  EXPECT_EQ(server.seen().tail_refusals, 12);  // more than attempts_max
+}
+
+TEST(TailStreamTest, ServerThatStaysAwayIsUnavailable) {
+  FakeServer server({.break_tail_with = grpc::StatusCode::CANCELLED, .refuse_tails = 1'000'000});
+  ClientOptions options;
+  options.address = server.address();
+  options.retry = {.attempts_max = 3,
+                   .backoff_first = absl::Milliseconds(1),
+                   .backoff_max = absl::Milliseconds(1),
+                   .tail_again_for = absl::ZeroDuration()};
+  auto client = Client::Connect(options);
+  ASSERT_TRUE(client.ok());
+  EXPECT_EQ((*client)->Tail({})->Next().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.seen().tail_refusals, 3);
+}
+
 TEST(TailStreamTest, CancelledTailIsCancelled) {
   FakeServer server;
   auto client = ConnectTo(server);

@@ -190,6 +190,9 @@ grpc::Status FakeServer::AppendStream(
 
 grpc::Status FakeServer::Tail(grpc::ServerContext*, const v1::TailRequest* request,
                               grpc::ServerWriter<v1::TailResponse>* writer) {
+  if (TakeFault(&Misbehaviour::refuse_tails, &Misbehaviour::tail_refusals)) {
+    return {seen().break_tail_with, "no tail now"};
+  }
   const std::vector<std::string> all = ids(request->log());
   uint64_t index = request->from_now() ? all.size() : request->from_index();
   const uint64_t end =
@@ -199,7 +202,7 @@ grpc::Status FakeServer::Tail(grpc::ServerContext*, const v1::TailRequest* reque
       absl::MutexLock lock(&mutex_);
       misbehaviour_.break_tail_after_batches = 0;
       ++misbehaviour_.tail_breaks;
-      return {grpc::StatusCode::UNAVAILABLE, "the tail broke"};
+      return {misbehaviour_.break_tail_with, "the tail broke"};
     }
     v1::TailResponse reply;
     for (int i = 0; i < 3 && index < end; ++i) reply.add_records()->set_record(all[index++]);

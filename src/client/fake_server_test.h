@@ -26,7 +26,9 @@ struct Misbehaviour {
   bool never_answer_stream = false;
   bool acknowledge_too_much = false;
   grpc::Status refuse_streams;       // not OK: every stream ends with it at once
-  int break_tail_after_batches = 0;  // > 0: UNAVAILABLE, once
+  int break_tail_after_batches = 0;  // > 0: break_tail_with, once
+  grpc::StatusCode break_tail_with = grpc::StatusCode::UNAVAILABLE;
+  int refuse_tails = 0;  // so many end with break_tail_with before the first batch
 
   int drops = 0;
   int unary_refusals = 0;
@@ -34,6 +36,7 @@ struct Misbehaviour {
   int lost_answers = 0;
   int poisoned = 0;
   int tail_breaks = 0;
+  int tail_refusals = 0;
 };
 
 // The contract in memory, for one process: a log per name, duplicates by id. Listens on a port of

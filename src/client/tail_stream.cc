@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "client/call_status.h"
 #include "fmt/format.h"
@@ -44,7 +45,16 @@ absl::Status TailStream::Close() {
   absl::MutexLock lock(&mutex_);
   context_.reset();
   if (cancelled_) return absl::CancelledError("the tail was cancelled");
-  return status;
+  return EndedByServer(status);
+}
+
+bool TailStream::MayTryAgain(const absl::Status& status) {
+  if (!IsRetryable(status)) return false;
+  const RetryPolicy& retry = connection_->options().retry;
+  if (attempts_++ == 0) broken_since_ = absl::Now();
+  if (attempts_ < retry.attempts_max) return true;
+  // Who follows a log wants to be there again when the server has been restarted.
+  return !request_.stop_at_end() && absl::Now() - broken_since_ < retry.tail_again_for;
 }
 
 absl::Status TailStream::Accept(const v1::TailResponse& batch) {
@@ -80,9 +90,7 @@ absl::StatusOr<std::optional<v1::TailResponse>> TailStream::Next() {
       ended_ = true;
       break;
     }
-    if (!IsRetryable(status) || ++attempts_ >= connection_->options().retry.attempts_max) {
-      return status;
-    }
+    if (!MayTryAgain(status)) return status;
     absl::MutexLock lock(&mutex_);
     if (!cancelled_) {
       cancel_wakes_.WaitWithTimeout(&mutex_,

@@ -22,8 +22,9 @@ class TailStream {
   TailStream& operator=(const TailStream&) = delete;
 
   // Waits for the next batch; nothing when the stream has come to the end that the request named.
-  // Goes on after kUnavailable where it was, as the retry policy says. kCancelled: Cancel was
-  // called. kDataLoss: the server sent another index than the next one.
+  // Goes on after kUnavailable where it was, as the retry policy says; a server that stays away is
+  // kUnavailable. kCancelled: Cancel was called, and only then. kDataLoss: the server sent another
+  // index than the next one.
   absl::StatusOr<std::optional<v1::TailResponse>> Next();
 
   // Ends the stream: Next returns kCancelled.
@@ -32,6 +33,7 @@ class TailStream {
  private:
   absl::Status Open();
   absl::Status Close();
+  bool MayTryAgain(const absl::Status& status);
   absl::Status Accept(const v1::TailResponse& batch);
 
   const std::shared_ptr<Connection> connection_;
@@ -40,7 +42,8 @@ class TailStream {
   std::unique_ptr<grpc::ClientReader<v1::TailResponse>> reader_;
   bool positioned_ = false;  // request_ names an index: the stream can be opened again
   bool ended_ = false;
-  int attempts_ = 0;
+  int attempts_ = 0;  // since the last batch
+  absl::Time broken_since_;
 
   absl::Mutex mutex_;
   absl::CondVar cancel_wakes_;

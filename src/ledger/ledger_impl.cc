@@ -373,9 +373,7 @@ std::string LedgerImpl::GuardPath() const {
 absl::StatusOr<LogRef> LedgerImpl::CreateLog(std::string_view name, std::string_view origin,
                                              uint64_t duplicate_window) {
   if (duplicate_window == 0) duplicate_window = kDuplicateWindowDefault;
-  if (absl::Status valid = store::CheckLogName(name); !valid.ok()) {
-    return absl::InvalidArgumentError(fmt::format("name: {}", std::string(valid.message())));
-  }
+  RETURN_IF_ERROR(store::CheckLogName(name));
   if (duplicate_window > kDuplicateWindowMax) {
     return absl::InvalidArgumentError(
         fmt::format("duplicate_window: is {}; at most {}", duplicate_window, kDuplicateWindowMax));
@@ -384,9 +382,7 @@ absl::StatusOr<LogRef> LedgerImpl::CreateLog(std::string_view name, std::string_
   if (full_origin.empty()) {
     full_origin = fmt::format("graven.local/{}/{}", HexEncode(random_.Bytes(16)), name);
   }
-  if (absl::Status valid = note::CheckOrigin(full_origin); !valid.ok()) {
-    return absl::InvalidArgumentError(fmt::format("origin: {}", std::string(valid.message())));
-  }
+  RETURN_IF_ERROR(note::CheckOrigin(full_origin));
   std::lock_guard lock(create_mutex_);
   if (FindLog(name)) {
     return absl::AlreadyExistsError(fmt::format("name: there is a log {} already", name));

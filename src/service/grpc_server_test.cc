@@ -40,6 +40,19 @@ std::string ReasonOf(const grpc::Status& status) {
   return "none";
 }
 
+// The field of the first violation.
+std::string FieldOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return "unparsable";
+  for (const auto& detail : details.details()) {
+    google::rpc::BadRequest bad;
+    if (detail.UnpackTo(&bad) && bad.field_violations_size() > 0) {
+      return bad.field_violations(0).field();
+    }
+  }
+  return "none";
+}
+
 // Sends `messages` as they are, on one call of `method`, and reads one answer for each.
 grpc::Status CallWithBytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
                            const std::vector<std::string>& messages,
@@ -248,6 +261,53 @@ TEST_F(GrpcServerTest, WhatIsDurableIsReadableAtOnce) {
   const grpc::Status status = stub_->GetRecord(&context, beyond, &none);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(ReasonOf(status), "INDEX_NOT_FOUND");
+}
+
+TEST_F(GrpcServerTest, ProofThatCannotBeIsAnInvalidRequestWithItsField) {
+  Serve();
+  for (int i = 0; i < 3; ++i) {
+    AppendResponse response;
+    ASSERT_TRUE(AppendOne("id-" + std::to_string(i), &response).ok());
+  }
+  grpc::ClientContext inclusion, consistency;
+  graven::v1::GetInclusionProofRequest ask;
+  ask.set_index(2);
+  ask.set_tree_size(2);
+  graven::v1::GetInclusionProofResponse proof;
+  grpc::Status status = stub_->GetInclusionProof(&inclusion, ask, &proof);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOf(status), "REQUEST_INVALID");
+  EXPECT_EQ(FieldOf(status), "index");
+  graven::v1::GetConsistencyProofRequest shrink;
+  shrink.set_old_size(3);
+  shrink.set_new_size(2);
+  graven::v1::GetConsistencyProofResponse shrunk;
+  status = stub_->GetConsistencyProof(&consistency, shrink, &shrunk);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOf(status), "REQUEST_INVALID");
+  EXPECT_EQ(FieldOf(status), "old_size");
+}
+
+TEST_F(GrpcServerTest, LargestAnswerOfAnAppendIsBelowThreeMebibytes) {
+  Serve();
+  const std::string name(63, 'n');
+  ASSERT_TRUE(on_disk_.ledger->CreateLog(name, "example.com/n", 0).ok());
+  AppendRequest request;
+  request.set_log(name);
+  request.mutable_wait()->set_level(graven::v1::RECEIPT_LEVEL_PUBLISHED);
+  request.mutable_wait()->mutable_timeout()->set_seconds(60);
+  for (int i = 0; i < 8192; ++i) {
+    const std::string number = std::to_string(i);
+    *request.add_events() = MakeEvent(std::string(128 - number.size(), 'i') + number);
+  }
+  AppendResponse response;
+  const grpc::Status status = Append(request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.receipts_size(), 8192);
+  EXPECT_FALSE(response.receipts(0).tlog_proof().empty());
+  EXPECT_TRUE(response.receipts(8191).tlog_proof().empty());
+  EXPECT_LT(response.ByteSizeLong(), size_t{3} << 20);
+  EXPECT_GT(response.ByteSizeLong(), size_t{2} << 20);
 }
 
 TEST_F(GrpcServerTest, StreamAnswersInOrderAndGoesOnAfterABadRequest) {
@@ -464,6 +524,31 @@ TEST_F(GrpcServerTest, MinimalContractChainsItsEntries) {
             grpc::StatusCode::ABORTED);
   AppendResponse typed;
   ASSERT_TRUE(AppendOne("typed", &typed).ok());
+
+  // Readers of graven.v1 see the entries as events.
+  graven::v1::TailRequest follow;
+  follow.set_stop_at_end(true);
+  follow.set_want_parsed(true);
+  grpc::ClientContext tail_context;
+  auto tail = stub_->Tail(&tail_context, follow);
+  graven::v1::TailResponse batch;
+  std::vector<graven::v1::Event> events;
+  while (tail->Read(&batch)) {
+    for (const auto& view : batch.records()) events.push_back(view.event());
+  }
+  ASSERT_EQ(events.size(), 6u);
+  EXPECT_EQ(events[0].action(), "login");
+  EXPECT_EQ(events[0].actor().id(), "bob");
+  EXPECT_EQ(events[0].occurred_at().seconds(), 1'767'319'445);
+  EXPECT_EQ(events[0].event_id().size(), 36u);
+  EXPECT_EQ(events[5].SerializeAsString(), MakeEvent("typed").SerializeAsString());
+  grpc::ClientContext get_context;
+  graven::v1::GetRecordRequest get;
+  get.set_index(0);
+  get.set_want_parsed(true);
+  graven::v1::GetRecordResponse got;
+  ASSERT_TRUE(stub_->GetRecord(&get_context, get, &got).ok());
+  EXPECT_EQ(got.record().event().SerializeAsString(), events[0].SerializeAsString());
 
   grpc::ClientContext context;
   auto reader = compat_->StreamAuditLogs(&context, ::Empty());

@@ -88,7 +88,8 @@ absl::Status WithRetryDelay(absl::Status status, int64_t delay_ms) {
 }
 
 absl::Status InvalidField(std::string_view field, std::string_view description) {
-  absl::Status status = absl::InvalidArgumentError(fmt::format("{}: {}", field, description));
+  absl::Status status = absl::InvalidArgumentError(
+      field.empty() ? std::string(description) : fmt::format("{}: {}", field, description));
   google::rpc::BadRequest bad;
   auto* violation = bad.add_field_violations();
   violation->set_field(std::string(field));
@@ -100,7 +101,11 @@ absl::Status InvalidField(std::string_view field, std::string_view description) 
 absl::Status InvalidEvents(const std::vector<record::Violation>& violations) {
   const record::Violation& first = violations.front();
   std::string message = fmt::format("{}: {}", first.field, first.description);
-  if (violations.size() > 1) message += fmt::format(" (and {} more)", violations.size() - 1);
+  // The check stops once it has found so many.
+  const std::string_view at_least = violations.size() >= record::kViolationsMax ? "at least " : "";
+  if (violations.size() > 1) {
+    message += fmt::format(" (and {}{} more)", at_least, violations.size() - 1);
+  }
   google::rpc::BadRequest bad;
   for (size_t i = 0; i < std::min(violations.size(), record::kViolationsMax); ++i) {
     auto* violation = bad.add_field_violations();

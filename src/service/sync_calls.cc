@@ -7,6 +7,8 @@
 
 #include "base/absl_views.h"
 #include "base/status_macros.h"
+#include "record/entry_view.h"
+#include "record/record.h"
 #include "record/time_text.h"
 #include "service/append_message.h"
 #include "service/record_messages.h"
@@ -37,6 +39,9 @@ void SetRecord(std::string_view record, const Hash& hash, bool want_parsed,
   // A record that does not parse is shown by its bytes alone: they are what counts.
   if (want_parsed) {
     view->mutable_parsed()->ParseFromArray(record.data(), static_cast<int>(record.size()));
+    if (const auto header = record::Decode(record); header.ok()) {
+      view->mutable_event()->ParseFromString(record::EventBytes(*header));
+    }
   }
 }
 
@@ -236,6 +241,10 @@ grpc::Status GravenServer::GetInclusionProof(grpc::ServerContext* context,
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
     if (request->index() >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
     const TreeSize size(request->tree_size());
+    if (size.value != 0 && request->index() >= size.value) {
+      return InvalidField("index", fmt::format("is {}, which a tree of {} records does not have",
+                                               request->index(), size.value));
+    }
     RETURN_IF_ERROR(
         AwaitPublished(log, size.value == 0 ? SizeThrough(LogIndex(request->index())) : size));
     ASSIGN_OR_RETURN(ledger::ProofAnswer proof,
@@ -254,6 +263,10 @@ grpc::Status GravenServer::GetConsistencyProof(
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
     if (request->old_size() == 0) return InvalidField("old_size", "must be at least 1");
+    if (request->new_size() != 0 && request->old_size() > request->new_size()) {
+      return InvalidField("old_size", fmt::format("is {}; at most new_size, {}",
+                                                  request->old_size(), request->new_size()));
+    }
     RETURN_IF_ERROR(
         AwaitPublished(log, TreeSize(std::max(request->old_size(), request->new_size()))));
     ASSIGN_OR_RETURN(ledger::ProofAnswer proof,

@@ -174,9 +174,16 @@ absl::Status LogNodes::Leaves(LogIndex first, std::span<Hash> out) {
 }
 
 absl::Status LogNodes::NodesOfLevel8(uint64_t first, std::span<Hash> out) {
-  for (size_t i = 0; i < out.size(); ++i) {
-    if (log_.tail().Nodes(first + i, out.subspan(i, 1))) continue;
-    RETURN_IF_ERROR(FromSegments(8, first + i, out.subspan(i, 1)));
+  // They lie below one node of level 16 at most: in the tail, in one segment, or from some place on
+  // in the tail. A row is read once.
+  for (size_t i = 0; i < out.size();) {
+    size_t n = 1;
+    if (!log_.tail().Nodes(first + i, out.subspan(i, n))) {
+      const uint64_t sealed = log_.segments()->end().value >> 8;
+      if (sealed > first + i) n = std::min<uint64_t>(sealed - first - i, out.size() - i);
+      RETURN_IF_ERROR(FromSegments(8, first + i, out.subspan(i, n)));
+    }
+    i += n;
   }
   return absl::OkStatus();
 }

@@ -80,8 +80,7 @@ enum class OpenMode {
 // - kPermissionDenied: also a read-only file system
 // - kResourceExhausted: disk, quota, file size or handles used up
 // - kFailedPrecondition: a directory where a file is needed or the reverse, a directory not empty,
-// two
-//   file systems, a lock taken
+//   two file systems, a lock taken
 // - kOutOfRange: a read beyond the end
 // - kUnavailable: anything else, an I/O error above all; the outcome is unknown. The simulated disk
 //   answers with it from a crash to the restart.

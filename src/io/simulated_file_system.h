@@ -7,12 +7,11 @@
 // disk, in sectors of 512 bytes; each directory's entries as programs see them and as they are on
 // the disk. A crash keeps what was synced and rolls dice for the rest:
 // - each unsynced sector survives or not, independently (torn, reordered), or all, none or the
-// first
-//   ones of a file do; a sector overwritten before it was synced may have the version between;
+//   first ones of a file do; a sector overwritten before it was synced may have the version
+//   between;
 // - an unsynced change of a file's size happened, did not, or stopped half-way;
 // - each create, rename, removal and new directory not covered by SyncDirectory of a parent
-// happened
-//   or not, each for itself, a rename never by half.
+//   happened or not, each for itself, a rename never by half.
 // A Sync that fails writes any of the sectors and marks all as clean, as Linux does: a later Sync
 // says OK and does not write them, reads see them until the crash.
 //

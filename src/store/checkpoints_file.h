@@ -5,8 +5,7 @@
 //
 // Invariants:
 // - Append returns after its note is durable, so only the last frame can ever be torn: a bad frame
-// with
-//   a valid one behind it is damage.
+//   with a valid one behind it is damage.
 //
 // The file: 8 bytes "GRVNCKP1", then frames. Numbers are little-endian. A frame:
 //   0   4 bytes  "ckpt"

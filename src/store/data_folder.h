@@ -7,8 +7,7 @@
 // Invariants:
 // - One process at a time has the folder open (DIR/lock).
 // - DIR/version is written last when the folder is made, so a folder with a version is whole: a
-// missing
-//   directory is then damage, not a fresh start.
+//   missing directory is then damage, not a fresh start.
 // - A log exists from the moment its meta file is durable, which is the last step of making it.
 //
 // The folder:

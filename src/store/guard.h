@@ -6,16 +6,15 @@
 // Invariants:
 // - A log's entry only grows: a larger size, or the same (size, root) again.
 // - After any crash the file holds the values of the last Raise that returned OK, or later ones
-// that
-//   were being raised; never older ones, never a mixture.
+//   that were being raised; never older ones, never a mixture.
 //
 // The file: two slots of equal length, overwritten in place in turn. Numbers are little-endian; the
 // slot length is half the file's, a multiple of 4096. A slot:
 //   0   8 bytes  "GRVNGRD1"
-//   8   u64      sequence: 1 for the first slot written, one more for each; the newer valid slot
-//   counts 16  u32      entries 20  u32      0 24  entries  in ascending order of log number, 44
-//   bytes each:
-//                u32 log number, u64 size, 32 bytes root
+//   8   u64      sequence: 1 for the first slot written, one more for each; the newer one counts
+//   16  u32      entries
+//   20  u32      0
+//   24  entries  ascending by log number: u32 log number, u64 size, 32 bytes root
 //   ..  16 bytes XXH3-128 of all before it, low half first
 //   ..  zeros, or left over from earlier
 #pragma once

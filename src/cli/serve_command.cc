@@ -39,7 +39,7 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       ->type_name("FILE")
       ->take_all();
   command->add_option("--log-level", options->log_level, "Of the operational log")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+      ->check(CLI::IsMember({"debug", "info", "warn", "warning", "error"}));
   command->add_option("--log-format", options->log_format, "Of the operational log")
       ->check(CLI::IsMember({"text", "json"}));
   command->add_flag("--insecure-listen-on-the-network", options->insecure_listen_on_the_network,

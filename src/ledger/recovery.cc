@@ -132,6 +132,13 @@ absl::Status Recovery::LoadLog(store::LogMeta meta) {
         fmt::format("the private key of log {} is missing ({}): put it back from its backup", name,
                     Text(key_text.status())));
   }
+  ASSIGN_OR_RETURN(const io::FileInfo key_file, ledger_.fs_.Stat(key_path));
+  if ((key_file.mode & 077) != 0) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} has mode {:04o}, so that others than its owner may read the private key or "
+                    "change it: it must be 0600 (chmod 600)",
+                    key_path, key_file.mode));
+  }
   if (!key_text->empty() && key_text->back() == '\n') key_text->pop_back();
   auto key = note::SignerKey::Parse(*key_text);
   if (!key.ok() || key->verifier().Format() != meta.vkey) {

@@ -48,6 +48,18 @@ TEST_F(RecoveryFaultTest, AForeignKeyIsRefused) {
   EXPECT_THAT(std::string(opened.message()), testing::HasSubstr("default"));
 }
 
+TEST_F(RecoveryFaultTest, AKeyThatOthersMayReadIsRefused) {
+  auto key = io::ReadWholeFile(disk, "/data/keys/other", 4096);
+  ASSERT_TRUE(key.ok());
+  for (const uint32_t mode : {0644u, 0640u, 0604u}) {
+    ASSERT_TRUE(disk.Remove("/data/keys/other").ok());
+    ASSERT_TRUE(io::WriteFileDurably(disk, "/data/keys/other", *key, mode).ok());
+    const absl::Status opened = TryOpen();
+    EXPECT_EQ(opened.code(), absl::StatusCode::kFailedPrecondition) << mode;
+    EXPECT_THAT(std::string(opened.message()), testing::HasSubstr("must be 0600"));
+  }
+}
+
 TEST_F(RecoveryFaultTest, ASecondOpenerIsRefused) {
   Open();
   auto second = Ledger::Open(disk, clock, random, options);

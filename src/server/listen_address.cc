@@ -86,8 +86,12 @@ bool IsLocal(const ListenAddress& address) {
 absl::StatusOr<std::unique_ptr<UnixSocketLock>> UnixSocketLock::Take(const std::string& path) {
   absl::StatusOr<std::unique_ptr<io::FolderLock>> lock = io::PosixFileSystem().Lock(path + ".lock");
   if (!lock.ok()) {
-    return absl::FailedPreconditionError(fmt::format("another server listens on unix:{}: {}", path,
-                                                     std::string(lock.status().message())));
+    // Only a lock that somebody holds speaks of another server; the rest is the folder's fault.
+    const std::string_view what = absl::IsFailedPrecondition(lock.status())
+                                      ? "another server listens on"
+                                      : "cannot listen on";
+    return absl::FailedPreconditionError(
+        fmt::format("{} unix:{}: {}", what, path, std::string(lock.status().message())));
   }
   struct stat info;
   if (lstat(path.c_str(), &info) == 0) {

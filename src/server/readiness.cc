@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "server/operational_log.h"
 
@@ -28,18 +30,39 @@ std::string ReadyText(const std::vector<std::string>& addresses, const ledger::L
                      grpc, logs);
 }
 
-absl::Status WriteReadyFile(const std::string& path, std::string_view text) {
-  const std::string temporary = fmt::format("{}.{}.tmp", path, getpid());
+absl::Status ReadyFile::Clear() {
+  struct stat info;
+  // What cannot be looked at cannot be written either; that is said then.
+  if (path_.empty() || lstat(path_.c_str(), &info) != 0) return absl::OkStatus();
+  if (!S_ISREG(info.st_mode)) {
+    return absl::UnavailableError(
+        fmt::format("the ready file {} is there and is not a plain file", path_));
+  }
+  if (unlink(path_.c_str()) != 0 && errno != ENOENT) {
+    return absl::UnavailableError(fmt::format("the ready file {} of an earlier start stays: {}",
+                                              path_, std::strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadyFile::Write(std::string_view text) {
+  if (path_.empty()) return absl::OkStatus();
+  const std::string temporary = fmt::format("{}.{}.tmp", path_, getpid());
   std::ofstream file(temporary, std::ios::trunc);
   file << text;
   file.close();
-  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (!file || std::rename(temporary.c_str(), path_.c_str()) != 0) {
     const int error = errno;
     unlink(temporary.c_str());
     return absl::UnavailableError(
-        fmt::format("the ready file {} cannot be written: {}", path, std::strerror(error)));
+        fmt::format("the ready file {} cannot be written: {}", path_, std::strerror(error)));
   }
+  written_ = true;
   return absl::OkStatus();
+}
+
+void ReadyFile::Remove() {
+  if (std::exchange(written_, false)) unlink(path_.c_str());
 }
 
 void NotifyServiceManager(std::string_view message) {

@@ -105,6 +105,12 @@ absl::StatusOr<Listening> PrepareListening(const Configuration& configuration) {
   return listening;
 }
 
+// A file that is not there is no wrong option.
+int ExitCodeOf(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) ? kExitCannotOpen
+                                                                        : kExitUsage;
+}
+
 // What to do about a folder that does not open.
 std::string_view NextStep(const absl::Status& status) {
   switch (status.code()) {
@@ -160,6 +166,13 @@ void ReportOpening(const ledger::LedgerStatus& status, OperationalLog* log) {
   }
 }
 
+void WaitForStop(StopSignals& signals, OperationalLog* log) {
+  NotifyServiceManager("READY=1");
+  const int signal = signals.Wait();
+  NotifyServiceManager("STOPPING=1");
+  log->Info(fmt::format("stopping on signal {}: answering what was accepted", signal));
+}
+
 // Serves until told to stop. What it returns is the exit code.
 int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
                       OperationalLog* log) {
@@ -168,16 +181,19 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
         fmt::format("{}{}{}", std::string(status.message()), next.empty() ? "" : "; next: ", next));
     return code;
   };
+  ReadyFile ready(configuration.ready_file);
+  if (absl::Status cleared = ready.Clear(); !cleared.ok()) {
+    return fail(kExitCannotOpen, cleared, "");
+  }
   record::SchemaSet any_types;
   const record::RuleContext rules{&any_types};
   if (absl::Status added = AddDescriptorSets(configuration.descriptor_sets, &any_types);
       !added.ok()) {
-    return fail(kExitUsage, added, "");
+    return fail(ExitCodeOf(added), added, "");
   }
   absl::StatusOr<Listening> listening = PrepareListening(configuration);
   if (!listening.ok()) {
-    return fail(absl::IsFailedPrecondition(listening.status()) ? kExitCannotOpen : kExitUsage,
-                listening.status(), "");
+    return fail(ExitCodeOf(listening.status()), listening.status(), "");
   }
   absl::StatusOr<std::unique_ptr<ledger::Ledger>> opened =
       ledger::Ledger::Open(io::PosixFileSystem(), SystemClock(), SystemRandom(),
@@ -201,19 +217,17 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
     return fail(absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitCannotOpen,
                 server.status(), "");
   }
-  if (!configuration.ready_file.empty()) {
-    const absl::Status written =
-        WriteReadyFile(configuration.ready_file, ReadyText((*server)->addresses(), ledger));
-    if (!written.ok()) log->Error(std::string(written.message()));
+  // Whoever waits for the file would wait forever: no file, no server.
+  const absl::Status told = ready.Write(ReadyText((*server)->addresses(), ledger));
+  if (told.ok()) {
+    for (const std::string& address : (*server)->addresses()) {
+      log->Info(fmt::format("serving {} on {}", configuration.data, address));
+    }
+    WaitForStop(signals, log);
+  } else {
+    log->Error(std::string(told.message()));
   }
-  for (const std::string& address : (*server)->addresses()) {
-    log->Info(fmt::format("serving {} on {}", configuration.data, address));
-  }
-  NotifyServiceManager("READY=1");
-
-  const int signal = signals.Wait();
-  NotifyServiceManager("STOPPING=1");
-  log->Info(fmt::format("stopping on signal {}: answering what was accepted", signal));
+  ready.Remove();
   (*server)->Stop(kPatienceMs);
   engine.Stop();
   server->reset();
@@ -222,6 +236,7 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
     return fail(kExitWritesStopped, closed, "the next start recovers");
   }
   log->Info("stopped");
+  if (!told.ok()) return kExitCannotOpen;
   return writes_stopped ? kExitWritesStopped : kExitDone;
 }
 
@@ -234,7 +249,7 @@ int RunServer(const ServeOptions& options) {
   if (!configuration.ok()) {
     OperationalLog log(options.log_level, options.log_format);
     log.Error(std::string(configuration.status().message()));
-    return kExitUsage;
+    return ExitCodeOf(configuration.status());
   }
   OperationalLog log(configuration->log_level, configuration->log_format);
   try {

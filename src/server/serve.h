@@ -15,13 +15,14 @@ struct ServeOptions {
   std::vector<std::string> listen;
   // TOML; every key is in deploy/graven.toml. An unknown key is an error.
   std::string config_file;
-  // Receives one JSON object once the server is ready, in one step.
+  // Receives one JSON object once the server is ready, in one step. Removed at the start if it is
+  // there, and again when the server stops.
   std::string ready_file;
   // File of the guard; default inside the data folder. Best on another disk.
   std::string guard;
   // FileDescriptorSets whose types an Any may hold.
   std::vector<std::string> descriptor_sets;
-  // "debug", "info", "warning" or "error".
+  // "debug", "info", "warn" (or "warning") or "error".
   std::string log_level;
   // "text" or "json".
   std::string log_format;
@@ -34,7 +35,8 @@ inline constexpr const char* kDefaultListen = "127.0.0.1:7465";
 // Serves until SIGTERM or SIGINT; then everything accepted is made durable, answered and published.
 // Blocks; owns the process's signals meanwhile. Returns the exit code: 0 after a clean stop, 1 when
 // writes had stopped because the disk failed, 2 for wrong options or configuration, 3 when the
-// folder could not be opened or an address not be listened on. What went wrong is in the
+// folder or a file could not be opened, the ready file not be written or an address not be listened
+// on. What went wrong is in the
 // operational log.
 int RunServer(const ServeOptions& options);
 

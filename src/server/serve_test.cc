@@ -128,6 +128,41 @@ TEST_F(ServeTest, StaleSocketIsRemovedAndAnotherFileIsNot) {
   EXPECT_EQ(ReadAll(path), "precious");
 }
 
+TEST_F(ServeTest, ReadyFileIsThereWhileTheServerIsReadyAndOnlyThen) {
+  std::ofstream(options_.ready_file) << "of a server that was killed";
+  ServeOptions refused = options_;
+  refused.listen = {"unix:" + folder_ + "/no/such/folder"};
+  EXPECT_EQ(RunServer(refused), 3);
+  EXPECT_FALSE(std::filesystem::exists(options_.ready_file));
+  Start();
+  EXPECT_THAT(ReadAll(options_.ready_file), HasSubstr("\"pid\""));
+  EXPECT_EQ(Stop(), 0);
+  EXPECT_FALSE(std::filesystem::exists(options_.ready_file));
+}
+
+TEST_F(ServeTest, ReadyFileThatCannotBeWrittenEndsTheServer) {
+  options_.ready_file = folder_ + "/no/such/folder/ready";
+  EXPECT_EQ(RunServer(options_), 3);
+  options_.ready_file = folder_;
+  EXPECT_EQ(RunServer(options_), 3);
+  EXPECT_TRUE(std::filesystem::is_directory(folder_));
+}
+
+TEST_F(ServeTest, FilesThatAreMissingAreNoUsageErrors) {
+  options_.config_file = folder_ + "/missing.toml";
+  EXPECT_EQ(RunServer(options_), 3);
+  options_.config_file = folder_ + "/graven.toml";
+  std::ofstream(options_.config_file)
+      << "[tls]\ncertificate = '/no/such/file'\nkey = '/no/such/file'\n";
+  EXPECT_EQ(RunServer(options_), 3);
+}
+
+TEST_F(ServeTest, UnixSocketInNoFolderIsNotCalledAnotherServer) {
+  const auto lock = UnixSocketLock::Take(folder_ + "/no/such/folder");
+  EXPECT_EQ(lock.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(lock.status().message()), testing::Not(HasSubstr("another server")));
+}
+
 TEST_F(ServeTest, NetworkAddressWithoutProtectionIsRefused) {
   options_.listen = {"0.0.0.0:0"};
   EXPECT_EQ(RunServer(options_), 2);
@@ -257,7 +292,9 @@ TEST_F(ServeTest, AnyOfAnUnknownTypeIsRefusedAndOfAGivenOneTaken) {
   Start();
   EXPECT_EQ(append(), grpc::StatusCode::OK);
   EXPECT_EQ(Stop(), 0);
-  options_.descriptor_sets = {options_.ready_file};
+  options_.descriptor_sets = {folder_ + "/garbage"};
+  EXPECT_EQ(RunServer(options_), 3);  // it is not there
+  std::ofstream(folder_ + "/garbage") << "no descriptor set";
   EXPECT_EQ(RunServer(options_), 2);
 }
 

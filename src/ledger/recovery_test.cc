@@ -315,6 +315,53 @@ TEST_F(LedgerRecovery, ADamagedProvisionalSegmentLeavesTheFinalOnesReadable) {
   EXPECT_TRUE(read.ok()) << read;
 }
 
+TEST_F(LedgerRecovery, ABatchThatGrewByManyAppliesIsOneFrameAndReadBackWhole) {
+  Open();
+  ASSERT_TRUE(ledger_->CreateLog("other", "", 0).ok());
+  const std::vector<std::string> ids = {"event-a", "event-b", "event-c", "event-a", "event-d"};
+  std::vector<std::string> bodies;
+  for (const std::string& id : ids) bodies.push_back(EventBytes(id));
+  std::vector<sequencer::NewEvent> events;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    events.push_back({record::BodyKind::kEvent, bodies[i], ids[i], false, false});
+  }
+  // Each event alone, for two logs in turn; the fourth is the first once more.
+  std::vector<std::vector<RequestResult>> results(2 * ids.size());
+  std::vector<sequencer::Request> requests(2 * ids.size());
+  const uint64_t before = fs_.ChangingOperations();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].log_number = ledger_->FindLog(i % 2 == 0 ? "default" : "other").number();
+    requests[i].written_by = "anonymous";
+    requests[i].events = std::span(events).subspan(i / 2, 1);
+    // Of records that are not durable yet, too.
+    if (i == 2) requests[i].expected_last_hash = results[0][0].receipts[0].record_hash;
+    sequencer::Request* one[] = {&requests[i]};
+    ledger_->Apply(one, &results[i]);
+  }
+  ASSERT_TRUE(ledger_->MakeDurable().ok());
+  EXPECT_EQ(fs_.ChangingOperations() - before, 2u + 1u);  // the file's header, the frame, a sync
+  const uint64_t indexes[] = {0, 1, 2, 0, 3};
+  for (size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_TRUE(results[i][0].status.ok()) << results[i][0].status;
+    EXPECT_EQ(results[i][0].receipts[0].index, LogIndex(indexes[i / 2]));
+    EXPECT_EQ(results[i][0].receipts[0].duplicate, i / 2 == 3);
+  }
+  const Hash third = results[4][0].receipts[0].record_hash;
+  Kill();
+  Open();
+  ASSERT_TRUE(ledger_->Publish().ok());
+  absl::Status read;
+  EXPECT_EQ(CountRecords("default", &read), 4u);
+  EXPECT_EQ(CountRecords("other", &read), 4u);
+  EXPECT_TRUE(read.ok()) << read;
+  Kill();
+  // A damaged record is named, in whichever section of its log it stands.
+  Damage("/data/journal", third.view());  // the link in the fourth record
+  Open();
+  EXPECT_NE(ledger_->status().write_state_reason.find("bad record is 3"), std::string::npos)
+      << ledger_->status().write_state_reason;
+}
+
 TEST_F(LedgerRecovery, AMissingJournalFileOpensReadOnly) {
   Open();
   for (int i = 0; i < 20; ++i) {

@@ -1,5 +1,6 @@
 #include "store/journal_damage.h"
 
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -48,19 +49,18 @@ std::vector<Piece> CutIntoPieces(const FrameSection& section) {
   return pieces;
 }
 
-// Which piece is not what was written; their number when all are.
-size_t FirstBadPiece(const std::vector<Piece>& pieces, const FrameSection& section, LogTip tip) {
-  Hash previous = tip.last_hash;
+// Which piece is not what was written; their number when all are: then `tip` has moved behind them.
+size_t FirstBadPiece(const std::vector<Piece>& pieces, const FrameSection& section, LogTip& tip) {
   for (size_t i = 0; i < pieces.size(); ++i) {
     if (!pieces[i].readable) return i;
-    if (pieces[i].previous_hash != previous) {
+    if (pieces[i].previous_hash != tip.last_hash) {
       // Either the record before has other bytes than were hashed, or this link itself does. The
       // link of the next record tells whether this one is whole.
       const bool whole = i + 1 < pieces.size() && pieces[i + 1].readable &&
                          pieces[i + 1].previous_hash == pieces[i].hash;
       return i > 0 && whole ? i - 1 : i;
     }
-    previous = pieces[i].hash;
+    tip.last_hash = pieces[i].hash;
     tip.frontier.Append(pieces[i].hash);
   }
   // Only the last one has no record behind it that would notice; the root does.
@@ -104,13 +104,16 @@ absl::StatusOr<std::optional<BadRecord>> FindBadRecord(
   if (absl::IsOutOfRange(body.status())) return std::nullopt;
   RETURN_IF_ERROR(body.status());
   std::optional<BadRecord> found;
+  std::map<uint32_t, std::optional<LogTip>> tips;  // a log may have several sections
   const auto body_offset = static_cast<uint32_t>(damage.offset + kFrameHeaderBytes);
   ParseSections(*body, header, damage.file, body_offset, false, [&](const FrameSection& section) {
     if (found) return;
-    std::optional<LogTip> tip = tip_of(section.log_number);
+    auto [known, first] = tips.try_emplace(section.log_number);
+    std::optional<LogTip>& tip = known->second;
+    if (first) tip = tip_of(section.log_number);
     if (!tip || tip->frontier.size().value != section.first.value) return;
     const std::vector<Piece> pieces = CutIntoPieces(section);
-    const size_t bad = FirstBadPiece(pieces, section, *std::move(tip));
+    const size_t bad = FirstBadPiece(pieces, section, *tip);
     if (bad < pieces.size()) {
       found = BadRecord{section.log_number, section.first + bad, pieces[bad].location};
     }

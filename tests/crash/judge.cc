@@ -142,6 +142,8 @@ void CheckProofs(World& world, const ledger::Ledger& ledger, const LogModel& log
 void CheckFindEvent(World& world, const ledger::Ledger& ledger, const LogModel& log) {
   ledger::LogRef ref = ledger.FindLog(log.name);
   auto unknown = ledger.FindEvent(ref, "nobody-sent-this");
+  // The memory for ids is small in long runs; then it says so instead of guessing.
+  if (absl::IsResourceExhausted(unknown.status())) return;
   CRASH_EXPECT(absl::IsNotFound(unknown.status()), "log {}: an id that nobody sent is found",
                log.name);
   if (log.published_seen < log.size() || log.size() == 0) return;

@@ -39,7 +39,7 @@ absl::Status Server::Open() {
   options.journal_file_bytes = setup_.journal_file_bytes;
   options.journal_files_max = setup_.journal_files_max;
   options.disk_reserve_bytes = 64 * 1024;
-  options.duplicate_table_bytes_max = 1 << 20;
+  options.duplicate_table_bytes_max = setup_.large ? 192 * 1024 : 1 << 20;
   options.segment_readers_max = 4;
   options.effective_user = 1000;
   auto opened = ledger::Ledger::Open(fs_, world_.clock, world_.random, options);
@@ -410,11 +410,12 @@ void Server::ExpectProgress() {
 void Server::FillRange() {
   LogModel& log = *model_.logs.begin()->second;
   while (log.size() + 3000 < 65'536) {
+    const uint64_t before = log.size();
     Submit(writers_.ComposeLarge(log, 2500));
     DrainWriters();
     if (world_.choices.Percent(50)) PublishStep();
     for (int i = 0; i < 3; ++i) (void)ledger_->PrepareJournal();
-    if (ledger_->journal_fill() > 0.5) {
+    if (log.size() == before || ledger_->journal_fill() > 0.5) {
       auto sealed = ledger_->Seal(true);
       CRASH_EXPECT(sealed.ok(), "sealing failed on a good disk: {}", Text(sealed.status()));
     }

@@ -1,7 +1,5 @@
 #include "ledger/duplicate_finder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -45,13 +43,6 @@ absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::Confirm(
   }
   if (hint.covered_from <= question.from) return std::nullopt;
   LogIndex end(std::min(hint.covered_from.value, question.size.value));
-  // Neither table nor segments know the ids in between: without an answer nothing may be appended.
-  if (question.log.segments()->end().value < end.value) {
-    return absl::ResourceExhaustedError(
-        fmt::format("log {}: the memory for event ids ran out before records {} to {} were sealed; "
-                    "try again in a moment",
-                    question.log.meta.name, question.log.segments()->end().value, end.value - 1));
-  }
   // A provisional segment may be replaced while its list is walked; then the walk begins anew.
   constexpr int kRoundsMax = 100;
   for (int round = 0; round < kRoundsMax; ++round) {

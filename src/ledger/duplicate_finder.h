@@ -65,8 +65,7 @@ class DuplicateFinder {
             table_.CoveredFrom(question.log.meta.number)};
   }
   // The record, if there is one. `pending` answers for what is not durable yet; null: nothing of
-  // that kind is below the question's size. Any thread. kResourceExhausted: the table had to drop
-  // ids that are in no segment yet; sealing helps.
+  // that kind is below the question's size. Any thread.
   absl::StatusOr<std::optional<KnownEvent>> Confirm(const Question& question, const Hint& hint,
                                                     const PendingRecords* pending) const;
 

@@ -248,7 +248,6 @@ absl::Status LedgerImpl::PrepareFiles(uint32_t files_max) {
 }
 
 absl::StatusOr<bool> LedgerImpl::Seal(bool in_haste) {
-<<<<<<< HEAD
   WriteState state = gate_.state();
   if (sealer_ == nullptr || state == WriteState::kStopped || state == WriteState::kReadOnly) {
     return false;
@@ -272,15 +271,6 @@ absl::StatusOr<bool> LedgerImpl::Seal(bool in_haste) {
     absl::Status removed = journal_->RemoveRetired();
     RETURN_IF_ERROR(done.status());
     RETURN_IF_ERROR(removed);
-=======
-  if (sealer_ == nullptr) return false;
-  auto done = sealer_->Step(
-      AllLogs(), UncoveredLogs(), [this](const Log& log) { return SegmentsFolder(log); },
-      in_haste ? store::SegmentCodec::kRaw : store::SegmentCodec::kZstd);
-  RETURN_IF_ERROR(done.status());
-  if (!*done) {
-    RETURN_IF_ERROR(journal_->RemoveRetired());
->>>>>>> 53fc3be (Ids that left memory before they were sealed are not taken for new ones)
     return false;
   }
   unsealed_records_.store(UnsealedRecords(), std::memory_order_relaxed);
@@ -295,7 +285,6 @@ absl::StatusOr<bool> LedgerImpl::Seal(bool in_haste) {
   return true;
 }
 
-<<<<<<< HEAD
 Log* LedgerImpl::TailToCarry() {
   if (const uint64_t drops = table_drops_; table_drops_seen_ != drops) {
     if (Log* log = TailWithoutTable(); log != nullptr) return log;
@@ -326,17 +315,6 @@ Log* LedgerImpl::TailWithoutTable() const {
     if (!log->read_only() && needed_from < std::min(covered_from, size)) return log;
   }
   return nullptr;
-=======
-std::vector<Log*> LedgerImpl::UncoveredLogs() const {
-  std::vector<Log*> uncovered;
-  std::vector<Log*> logs = AllLogs();
-  std::lock_guard lock(table_mutex_);
-  for (Log* log : logs) {
-    const LogIndex covered = duplicates_->table().CoveredFrom(log->meta.number);
-    if (!log->read_only() && covered.value > log->segments()->end().value) uncovered.push_back(log);
-  }
-  return uncovered;
->>>>>>> 53fc3be (Ids that left memory before they were sealed are not taken for new ones)
 }
 
 double LedgerImpl::journal_fill() const {

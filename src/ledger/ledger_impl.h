@@ -80,8 +80,6 @@ class LedgerImpl final : public Ledger {
   friend class Recovery;
 
   std::vector<Log*> AllLogs() const;
-  // Those with unsealed records whose ids the table had to drop.
-  std::vector<Log*> UncoveredLogs() const;
   // No events are taken until the folder has been opened again. Returns `cause`.
   absl::Status Stop(const absl::Status& cause);
   // Signs and shows `end`. REQUIRES: the guard names it and is synced.

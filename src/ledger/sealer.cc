@@ -24,7 +24,6 @@ SegmentEntry DescribeSegment(const store::SegmentReader& reader) {
   return entry;
 }
 
-<<<<<<< HEAD
 absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, store::SegmentCodec codec) {
   const std::optional<store::JournalFileInfo> oldest = journal_.Oldest();
   const store::LogRange* unsealed = nullptr;
@@ -59,18 +58,6 @@ absl::Status Sealer::Retire(const store::JournalFileInfo& file) {
     log.segment_names_synced = true;
   }
   return journal_.Retire(file.number);
-=======
-absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, const std::vector<Log*>& uncovered,
-                                  const SegmentFolder& folder_of, store::SegmentCodec codec) {
-  ASSIGN_OR_RETURN(bool sealed, SealFullRange(logs, folder_of, codec));
-  if (sealed) return true;
-  for (Log* log : uncovered) {
-    if (log->durable().size <= log->segments()->end()) continue;
-    RETURN_IF_ERROR(CarryTail(*log, folder_of, codec));
-    return true;
-  }
-  return RetireOldest(logs, folder_of, codec);
->>>>>>> 53fc3be (Ids that left memory before they were sealed are not taken for new ones)
 }
 
 absl::StatusOr<bool> Sealer::SealFullRange(const std::vector<Log*>& logs,
@@ -87,7 +74,6 @@ absl::StatusOr<bool> Sealer::SealFullRange(const std::vector<Log*>& logs,
   return false;
 }
 
-<<<<<<< HEAD
 // `unsealed` are records of the oldest file that stand nowhere else yet.
 absl::StatusOr<bool> Sealer::EmptyOldest(const store::LogRange& unsealed,
                                          store::SegmentCodec codec) {
@@ -100,36 +86,11 @@ absl::StatusOr<bool> Sealer::EmptyOldest(const store::LogRange& unsealed,
         "the journal cannot be emptied: it holds records up to {} of log {}, which is read-only: "
         "{}",
         unsealed.end.value, log.meta.name, log.read_only_reason()));
-=======
-absl::StatusOr<bool> Sealer::RetireOldest(const std::vector<Log*>& logs,
-                                          const SegmentFolder& folder_of,
-                                          store::SegmentCodec codec) {
-  std::vector<store::JournalFileInfo> files = journal_.Files();
-  if (files.empty() || files.front().current) return false;
-  const store::JournalFileInfo& oldest = files.front();
-  std::unordered_map<uint32_t, Log*> by_number;
-  for (Log* log : logs) by_number.emplace(log->meta.number, log);
-  for (const store::LogRange& range : oldest.logs) {
-    auto found = by_number.find(range.log_number);
-    GRAVEN_CHECK(found != by_number.end());
-    Log& log = *found->second;
-    if (range.end.value <= log.segments()->end().value) {
-      // The journal's copy goes away: the other one must not depend on the page cache.
-      if (!log.segment_names_synced) RETURN_IF_ERROR(fs_.SyncDirectory(folder_of(log)));
-      log.segment_names_synced = true;
-      continue;
-    }
-    // Records of this file stand nowhere else yet. There is no hurry while other files are free.
-    if (!room_wanted_ && files.size() <= options_.journal_files_kept) return false;
-    RETURN_IF_ERROR(CarryTail(log, folder_of, codec));
-    return true;
->>>>>>> 53fc3be (Ids that left memory before they were sealed are not taken for new ones)
   }
   RETURN_IF_ERROR(CarryTail(log, codec));
   return true;
 }
 
-<<<<<<< HEAD
 absl::Status Sealer::CarryTail(Log& log, store::SegmentCodec codec) {
   uint64_t first = log.segments()->final_end().value;
   TreeSize end(std::min(log.durable().size.value, first + store::kSegmentRecords));
@@ -137,16 +98,6 @@ absl::Status Sealer::CarryTail(Log& log, store::SegmentCodec codec) {
 }
 
 absl::Status Sealer::WriteSegment(Log& log, LogIndex first, TreeSize end,
-=======
-absl::Status Sealer::CarryTail(Log& log, const SegmentFolder& folder_of,
-                               store::SegmentCodec codec) {
-  uint64_t first = log.segments()->final_end().value;
-  TreeSize end(std::min(log.durable().size.value, first + store::kSegmentRecords));
-  return WriteSegment(log, folder_of(log), LogIndex(first), end, codec);
-}
-
-absl::Status Sealer::WriteSegment(Log& log, const std::string& folder, LogIndex first, TreeSize end,
->>>>>>> 53fc3be (Ids that left memory before they were sealed are not taken for new ones)
                                   store::SegmentCodec codec) {
   const std::string folder = options_.segments_folder_of(log);
   ASSIGN_OR_RETURN(uint64_t free, fs_.FreeBytes(folder));

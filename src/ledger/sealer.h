@@ -48,7 +48,6 @@ class Sealer {
         options_(options) {}
 
   // One piece of work on `logs`, the most urgent: false when there is none.
-<<<<<<< HEAD
   // kResourceExhausted: the disk is full; nothing is lost, try again later. kDataLoss: a record is
   // damaged. kFailedPrecondition: a read-only log has records in the oldest journal file that it
   // does not own up to; the file stays.
@@ -56,37 +55,18 @@ class Sealer {
 
   // Puts what the log has behind its final segments into a provisional one. Errors as Step.
   absl::Status CarryTail(Log& log, store::SegmentCodec codec);
-=======
-  // kResourceExhausted: the disk is full; nothing is lost, try again later.
-  using SegmentFolder = std::function<std::string(const Log&)>;
-  // `uncovered`: those of the logs whose unsealed ids have left memory, so that they take no events
-  // before a segment has them.
-  absl::StatusOr<bool> Step(const std::vector<Log*>& logs, const std::vector<Log*>& uncovered,
-                            const SegmentFolder& folder_of, store::SegmentCodec codec);
->>>>>>> 53fc3be (Ids that left memory before they were sealed are not taken for new ones)
 
   // Whether the journal got no new file: then the oldest one is emptied however few there are. Any
   // thread.
   void WantRoom(bool wanted) { room_wanted_ = wanted; }
 
  private:
-<<<<<<< HEAD
   // The first range of a journal file with records that are in no segment; null: all are.
   const store::LogRange* FirstUnsealed(const store::JournalFileInfo& file) const;
   absl::Status Retire(const store::JournalFileInfo& file);
   absl::StatusOr<bool> SealFullRange(const std::vector<Log*>& logs, store::SegmentCodec codec);
   absl::StatusOr<bool> EmptyOldest(const store::LogRange& unsealed, store::SegmentCodec codec);
   absl::Status WriteSegment(Log& log, LogIndex first, TreeSize end, store::SegmentCodec codec);
-=======
-  absl::StatusOr<bool> SealFullRange(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
-                                     store::SegmentCodec codec);
-  absl::StatusOr<bool> RetireOldest(const std::vector<Log*>& logs, const SegmentFolder& folder_of,
-                                    store::SegmentCodec codec);
-  // Everything durable of the log's last range goes into its provisional segment.
-  absl::Status CarryTail(Log& log, const SegmentFolder& folder_of, store::SegmentCodec codec);
-  absl::Status WriteSegment(Log& log, const std::string& folder, LogIndex first, TreeSize end,
-                            store::SegmentCodec codec);
->>>>>>> 53fc3be (Ids that left memory before they were sealed are not taken for new ones)
   // Gives readers the new segment in the place of the provisional one, which is removed.
   absl::Status Replace(Log& log, const std::string& path);
 

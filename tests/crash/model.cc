@@ -29,10 +29,11 @@ ExpectedResult LogModel::Apply(const Ticket& ticket) {
     const uint64_t from = place > window ? place - window : 0;
     const EventSpec* same = nullptr;
     uint64_t index = place;
-    auto [first, is_first] = in_request.emplace(event->id, expected.receipts.size());
-    if (!is_first) {
-      index = expected.receipts[first->second].index;
-      same = ticket.specs[first->second].get();
+    // Its twin in the same request first, however far back that one was found.
+    const auto [earlier, first] = in_request.try_emplace(event->id, expected.receipts.size());
+    if (!first) {
+      index = expected.receipts[earlier->second].index;
+      same = ticket.specs[earlier->second].get();
     } else if (auto stored = newest_.find(event->id);
                stored != newest_.end() && stored->second >= from) {
       index = stored->second;

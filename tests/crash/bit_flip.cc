@@ -57,11 +57,36 @@ void Simulation::LiveUntilFlip() {
   world_.disk.Restart();
 }
 
+std::optional<Simulation::Flip> Simulation::PickUnpublished(const std::vector<std::string>& files) {
+  std::vector<const EventSpec*> unpublished;
+  for (auto& [name, log] : model_.logs) {
+    for (uint64_t i = log->published_seen; i < log->size(); ++i) {
+      unpublished.push_back(log->at(i).event.get());
+    }
+  }
+  if (unpublished.empty()) return std::nullopt;
+  const std::string& body = unpublished[world_.choices.Below(unpublished.size())]->body;
+  for (const std::string& path : files) {
+    if (!HasPart(path, "/journal/")) continue;
+    auto file = world_.disk.Open(path, io::OpenMode::kRead);
+    std::string bytes(world_.disk.Stat(path)->size, '\0');
+    CRASH_EXPECT(file.ok() && (*file)->ReadAt(0, bytes).ok(), "{} cannot be read", path);
+    const size_t at = bytes.find(body);
+    if (at == std::string::npos) continue;
+    return Flip{path, (at + world_.choices.Below(body.size())) * 8 + world_.choices.Below(8),
+                false};
+  }
+  return std::nullopt;
+}
+
 Simulation::Flip Simulation::PickFlip() {
   Choices& choices = world_.choices;
   std::vector<std::string> files;
   FilesBelow(kFolder, &files);
   FilesBelow(kGuardFolder, &files);
+  if (choices.Percent(40)) {
+    if (const std::optional<Flip> flip = PickUnpublished(files)) return *flip;
+  }
   const char* parts[] = {"/journal/", "/journal/", "/journal/", "/segments/", "/"};
   const std::string part = parts[choices.Below(std::size(parts))];
   std::vector<std::string> fitting;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ class Simulation {
   };
   void LiveUntilFlip();
   Flip PickFlip();
+  // A bit of a record that is acknowledged and not published, if there is one.
+  std::optional<Flip> PickUnpublished(const std::vector<std::string>& files);
   void FilesBelow(const std::string& folder, std::vector<std::string>* files);
   void JudgeFlipped(const Flip& flip);
   bool JudgeFlippedLog(const Flip& flip, LogModel& log);

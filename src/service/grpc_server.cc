@@ -172,15 +172,17 @@ bool GrpcServerImpl::Next(gpr_timespec deadline, bool* got) {
 
 // Waits for an event, then takes what else is there as long as appends are among it.
 bool GrpcServerImpl::Drain() {
+  // A moment that has passed: the poll does not block.
+  const gpr_timespec past = gpr_time_0(GPR_CLOCK_MONOTONIC);
   gpr_timespec deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
-  if (streams_.holding()) {
+  if (engine_.sequencer().queued_bytes() > 0) {
+    deadline = past;  // requests that were held went in after the last round
+  } else if (streams_.holding()) {
     deadline =
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(kRetryNs, GPR_TIMESPAN));
   }
   bool got = false;
   if (!Next(deadline, &got)) return false;
-  // A moment that has passed: the poll does not block.
-  const gpr_timespec past = gpr_time_0(GPR_CLOCK_MONOTONIC);
   size_t absorbed = 0;
   int empty_polls = 0;
   for (int events = 0; events < kEventsPerDrainMax && empty_polls < empty_polls_max_; ++events) {

@@ -39,13 +39,14 @@ std::string ShellQuoted(std::string_view text) {
   return quoted + "'";
 }
 
-// Shell code that sets `path` to the commands among the words typed so far.
+// Shell code that sets `typed` to the commands among the words typed so far. Not `path`: zsh ties
+// that to PATH.
 std::string PathCases(const CLI::App& app) {
   std::string cases;
   VisitCommands(app, "", [&cases](const CLI::App& command, const std::string& path) {
     for (const std::string& name : CommandNames(command)) {
       const std::string longer = path.empty() ? name : path + " " + name;
-      cases += fmt::format("      '{}/{}') path='{}' ;;\n", path, name, longer);
+      cases += fmt::format("      '{}/{}') typed='{}' ;;\n", path, name, longer);
     }
   });
   return cases;
@@ -60,11 +61,11 @@ std::string BashScript(const CLI::App& app) {
   return fmt::format(
       "# bash completion for graven: source <(graven completion bash)\n"
       "_graven() {{\n"
-      "  local path='' words='' word\n"
+      "  local typed='' words='' word\n"
       "  for word in \"${{COMP_WORDS[@]:1:COMP_CWORD-1}}\"; do\n"
-      "    case \"$path/$word\" in\n{}    esac\n"
+      "    case \"$typed/$word\" in\n{}    esac\n"
       "  done\n"
-      "  case \"$path\" in\n{}  esac\n"
+      "  case \"$typed\" in\n{}  esac\n"
       "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"${{COMP_WORDS[COMP_CWORD]}}\")\n"
       "}}\n"
       "complete -o default -F _graven graven\n",
@@ -90,14 +91,12 @@ std::string ZshScript(const CLI::App& app) {
       "#compdef graven\n"
       "# zsh completion for graven: source <(graven completion zsh)\n"
       "_graven() {{\n"
-      "  local path_words='' word\n"
+      "  local typed='' word\n"
       "  local -a commands flags\n"
       "  for word in \"${{(@)words[2,CURRENT-1]}}\"; do\n"
-      "    local path=\"$path_words\"\n"
-      "    case \"$path/$word\" in\n{}    esac\n"
-      "    path_words=\"$path\"\n"
+      "    case \"$typed/$word\" in\n{}    esac\n"
       "  done\n"
-      "  case \"$path_words\" in\n{}  esac\n"
+      "  case \"$typed\" in\n{}  esac\n"
       "  (( $#commands )) && _describe command commands\n"
       "  [[ $PREFIX == -* ]] && _describe flag flags\n"
       "  (( $#commands )) || _files\n"
@@ -106,27 +105,33 @@ std::string ZshScript(const CLI::App& app) {
       PathCases(app), words);
 }
 
-// fish: a condition that holds when exactly the commands of `path` have been typed.
-std::string FishCondition(const CLI::App& command, const std::string& path) {
-  if (path.empty()) return "__fish_use_subcommand";
-  std::string condition;
-  for (size_t start = 0; start <= path.size();) {
-    const size_t end = std::min(path.find(' ', start), path.size());
-    if (!condition.empty()) condition += "; and ";
-    condition += "__fish_seen_subcommand_from " + path.substr(start, end - start);
-    start = end + 1;
-  }
-  const std::vector<std::string> below = CommandNames(command);
-  if (!below.empty()) {
-    condition += fmt::format("; and not __fish_seen_subcommand_from {}", fmt::join(below, " "));
-  }
-  return condition;
+// The same for fish, whose `case` ends at the next one.
+std::string FishCases(const CLI::App& app) {
+  std::string cases;
+  VisitCommands(app, "", [&cases](const CLI::App& command, const std::string& path) {
+    for (const std::string& name : CommandNames(command)) {
+      const std::string longer = path.empty() ? name : path + " " + name;
+      cases += fmt::format("      case '{}/{}'\n        set typed '{}'\n", path, name, longer);
+    }
+  });
+  return cases;
 }
 
 std::string FishScript(const CLI::App& app) {
-  std::string script = "# fish completion for graven: graven completion fish | source\n";
+  std::string script = fmt::format(
+      "# fish completion for graven: graven completion fish | source\n"
+      "function __graven_typed --description 'Whether exactly these commands are typed'\n"
+      "  set -l typed ''\n"
+      "  set -l words (commandline -opc)\n"
+      "  set -e words[1]\n"
+      "  for word in $words\n"
+      "    switch \"$typed/$word\"\n{}    end\n"
+      "  end\n"
+      "  test \"$typed\" = \"$argv[1]\"\n"
+      "end\n",
+      FishCases(app));
   VisitCommands(app, "", [&script](const CLI::App& command, const std::string& path) {
-    const std::string condition = ShellQuoted(FishCondition(command, path));
+    const std::string condition = ShellQuoted("__graven_typed " + ShellQuoted(path));
     for (const CLI::App* below : command.get_subcommands(nullptr)) {
       script += fmt::format("complete -c graven -f -n {} -a {} -d {}\n", condition,
                             below->get_name(), ShellQuoted(below->get_description()));

@@ -12,6 +12,7 @@ namespace graven::cli {
 namespace {
 
 constexpr size_t kBatchEventsMax = 100;
+constexpr absl::Duration kStopTimeout = absl::Seconds(10);
 
 }  // namespace
 
@@ -92,6 +93,14 @@ absl::Status EventPump::SayAndCheck() {
 absl::StatusOr<PumpCounts> EventPump::Finish() {
   RETURN_IF_ERROR(appender_->Drain(absl::InfiniteDuration()));
   RETURN_IF_ERROR(SayAndCheck());
+  absl::MutexLock lock(&state_->mutex);
+  return state_->counts;
+}
+
+PumpCounts EventPump::Stop() {
+  // The error that stopped the run is the one to say, not what comes of it here.
+  (void)appender_->Drain(kStopTimeout);
+  (void)SayAndCheck();
   absl::MutexLock lock(&state_->mutex);
   return state_->counts;
 }

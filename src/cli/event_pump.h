@@ -48,6 +48,10 @@ class EventPump {
   // Waits for all answers.
   absl::StatusOr<PumpCounts> Finish();
 
+  // After an error: waits a while for the answers to what had been sent already, and returns what
+  // became of it. Not counted is what has no answer still.
+  PumpCounts Stop();
+
   // Events answered so far.
   uint64_t answered() const;
 

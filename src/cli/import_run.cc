@@ -29,8 +29,9 @@ absl::Status Pump(CommandContext& context, const import::ImportOptions& options,
   return import::ImportFiles(options, paths, callbacks, imported);
 }
 
+// `stopped`: an error that ended the run follows on standard error.
 CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& imported,
-                          const PumpCounts& counts, double seconds) {
+                          const PumpCounts& counts, double seconds, bool stopped) {
   const uint64_t refused = counts.refused + imported.refused;
   const bool any = counts.first_index <= counts.last_index;
   const ExitCode code = refused == 0 ? ExitCode::kDone : ExitCode::kNo;
@@ -42,6 +43,7 @@ CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& i
                  {"oversize_refused", imported.oversize_refused},
                  {"digested", imported.digested},
                  {"seconds", seconds}};
+    if (stopped) json["stopped"] = true;
     if (any) json["first_index"] = counts.first_index;
     if (any) json["last_index"] = counts.last_index;
     context.PrintJson(json);
@@ -61,6 +63,7 @@ CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& i
     line += fmt::format(" in {}, {}/s", DurationText(seconds),
                         CountText(static_cast<uint64_t>(total / seconds)));
   }
+  if (stopped) line += ", then stopped";
   context.out().Line(line);
   return code;
 }
@@ -76,12 +79,17 @@ CommandResult RunImport(CommandContext& context, const import::ImportOptions& op
                               : EventPump::OnRefusal::kStop;
   ASSIGN_OR_RETURN(const auto pump, EventPump::Open(context, *client, on_refusal));
   import::ImportCounts imported;
-  const absl::Status read = Pump(context, options, paths, *pump, &imported);
-  if (absl::IsNotFound(read)) return Unreachable("import", read);
-  RETURN_IF_ERROR(read);
-  ASSIGN_OR_RETURN(const PumpCounts counts, pump->Finish());
-  return PrintCounts(context, imported, counts,
-                     static_cast<double>(SystemClock().SteadyNs() - started_ns) / 1e9);
+  absl::Status ended = Pump(context, options, paths, *pump, &imported);
+  if (absl::IsNotFound(ended)) ended = Unreachable("import", ended);
+  absl::StatusOr<PumpCounts> finished = PumpCounts();
+  if (ended.ok()) {
+    finished = pump->Finish();
+    ended = finished.status();
+  }
+  const PumpCounts counts = ended.ok() ? *finished : pump->Stop();
+  const double seconds = static_cast<double>(SystemClock().SteadyNs() - started_ns) / 1e9;
+  const CommandResult printed = PrintCounts(context, imported, counts, seconds, !ended.ok());
+  return ended.ok() ? printed : ended;
 }
 
 }  // namespace graven::cli

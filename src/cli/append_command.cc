@@ -134,6 +134,20 @@ CommandResult AppendOne(CommandContext& context, const AppendFlags& flags) {
   return ExitCode::kDone;
 }
 
+// Events of a file say everything themselves; the flags of one event would be dropped in silence.
+absl::Status CheckFlagsBesideFile(const CLI::App& command, const std::string& file) {
+  for (const CLI::Option* option : command.parse_order()) {
+    const std::string& name = option->get_name();
+    const bool of_one_event = option->get_group() == "Event" || name == "--wait" ||
+                              name == "--receipt" || name == "--expect-last";
+    if (of_one_event) {
+      return UsageError(
+          fmt::format("{} is for one event, not for those of a FILE ({})", name, file));
+    }
+  }
+  return absl::OkStatus();
+}
+
 CommandResult AppendLines(CommandContext& context, const AppendFlags& flags) {
   import::ImportOptions options;
   options.format = import::Format::kJsonLines;
@@ -206,6 +220,9 @@ void AddAppendCommand(CLI::App& app, CommandContext& context) {
       "that\n"
       "broke off can be started again, and what is there already is not appended twice.\n"
       "Exit code 1: the server refused an event.\n"
+      "Events travel many at a time: some behind a refused one may have been appended when it "
+      "stops.\n"
+      "The counts include them.\n"
       "\n"
       "Example:\n"
       "  graven append --actor alice --action invoice.approve --target invoice:42 --outcome "
@@ -230,8 +247,13 @@ void AddAppendCommand(CLI::App& app, CommandContext& context) {
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);
-  context.OnRun(*command, [&context, flags] {
-    return flags->input.empty() ? AppendOne(context, *flags) : AppendLines(context, *flags);
+  context.OnRun(*command, [&context, command, flags]() -> CommandResult {
+    if (flags->input.empty()) {
+      if (flags->count_refused) return UsageError("--count-refused goes with a FILE");
+      return AppendOne(context, *flags);
+    }
+    RETURN_IF_ERROR(CheckFlagsBesideFile(*command, flags->input));
+    return AppendLines(context, *flags);
   });
 }
 

@@ -2,7 +2,6 @@
 
 #include "base/encoding.h"
 #include "base/status_macros.h"
-#include "base/text_safety.h"
 #include "cli/commands.h"
 #include "cli/key_flag.h"
 #include "note/checkpoint.h"
@@ -29,15 +28,8 @@ CommandResult PrintCheckpoint(CommandContext& context, const KeyFlag& key_flag) 
                        {"root_hash", HexEncode(checkpoint.root)},
                        {"signature_checked", key.has_value()},
                        {"checkpoint", note}});
-  } else if (context.out().is_terminal()) {
-    // A note is UTF-8 without control characters, but a stranger's server may send anything.
-    for (size_t start = 0; start < note.size();) {
-      const size_t end = std::min(note.find('\n', start), note.size());
-      context.out().Line(SafeText(std::string_view(note).substr(start, end - start)));
-      start = end + 1;
-    }
   } else {
-    context.out().Write(note);
+    context.PrintNote(note);
   }
   return ExitCode::kDone;
 }

@@ -1,5 +1,6 @@
 #include "cli/command_context.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -134,6 +135,18 @@ void CommandContext::PrintJsonLine(const Json& document) {
   out_.Line(Dump(document, -1, out_.is_terminal()));
 }
 
+void CommandContext::PrintNote(std::string_view note) {
+  if (!out_.is_terminal()) {
+    out_.Write(note);
+    return;
+  }
+  for (size_t start = 0; start < note.size();) {
+    const size_t end = std::min(note.find('\n', start), note.size());
+    out_.Line(SafeText(note.substr(start, end - start)));
+    start = end + 1;
+  }
+}
+
 void CommandContext::PrintError(const absl::Status& status) {
   const std::string_view message = ToStd(status.message());
   if (json_) {
@@ -152,11 +165,10 @@ void CommandContext::PrintError(const absl::Status& status) {
   (void)err_.Finish();
 }
 
-bool WasTyped(const CLI::Option& option) {
-  if (option.count() == 0) return false;
-  const char* value =
-      option.get_envname().empty() ? nullptr : std::getenv(option.get_envname().c_str());
-  return value == nullptr || option.results().back() != value;
+bool WasTyped(const CLI::App& command, const CLI::Option& option) {
+  // The parser notes options here as it meets them; those filled from the environment it does not.
+  const std::vector<CLI::Option*>& typed = command.parse_order();
+  return std::find(typed.begin(), typed.end(), &option) != typed.end();
 }
 
 }  // namespace graven::cli

@@ -38,6 +38,8 @@ class CommandContext {
   // A client for the server and log of the flags. Does not wait for the server.
   absl::StatusOr<std::unique_ptr<client::Client>> Connect() const;
 
+  // For what goes wrong before the flags are read.
+  void UseJson() { json_ = true; }
   // Whether the output is for a machine.
   bool json() const { return json_; }
   const std::string& server() const { return server_.address; }
@@ -50,6 +52,10 @@ class CommandContext {
   void PrintJson(const Json& document);
   // One line, for streams of them.
   void PrintJsonLine(const Json& document);
+
+  // A signed note or receipt: its exact bytes, for a file or a pipe; on a terminal line by line and
+  // made harmless, since its origin is a stranger's text.
+  void PrintNote(std::string_view note);
 
   // An error for a person, or for a machine with --json; on standard error.
   void PrintError(const absl::Status& status);
@@ -79,7 +85,8 @@ class CommandContext {
   ExitCode exit_code_ = ExitCode::kDone;
 };
 
-// Whether an option has a value from the command line, and not from its environment variable.
-bool WasTyped(const CLI::Option& option);
+// Whether `option`, one of `command`'s own, stands on the command line. A value from its
+// environment variable does not count, not even an equal one.
+bool WasTyped(const CLI::App& command, const CLI::Option& option);
 
 }  // namespace graven::cli

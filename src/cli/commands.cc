@@ -3,7 +3,45 @@
 #include <algorithm>
 #include <iostream>
 
+#include "fmt/format.h"
+
 namespace graven::cli {
+
+namespace {
+
+// The first word that stands where a command was due and is none; empty when there is none such.
+std::string UnknownCommand(const CLI::App& program, const std::vector<std::string>& arguments) {
+  const CLI::App* command = &program;
+  for (const std::string& word : arguments) {
+    const auto below = command->get_subcommands(nullptr);
+    if (below.empty() || word.starts_with("-")) return "";
+    const auto named = std::find_if(below.begin(), below.end(), [&word](const CLI::App* one) {
+      return one->get_name() == word;
+    });
+    if (named == below.end()) return word;
+    command = *named;
+  }
+  return "";
+}
+
+// Help goes to standard output and is no error; every other end of parsing is the user's mistake.
+int EndParsing(const CLI::App& program, const std::vector<std::string>& arguments,
+               const CLI::ParseError& error, CommandContext& context) {
+  if (error.get_exit_code() == 0) return program.exit(error, std::cout, std::cerr);
+  const std::string unknown = UnknownCommand(program, arguments);
+  if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end()) context.UseJson();
+  if (!unknown.empty()) {
+    context.PrintError(
+        UsageError(fmt::format("unknown command \"{}\" (graven --help lists them)", unknown)));
+  } else if (context.json()) {
+    context.PrintError(UsageError(error.what()));
+  } else {
+    program.exit(error, std::cout, std::cerr);
+  }
+  return static_cast<int>(ExitCode::kUsage);
+}
+
+}  // namespace
 
 std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
   auto app =
@@ -44,8 +82,7 @@ int RunProgram(const std::vector<std::string>& arguments, CommandContext& contex
   try {
     app->parse(reversed);
   } catch (const CLI::ParseError& error) {
-    // Help is an error of code 0 to CLI11; every real one is the user's.
-    return app->exit(error, std::cout, std::cerr) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+    return EndParsing(*app, arguments, error, context);
   }
   return context.exit_code();
 }

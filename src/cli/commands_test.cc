@@ -1,11 +1,13 @@
 #include "cli/commands.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "io/durable_file.h"
 #include "io/file_system.h"
 
 namespace graven::cli {
@@ -67,6 +69,75 @@ TEST(Commands, AWrongCommandLineEndsWithTwo) {
   EXPECT_EQ(RunCommand({"receipt", "verify", "file"}).exit_code, 2);
   EXPECT_EQ(RunCommand({"keys", "generate", "two words", "--output", "x"}).exit_code, 2);
   EXPECT_EQ(RunCommand({"verify", "x", "--key", "a+b+c"}).exit_code, 2);
+}
+
+TEST(Commands, AFlagThatWouldBeDroppedInSilenceIsNamed) {
+  const std::vector<std::vector<std::string>> dropped = {
+      {"append", "-", "--expect-last", "00"},   {"append", "-", "--wait", "published"},
+      {"append", "-", "--receipt", "rr"},       {"append", "-", "--actor", "zzz"},
+      {"append", "-", "--target", "invoice:1"}, {"verify", "x", "--guard", "g"},
+      {"verify", ".", "--checkpoint", "c"},     {"verify", "x", "--data", "y"},
+  };
+  for (const std::vector<std::string>& arguments : dropped) {
+    const Ended run = RunCommand(arguments);
+    EXPECT_EQ(run.exit_code, 2) << arguments[2];
+    EXPECT_THAT(run.err, HasSubstr(arguments[2]));
+  }
+  EXPECT_EQ(RunCommand({"append", "--count-refused", "--actor", "a", "--action", "b"}).exit_code,
+            2);
+  EXPECT_EQ(RunCommand({"export", "--json", "--format", "records"}).exit_code, 2);
+}
+
+TEST(Commands, AKeyWithAnExportButNoCheckpointIsRefusedSinceItWouldPinNothing) {
+  const std::string path = "build/export-test.key";
+  std::remove(path.c_str());
+  std::string vkey = RunCommand({"keys", "generate", "log.example/a", "--output", path}).out;
+  std::remove(path.c_str());
+  ASSERT_THAT(vkey, testing::EndsWith("\n"));
+  vkey.pop_back();
+  const Ended run = RunCommand({"verify", "build/no/such/export", "--key", vkey});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("--checkpoint"));
+}
+
+TEST(Commands, WhatWasTypedWinsOverAnEqualEnvironment) {
+  setenv("GRAVEN_SERVER", "127.0.0.1:1", 1);
+  setenv("GRAVEN_DATA", "build/no/such/folder", 1);
+  const Ended server = RunCommand({"verify", "--server", "127.0.0.1:1"});
+  const Ended folder = RunCommand({"verify", "--data", "build/no/such/folder"});
+  const Ended neither = RunCommand({"verify"});
+  unsetenv("GRAVEN_SERVER");
+  unsetenv("GRAVEN_DATA");
+  EXPECT_THAT(server.err, HasSubstr("127.0.0.1:1"));
+  EXPECT_THAT(folder.err, HasSubstr("build/no/such/folder"));
+  EXPECT_THAT(neither.err, HasSubstr("build/no/such/folder"));
+}
+
+TEST(Commands, AnExportThatFailsLeavesTheFileThatWasThere) {
+  const std::string path = "build/precious.jsonl";
+  ASSERT_TRUE(io::WriteFileDurably(io::PosixFileSystem(), path, "precious").ok());
+  EXPECT_EQ(RunCommand({"export", "--server", "127.0.0.1:1", "--output", path}).exit_code, 3);
+  const auto left = io::ReadWholeFile(io::PosixFileSystem(), path, 100);
+  std::remove(path.c_str());
+  ASSERT_TRUE(left.ok());
+  EXPECT_EQ(*left, "precious");
+}
+
+TEST(Commands, AnUnknownCommandIsNamedAtEveryLevel) {
+  EXPECT_THAT(RunCommand({"bogus"}).err, HasSubstr("unknown command \"bogus\""));
+  EXPECT_THAT(RunCommand({"keys", "bogus"}).err, HasSubstr("unknown command \"bogus\""));
+  EXPECT_THAT(RunCommand({"tail", "--bogus"}).err, HasSubstr("--bogus"));
+}
+
+TEST(Commands, AWrongCommandLineIsJsonForMachines) {
+  for (const char* wrong : {"--bogus", "word"}) {
+    const Ended run = RunCommand({"tail", wrong, "--json"});
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_EQ(run.out, "");
+    const Json error = Json::parse(run.err);
+    EXPECT_EQ(error["error"]["code"], "INVALID_ARGUMENT");
+    EXPECT_THAT(error["error"]["message"].get<std::string>(), HasSubstr(wrong));
+  }
 }
 
 TEST(Commands, HelpIsNoError) {
@@ -135,6 +206,8 @@ TEST(Completion, KnowsEveryCommandAndFlagInEveryShell) {
       EXPECT_THAT(run.out, HasSubstr(command.get_name())) << shell;
     });
     EXPECT_THAT(run.out, HasSubstr("duplicate-window")) << shell;
+    // zsh ties it to PATH.
+    EXPECT_THAT(run.out, Not(HasSubstr("path="))) << shell;
   }
 }
 

@@ -1,5 +1,8 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "base/encoding.h"
@@ -20,8 +23,56 @@ struct ExportFlags {
   uint64_t to = 0;
 };
 
-struct FileCloser {
-  void operator()(std::FILE* file) const { std::fclose(file); }
+// The file of --output: written beside its name, and put there by Keep, so that an export that
+// fails leaves what was there before. What is no regular file (a pipe, a device) is written to as
+// it is. A kill leaves the file beside, named FILE.PID.partial, which means nothing.
+class OutputFile {
+ public:
+  static absl::StatusOr<std::unique_ptr<OutputFile>> Open(const std::string& path) {
+    std::error_code error;
+    const auto status = std::filesystem::status(path, error);
+    const bool there = std::filesystem::exists(status);
+    auto file = std::unique_ptr<OutputFile>(new OutputFile);
+    if (there && !std::filesystem::is_regular_file(status)) {
+      file->stream_ = std::fopen(path.c_str(), "wbe");
+      if (file->stream_ == nullptr) return absl::ErrnoToStatus(errno, path);
+      return file;
+    }
+    // Of a link the file that it leads to is replaced, not the link.
+    file->path_ = there ? std::filesystem::canonical(path, error).string() : path;
+    if (error && there) return absl::UnavailableError(fmt::format("{}: {}", path, error.message()));
+    const std::string beside = fmt::format("{}.{}.partial", file->path_, getpid());
+    file->stream_ = std::fopen(beside.c_str(), "wbe");
+    if (file->stream_ == nullptr) return absl::ErrnoToStatus(errno, beside);
+    file->beside_ = beside;
+    if (there) std::filesystem::permissions(beside, status.permissions(), error);
+    return file;
+  }
+  ~OutputFile() {
+    if (stream_ != nullptr) std::fclose(stream_);
+    if (!beside_.empty()) std::remove(beside_.c_str());
+  }
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  std::FILE* stream() { return stream_; }
+
+  // On OK the file holds all that was written, on disk; on an error it is as before.
+  absl::Status Keep() {
+    if (std::fflush(stream_) != 0) return absl::ErrnoToStatus(errno, "write");
+    if (beside_.empty()) return absl::OkStatus();
+    if (fsync(fileno(stream_)) != 0) return absl::ErrnoToStatus(errno, beside_);
+    if (std::rename(beside_.c_str(), path_.c_str()) != 0) return absl::ErrnoToStatus(errno, path_);
+    beside_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  OutputFile() = default;
+
+  std::FILE* stream_ = nullptr;
+  std::string path_;
+  std::string beside_;  // empty: written in place
 };
 
 void WriteRecord(const ReadRecord& record, const std::string& bytes, bool raw, Terminal& out) {
@@ -88,13 +139,16 @@ CommandResult ExportTo(CommandContext& context, const ExportFlags& flags, Termin
 }
 
 CommandResult Export(CommandContext& context, const ExportFlags& flags) {
-  if (flags.output == "-") return ExportTo(context, flags, context.out());
-  std::unique_ptr<std::FILE, FileCloser> file(std::fopen(flags.output.c_str(), "wbe"));
-  if (file == nullptr) {
-    return Unreachable("--output", absl::ErrnoToStatus(errno, flags.output));
+  if (context.json() && flags.format != "jsonl") {
+    return UsageError("--json is --format jsonl, and not raw records");
   }
-  Terminal out(file.get());
-  return ExportTo(context, flags, out);
+  if (flags.output == "-") return ExportTo(context, flags, context.out());
+  const auto file = OutputFile::Open(flags.output);
+  if (!file.ok()) return Unreachable("--output", file.status());
+  Terminal out((*file)->stream());
+  ASSIGN_OR_RETURN(const ExitCode code, ExportTo(context, flags, out));
+  if (const absl::Status kept = (*file)->Keep(); !kept.ok()) return Unreachable("--output", kept);
+  return code;
 }
 
 }  // namespace
@@ -119,6 +173,7 @@ void AddExportCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--from", flags->from, "First index")->type_name("INDEX");
   flags->to_option = command->add_option("--to", flags->to, "The index after the last one [all]")
                          ->type_name("INDEX");
+  context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);
   context.OnRun(*command, [&context, flags] { return Export(context, *flags); });

@@ -113,8 +113,8 @@ void AddKeysCommand(CLI::App& app, CommandContext& context) {
   context.AddServer(*show);
   context.AddLog(*show);
   CLI::Option* server = show->get_option("--server");
-  context.OnRun(*show, [&context, file, data, server] {
-    const bool folder = WasTyped(*data) || (data->count() > 0 && !WasTyped(*server));
+  context.OnRun(*show, [&context, show, file, data, server] {
+    const bool folder = WasTyped(*show, *data) || (data->count() > 0 && !WasTyped(*show, *server));
     return Show(context, *file, folder);
   });
 }

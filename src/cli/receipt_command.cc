@@ -46,7 +46,7 @@ CommandResult Get(CommandContext& context, const GetFlags& flags) {
     const absl::Status written = io::WriteFileDurably(io::PosixFileSystem(), flags.output, receipt);
     if (!written.ok()) return Unreachable("--output", written);
   } else if (!context.json()) {
-    context.out().Write(receipt);  // base64 and numbers, but for the origin
+    context.PrintNote(receipt);
   }
   return ExitCode::kDone;
 }

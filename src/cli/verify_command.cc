@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/key_flag.h"
 #include "cli/verify_run.h"
+#include "fmt/format.h"
 
 namespace graven::cli {
 namespace {
@@ -14,29 +15,54 @@ struct VerifyFlags {
   std::string checkpoint_file;
   std::string origin;
   std::string guard;
-  CLI::Option* log_option = nullptr;
-  CLI::Option* data_option = nullptr;
-  CLI::Option* server_option = nullptr;
+  const CLI::App* command = nullptr;
   KeyFlag key;
+
+  bool Typed(const char* flag) const { return WasTyped(*command, *command->get_option(flag)); }
 };
+
+// What is checked is one thing, and named once: a flag that says nothing about it is refused, since
+// whoever typed it believes that it was checked.
+absl::Status CheckFlags(const VerifyFlags& flags, std::string_view object,
+                        std::initializer_list<const char*> without) {
+  for (const char* flag : without) {
+    if (flags.Typed(flag)) return UsageError(fmt::format("{} has no say in {}", flag, object));
+  }
+  return absl::OkStatus();
+}
 
 CommandResult VerifyPath(CommandContext& context, const VerifyFlags& flags, const std::string& path,
                          const std::optional<note::VerifierKey>& key) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
-    const bool one_log = WasTyped(*flags.log_option);
+    RETURN_IF_ERROR(
+        CheckFlags(flags, "the check of a folder", {"--checkpoint", "--origin", "--server"}));
+    const bool one_log = flags.Typed("--log");
     return VerifyFolder(context, {path, flags.guard, one_log ? context.log() : "", key});
+  }
+  RETURN_IF_ERROR(CheckFlags(flags, "the check of an export", {"--guard", "--log", "--server"}));
+  if (flags.Typed("--key") && flags.checkpoint_file.empty()) {
+    return UsageError(
+        "--key: an export holds no signature to check with it; give the signed checkpoint too: "
+        "--checkpoint FILE (graven checkpoint)");
   }
   return VerifyExport(context, {path, flags.checkpoint_file, flags.origin, key});
 }
 
 // What was typed wins over what stands in the environment; without anything it is the server.
 CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
+  const bool data_typed = flags.Typed("--data");
+  const bool server_typed = flags.Typed("--server");
+  if (data_typed && (server_typed || !flags.path.empty())) {
+    return UsageError("--data: one thing is checked at a time, PATH or --data or --server");
+  }
   ASSIGN_OR_RETURN(const auto key, flags.key.Read());
   if (!flags.path.empty()) return VerifyPath(context, flags, flags.path, key);
-  const bool folder =
-      WasTyped(*flags.data_option) || (!context.data().empty() && !WasTyped(*flags.server_option));
-  return folder ? VerifyPath(context, flags, context.data(), key) : VerifyServer(context, key);
+  const bool folder = data_typed || (!context.data().empty() && !server_typed);
+  if (folder) return VerifyPath(context, flags, context.data(), key);
+  RETURN_IF_ERROR(
+      CheckFlags(flags, "the check of a server", {"--checkpoint", "--origin", "--guard"}));
+  return VerifyServer(context, key);
 }
 
 }  // namespace
@@ -60,7 +86,8 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
   auto flags = std::make_shared<VerifyFlags>();
   command->add_option("path", flags->path, "An export (either format, or -), or a data folder")
       ->type_name("PATH");
-  flags->data_option = context.AddData(*command);
+  flags->command = command;
+  context.AddData(*command);
   flags->key.AddTo(*command);
   command
       ->add_option("--checkpoint", flags->checkpoint_file,
@@ -74,8 +101,6 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);
-  flags->log_option = command->get_option("--log");
-  flags->server_option = command->get_option("--server");
   context.OnRun(*command, [&context, flags] { return Verify(context, *flags); });
 }
 

@@ -40,7 +40,9 @@ void WriteGood(const ShownVerdict& verdict, Terminal& terminal) {
   if (verdict.trust == verify::Trust::kKeyPinned) {
     fields.Add("  key", "pinned: signed by the key that you gave", Colour::kGreen);
   } else {
-    fields.Add("  key", "self-consistent, key not pinned: give --key to rule out another history",
+    fields.Add("  key",
+               fmt::format("self-consistent, key not pinned: give {} to rule out another history",
+                           verdict.of_export ? "--key and --checkpoint" : "--key"),
                Colour::kYellow);
   }
   fields.WriteTo(terminal);

@@ -24,6 +24,7 @@ struct ShownVerdict {
   std::optional<Hash> root;
   std::optional<Hash> last_hash;
   int64_t last_received_at_ns = 0;
+  bool of_export = false;  // whose key is worth nothing without a checkpoint
   std::optional<LogIndex> first_bad;
   std::string bad_file;
   std::optional<uint64_t> bad_offset;

@@ -241,6 +241,7 @@ CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
   const auto verdict = checker->Finish();
   if (!verdict.ok()) return PrintVerdict(context, Refused(*checker, verdict.status()));
   ShownVerdict shown = Shown(*verdict);
+  shown.of_export = true;
   if (shown.origin.empty()) shown.origin = run.key ? run.key->name() : run.origin;
   return PrintVerdict(context, shown);
 }

@@ -120,6 +120,25 @@ class CommandLine(unittest.TestCase):
         beside.write_text(lines.read_text().replace('"user-7"', '"user-8"', 1))
         self.assertIn("record 7", self.json("verify", beside, check=1)["reason"])
 
+    def test_an_export_takes_its_place_whole_or_not_at_all(self):
+        size = self.wait_for_publication()
+        path = self.folder / "precious.jsonl"
+        path.write_text("precious")
+        self.graven("export", "--log", "nope", "--output", path, check=1)
+        self.assertEqual(path.read_text(), "precious")
+        self.graven("export", "--to", str(size), "--output", path)
+        self.assertEqual(len(path.read_text().splitlines()), size)
+        self.assertEqual(list(self.folder.glob("precious.jsonl.*")), [])
+        self.assertEqual(self.graven("export", "--to", str(size), "--json").stdout, path.read_text())
+        self.graven("verify", path, "--key", self.key, check=2)
+
+    def test_the_server_that_was_typed_is_checked_whatever_the_environment_says(self):
+        self.wait_for_publication()
+        env = {"GRAVEN_DATA": str(self.folder / "no-such-folder")}
+        verdict = self.json("verify", "--server", self.server.address, env=env)
+        self.assertEqual((verdict["verdict"], verdict["log"]), ("OK", "default"))
+        self.graven("verify", env=env, check=3)
+
     def test_the_server_verifies_from_the_outside_with_the_right_key_only(self):
         self.wait_for_publication()
         self.assertEqual(self.json("verify")["trust"], "SELF_CONSISTENT")
@@ -175,6 +194,9 @@ class CommandLine(unittest.TestCase):
             grown.write(json.dumps({**event, "request_id": "new"}) + "\n")
         stopped = self.graven("append", path, check=1)
         self.assertIn("3001", stopped.stderr)
+        self.assertRegex(stopped.stdout, r"^0 appended, 3,?000 were there already.*, then stopped")
+        stopped = json.loads(self.graven("append", path, "--json", check=1).stdout)
+        self.assertEqual((stopped["appended"], stopped["duplicates"], stopped["stopped"]), (0, 3000, True))
         counted = self.json("append", path, "--count-refused", check=1)
         self.assertEqual((counted["appended"], counted["refused"]), (1, 1))
 

@@ -22,6 +22,11 @@ absl::Status Pump(CommandContext& context, const import::ImportOptions& options,
     context.err().Line(fmt::format("refused: {}, {} {}: {}", SafeText(refusal.path), refusal.place,
                                    refusal.position, SafeText(refusal.reason)));
   };
+  callbacks.on_unfinished = [&context](std::string_view path, uint64_t line) {
+    context.err().Line(fmt::format(
+        "left for the next import: {}, line {}: no newline behind it, so it is still being written",
+        SafeText(path), line));
+  };
   callbacks.on_progress = [&progress](uint64_t done, uint64_t total) {
     progress.SetTotal(total);
     progress.Update(done);
@@ -42,6 +47,7 @@ CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& i
                  {"refused", refused},
                  {"oversize_refused", imported.oversize_refused},
                  {"digested", imported.digested},
+                 {"unfinished", imported.unfinished},
                  {"seconds", seconds}};
     if (stopped) json["stopped"] = true;
     if (any) json["first_index"] = counts.first_index;

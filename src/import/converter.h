@@ -35,6 +35,9 @@ class Converter {
   // Before the first line of each file.
   virtual void StartFile() {}
 
+  // Whether the beginning of a line may pass for a whole one. JSON shows by itself where it ends.
+  virtual bool CutLineLooksWhole() const { return false; }
+
   // kInvalidArgument: why it cannot be an event.
   virtual absl::Status Convert(std::string_view text, Draft* draft) = 0;
 };

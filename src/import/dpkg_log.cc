@@ -46,6 +46,8 @@ class DpkgConverter : public Converter {
     previous_ = absl::InfinitePast();
   }
 
+  bool CutLineLooksWhole() const override { return true; }
+
   absl::Status Convert(std::string_view line, Draft* draft) override {
     if (!record::IsUtf8(line)) return absl::InvalidArgumentError("it is not UTF-8");
     std::string id = ids_.Next(line);  // also for what is refused: ids count every line

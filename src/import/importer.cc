@@ -83,9 +83,19 @@ class ImportRun {
     for (uint64_t number = 1;; ++number) {
       ASSIGN_OR_RETURN(bool more, NextLine(lines, number, &line));
       if (!more) return absl::OkStatus();
+      if (lines.unfinished() && converter_->CutLineLooksWhole() && source.may_grow()) {
+        return LeaveForLater(number);
+      }
       if (!IsBlank(line)) RETURN_IF_ERROR(Take(line, number, "line"));
       Progress(source.bytes_done(), false);
     }
+  }
+
+  // What is being written at this moment would be recorded cut, and once more when it is whole.
+  absl::Status LeaveForLater(uint64_t number) {
+    ++counts_.unfinished;
+    if (callbacks_.on_unfinished) callbacks_.on_unfinished(path_, number);
+    return absl::OkStatus();
   }
 
   // An audit log has one event or list of events a line; a saved request of the webhook is one

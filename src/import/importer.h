@@ -25,6 +25,13 @@
 // details_struct under "original"; integers beyond 2^53 and numbers of more than 17 digits stand
 // there as text, because a Struct's numbers are doubles.
 //
+// A last line of a dpkg log without its newline is still being written: it is left for the next
+// import, and counted. (In a gzip file, which does not grow, it is taken. A line of JSON shows by
+// itself whether it is whole.)
+//
+// A line of jsonl may also be one of `graven export`: the event is then taken from the bytes of its
+// "record", with the id that it had there, whoever gave it.
+//
 // Thread: one at a time. Every event that comes out passes record::CheckBody. Nothing is skipped in
 // silence: what cannot be an event is counted and told with its file, its place and the reason.
 
@@ -82,6 +89,7 @@ struct ImportCounts {
   uint64_t digested = 0;
   uint64_t refused = 0;  // those oversize included
   uint64_t oversize_refused = 0;
+  uint64_t unfinished = 0;  // last lines that were left for the next import
 };
 
 struct ImportCallbacks {
@@ -89,6 +97,8 @@ struct ImportCallbacks {
   std::function<absl::Status(const ImportedEvent&)> on_event;
   // Told of each event that is refused. Optional.
   std::function<void(const Refusal&)> on_refused;
+  // Told of a last line that was left for the next import. Optional.
+  std::function<void(std::string_view path, uint64_t position)> on_unfinished;
   // Bytes of the files read so far and in all (as they lie on the disk; 0 if unknown). Optional;
   // called at least once a file and about every MiB.
   std::function<void(uint64_t bytes_done, uint64_t bytes_total)> on_progress;

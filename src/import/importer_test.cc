@@ -7,10 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "base/encoding.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/json_util.h"
 #include "graven/v1/event.pb.h"
+#include "graven/v1/record.pb.h"
 #include "gtest/gtest.h"
+#include "record/record.h"
 
 namespace graven::import {
 namespace {
@@ -25,6 +28,7 @@ struct Outcome {
   std::vector<v1::Event> events;
   std::vector<std::string> bytes;
   std::vector<std::string> refusals;
+  std::vector<uint64_t> left;  // positions of unfinished lines
 
   std::vector<std::string> ids() const {
     std::vector<std::string> ids;
@@ -50,6 +54,8 @@ ImportCallbacks Collect(Outcome* outcome) {
                                             std::to_string(refusal.position) + ": " +
                                             std::string(refusal.reason));
               },
+          .on_unfinished = [outcome](std::string_view,
+                                     uint64_t position) { outcome->left.push_back(position); },
           .on_progress = nullptr};
 }
 
@@ -297,6 +303,20 @@ TEST(Dpkg, LinesBecomeEvents) {
   EXPECT_THAT(std::set<std::string>(ids.begin(), ids.end()), SizeIs(6)) << "repeated lines differ";
 }
 
+TEST(Dpkg, UnfinishedLastLineIsLeftUntilItIsWhole) {
+  constexpr std::string_view kCut = "2023-07-10 11:43:00 upgrade libc6:amd64 2.36-9 1.0";
+  Outcome first = Import(Options(Format::kDpkg), std::string(kDpkg) + std::string(kCut));
+  ASSERT_TRUE(first.status.ok()) << first.status;
+  EXPECT_THAT(first.events, SizeIs(6));
+  EXPECT_EQ(first.counts.unfinished, 1U);
+  EXPECT_EQ(first.counts.refused, 0U);
+  EXPECT_THAT(first.left, ElementsAre(7U));
+  Outcome then = Import(Options(Format::kDpkg), std::string(kDpkg) + std::string(kCut) + "-2\n");
+  ASSERT_THAT(then.events, SizeIs(7));
+  EXPECT_EQ(then.counts.unfinished, 0U);
+  EXPECT_EQ(then.events[6].labels(3).value(), "1.0-2");
+}
+
 TEST(Dpkg, GrownFileGivesOnlyItsNewLinesAsNew) {
   Outcome before = Import(Options(Format::kDpkg), kDpkg);
   std::string grown(kDpkg);
@@ -393,6 +413,48 @@ TEST(JsonLines, BadLinesAreNamed) {
                                             "line 6: labels have two entries of one key"));
 }
 
+TEST(JsonLines, LineOfAnExportGivesTheEventOfItsRecordAndItsId) {
+  v1::Event event;
+  event.set_event_id("mine");
+  event.mutable_actor()->set_id("alice");
+  event.set_action("a.b");
+  event.mutable_occurred_at()->set_seconds(5);
+  v1::Entry entry;
+  entry.set_actor("bob");
+  entry.set_action("c.d");
+  entry.set_timestamp("2026-01-02T03:04:05.5Z");
+  const auto line = [](record::BodyKind kind, const std::string& body, std::string_view assigned) {
+    record::RecordHeader header;
+    header.index = LogIndex(7);
+    header.received_at_ns = 1'000;
+    header.written_by = "anonymous";
+    header.assigned_event_id = assigned;
+    header.kind = kind;
+    header.body = body;
+    std::string bytes(record::EncodedSize(header), '\0');
+    record::Encode(header, bytes.data());
+    return R"({"index":7,"action":"not.believed","record":")" + Base64Encode(bytes) + "\"}\n";
+  };
+  Outcome outcome =
+      Import(Options(Format::kJsonLines),
+             line(record::BodyKind::kEvent, event.SerializeAsString(), "") +
+                 line(record::BodyKind::kEntry, entry.SerializeAsString(), "given-by-the-server"));
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  ASSERT_THAT(outcome.ids(), ElementsAre("mine", "given-by-the-server"));
+  EXPECT_EQ(outcome.bytes[0], event.SerializeAsString());
+  EXPECT_EQ(outcome.events[1].actor().id(), "bob");
+  EXPECT_EQ(outcome.events[1].action(), "c.d");
+  EXPECT_EQ(outcome.events[1].occurred_at().nanos(), 500'000'000);
+}
+
+TEST(JsonLines, DamagedRecordOfAnExportIsRefused) {
+  Outcome outcome =
+      ImportCounting(Format::kJsonLines, "{\"record\":\"!\"}\n{\"record\":\"AAAA\"}\n");
+  EXPECT_TRUE(outcome.events.empty());
+  EXPECT_THAT(outcome.refusals, ElementsAre("line 1: \"record\" is no base64",
+                                            HasSubstr("line 2: \"record\" is no record")));
+}
+
 TEST(Import, ErrorOfTheSinkEndsIt) {
   int taken = 0;
   ImportCallbacks callbacks = {.on_event = [&taken](const ImportedEvent&) {
@@ -448,6 +510,15 @@ TEST_F(Files, RotatedAndCompressedFileIsTheSameFile) {
   }
 }
 
+TEST_F(Files, UnfinishedLineOfAGzipFileIsTakenForItDoesNotGrow) {
+  std::string plain = Write("dpkg.log", kDpkg.substr(0, kDpkg.size() - 1));
+  ASSERT_EQ(std::system(("gzip -c " + plain + " > " + Path("dpkg.log.2.gz")).c_str()), 0);
+  EXPECT_EQ(Run(Options(Format::kDpkg), {plain}).counts.unfinished, 1U);
+  Outcome outcome = Run(Options(Format::kDpkg), {Path("dpkg.log.2.gz")});
+  EXPECT_THAT(outcome.events, SizeIs(6));
+  EXPECT_EQ(outcome.counts.unfinished, 0U);
+}
+
 TEST_F(Files, CutGzipIsUnavailable) {
   std::string plain = Write("dpkg.log", kDpkg);
   ASSERT_EQ(std::system(("gzip -c " + plain + " | head -c 100 > " + Path("cut.gz")).c_str()), 0);
@@ -468,6 +539,7 @@ TEST_F(Files, ProgressEndsAtTheTotal) {
   uint64_t total = 0;
   ImportCallbacks callbacks = {.on_event = [](const ImportedEvent&) { return absl::OkStatus(); },
                                .on_refused = nullptr,
+                               .on_unfinished = nullptr,
                                .on_progress =
                                    [&](uint64_t done, uint64_t all) {
                                      told.push_back(done);

@@ -21,6 +21,7 @@ std::vector<std::string> Run(const ImportOptions& options, std::string_view text
                                      return absl::OkStatus();
                                    },
                                .on_refused = [&](const Refusal&) { ++refused; },
+                               .on_unfinished = nullptr,
                                .on_progress = nullptr};
   ImportCounts counts;
   GRAVEN_CHECK(ImportText(options, "fuzz", text, callbacks, &counts).ok());

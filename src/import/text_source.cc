@@ -37,6 +37,8 @@ class FileSource : public TextSource {
     return offset < 0 ? 0 : static_cast<uint64_t>(offset);
   }
 
+  bool may_grow() const override { return gzdirect(file_) != 0; }
+
  private:
   gzFile file_;
 };
@@ -114,6 +116,7 @@ absl::StatusOr<bool> LineReader::Next(std::string_view* line) {
       continue;
     }
     if (newline == std::string_view::npos && rest.empty()) return false;
+    unfinished_ = newline == std::string_view::npos;
     *line = rest.substr(0, newline);
     at_ += newline == std::string_view::npos ? rest.size() : newline + 1;
     if (line->ends_with('\r')) line->remove_suffix(1);

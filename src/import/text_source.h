@@ -24,6 +24,9 @@ class TextSource {
 
   // Bytes taken off the disk so far.
   virtual uint64_t bytes_done() const = 0;
+
+  // Whether somebody may still be writing to it. What was compressed is finished.
+  virtual bool may_grow() const { return true; }
 };
 
 // `path` "-" is the standard input. kNotFound, kUnavailable.
@@ -36,7 +39,7 @@ std::unique_ptr<TextSource> OpenTextSource(std::string_view text);
 uint64_t FileBytes(const std::string& path);
 
 // Reads lines, the newline and a carriage return before it taken off. An unfinished last line
-// counts.
+// is one too.
 class LineReader {
  public:
   explicit LineReader(TextSource& source) : source_(source) {}
@@ -44,6 +47,9 @@ class LineReader {
   // False at the end. `line` lives until the next call.
   // kInvalidArgument: a line is longer than kLineBytesMax. kUnavailable: reading failed.
   absl::StatusOr<bool> Next(std::string_view* line);
+
+  // Of the line that Next gave: no newline stood behind it, the text ends there.
+  bool unfinished() const { return unfinished_; }
 
   // Everything that has not been handed out yet.
   // kInvalidArgument: more than kWholeBytesMax. kUnavailable: reading failed.
@@ -56,6 +62,7 @@ class LineReader {
   std::string buffer_;
   size_t at_ = 0;
   bool ended_ = false;
+  bool unfinished_ = false;
 };
 
 }  // namespace graven::import

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/sha256.h"
@@ -327,6 +328,13 @@ absl::Status Recovery::ReplayJournal() {
   return LookIntoDamage();
 }
 
+std::optional<Hash> Recovery::HashOf(const Found& found, LogIndex index) const {
+  Hash hash;
+  LogNodes nodes(*found.log, ledger_.segments_);
+  if (!nodes.Leaves(index, std::span(&hash, 1)).ok()) return std::nullopt;
+  return hash;
+}
+
 // The checksum that failed covers a whole frame; an operator wants to hear of the record.
 absl::Status Recovery::LookIntoDamage() {
   if (!journal_->damage) return absl::OkStatus();
@@ -336,7 +344,10 @@ absl::Status Recovery::LookIntoDamage() {
                                           Found* found = ByNumber(number);
                                           if (found == nullptr) return std::nullopt;
                                           const Log::Sequenced& end = found->log->sequenced;
-                                          return store::LogTip{end.frontier, end.last_hash};
+                                          return store::LogTip{end.frontier, end.last_hash,
+                                                               [this, found](LogIndex index) {
+                                                                 return HashOf(*found, index);
+                                                               }};
                                         }));
   return absl::OkStatus();
 }

@@ -48,6 +48,8 @@ class Recovery {
   absl::Status FillTable(Found& found);
   absl::Status ReplayJournal();
   absl::Status LookIntoDamage();
+  // Nothing if it cannot be read.
+  std::optional<Hash> HashOf(const Found& found, LogIndex index) const;
   absl::Status ReplaySection(const store::FrameSection& section);
   absl::Status HoldAgainstFloor(Found& found);
   absl::Status HoldAgainstGuard(Found& found);

@@ -88,6 +88,14 @@ absl::StatusOr<bool> IsUnfinishedLog(io::FileSystem& fs, const DataPaths& paths,
   return true;
 }
 
+absl::Status CheckInside(io::FileSystem& fs, const std::string& directory) {
+  absl::StatusOr<io::FileInfo> inside = fs.Stat(directory);
+  if (absl::IsNotFound(inside.status()) || (inside.ok() && !inside->is_directory)) {
+    return FolderStatus(absl::StatusCode::kDataLoss, directory, "missing from the data folder");
+  }
+  return inside.status();
+}
+
 }  // namespace
 
 DataPaths::DataPaths(std::string directory) : directory_(std::move(directory)) {
@@ -129,14 +137,8 @@ absl::Status CheckDataFolder(io::FileSystem& fs, const DataPaths& paths) {
                         "no data folder: it has no version file");
   }
   if (!version.ok()) return version;
-  for (const std::string& directory : {paths.Journal(), paths.Logs(), paths.Keys()}) {
-    absl::StatusOr<io::FileInfo> inside = fs.Stat(directory);
-    if (absl::IsNotFound(inside.status()) || (inside.ok() && !inside->is_directory)) {
-      return FolderStatus(absl::StatusCode::kDataLoss, directory, "missing from the data folder");
-    }
-    if (!inside.ok()) return inside.status();
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckInside(fs, paths.Journal()));
+  return CheckInside(fs, paths.Logs());
 }
 
 absl::StatusOr<std::vector<LogMeta>> ReadLogMetas(io::FileSystem& fs, const DataPaths& paths) {
@@ -196,6 +198,7 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(io::FileSystem& fs,
     RETURN_IF_ERROR(CheckUnfinished(fs, paths));
   } else {
     RETURN_IF_ERROR(CheckDataFolder(fs, paths));
+    RETURN_IF_ERROR(CheckInside(fs, paths.Keys()));
   }
   absl::StatusOr<std::unique_ptr<io::FolderLock>> lock = fs.Lock(paths.Lock());
   if (absl::IsFailedPrecondition(lock.status())) {

@@ -58,7 +58,8 @@ class DataPaths {
   std::string directory_;
 };
 
-// Whether this is a data folder that this program can read; writes nothing and takes no lock.
+// Whether this is a data folder that this program can read; writes nothing and takes no lock. A
+// copy without keys/ is one: it can be read and verified, but not opened by a server.
 // kNotFound: no such directory. kFailedPrecondition: made by a newer version, or no data folder.
 // kDataLoss: damaged.
 absl::Status CheckDataFolder(io::FileSystem& fs, const DataPaths& paths);

@@ -51,20 +51,27 @@ std::vector<Piece> CutIntoPieces(const FrameSection& section) {
 
 // Which piece is not what was written; their number when all are: then `tip` has moved behind them.
 size_t FirstBadPiece(const std::vector<Piece>& pieces, const FrameSection& section, LogTip& tip) {
+  const LogIndex end(tip.frontier.size().value);
   for (size_t i = 0; i < pieces.size(); ++i) {
     if (!pieces[i].readable) return i;
+    if (section.first + i < end) {
+      const std::optional<Hash> known = tip.hash_of(section.first + i);
+      if (known && *known != pieces[i].hash) return i;
+      continue;
+    }
     if (pieces[i].previous_hash != tip.last_hash) {
       // Either the record before has other bytes than were hashed, or this link itself does. The
       // link of the next record tells whether this one is whole.
       const bool whole = i + 1 < pieces.size() && pieces[i + 1].readable &&
                          pieces[i + 1].previous_hash == pieces[i].hash;
-      return i > 0 && whole ? i - 1 : i;
+      return whole && i > 0 && section.first + (i - 1) >= end ? i - 1 : i;
     }
     tip.last_hash = pieces[i].hash;
     tip.frontier.Append(pieces[i].hash);
   }
   // Only the last one has no record behind it that would notice; the root does.
-  if (!pieces.empty() && tip.frontier.Root() != section.root) return pieces.size() - 1;
+  const bool last_is_new = !pieces.empty() && section.first + (pieces.size() - 1) >= end;
+  if (last_is_new && tip.frontier.Root() != section.root) return pieces.size() - 1;
   return pieces.size();
 }
 
@@ -111,7 +118,7 @@ absl::StatusOr<std::optional<BadRecord>> FindBadRecord(
     auto [known, first] = tips.try_emplace(section.log_number);
     std::optional<LogTip>& tip = known->second;
     if (first) tip = tip_of(section.log_number);
-    if (!tip || tip->frontier.size().value != section.first.value) return;
+    if (!tip || tip->frontier.size().value < section.first.value) return;
     const std::vector<Piece> pieces = CutIntoPieces(section);
     const size_t bad = FirstBadPiece(pieces, section, *tip);
     if (bad < pieces.size()) {

@@ -73,6 +73,7 @@ absl::Status ExportChecker::AddBytes(std::string_view bytes) {
       status = AddRecord(record);
     }
     if (!status.ok()) {
+      if (!chain_.first_bad()) cut_at_ = chain_.end();
       const absl::string_view why = status.message();
       return absl::DataLossError(
           fmt::format("{} (at byte {})", std::string_view(why.data(), why.size()), offset_));
@@ -87,6 +88,7 @@ absl::Status ExportChecker::AddBytes(std::string_view bytes) {
 
 absl::StatusOr<ExportVerdict> ExportChecker::Finish() {
   if (!pending_.empty()) {
+    cut_at_ = chain_.end();
     return absl::DataLossError(fmt::format("record {}: the export ends within it (at byte {})",
                                            chain_.end().value, offset_));
   }

@@ -59,7 +59,9 @@ class ExportChecker {
   // kInvalidArgument: a part of a log cannot be held against a checkpoint.
   absl::StatusOr<ExportVerdict> Finish();
 
-  const std::optional<LogIndex>& first_bad() const { return chain_.first_bad(); }
+  const std::optional<LogIndex>& first_bad() const {
+    return cut_at_ ? cut_at_ : chain_.first_bad();
+  }
   // Where the first record that is not wholly checked begins, in a raw export.
   uint64_t offset() const { return offset_; }
 
@@ -70,6 +72,7 @@ class ExportChecker {
   ExportVerdict verdict_;
   std::string pending_;  // bytes of a record that has not come wholly
   uint64_t offset_ = 0;
+  std::optional<LogIndex> cut_at_;  // a record that has no length, or that the export ends within
 };
 
 }  // namespace graven::verify

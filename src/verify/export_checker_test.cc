@@ -86,6 +86,21 @@ TEST_F(ExportCheckerTest, EmptyExportOfAnEmptyLogHolds) {
   EXPECT_EQ(verdict->count, 0u);
 }
 
+TEST_F(ExportCheckerTest, CutExportNamesTheRecord) {
+  const std::string bytes = log_.Export(0, 50);
+  auto cut = ExportChecker::Start(Pinned(40));
+  ASSERT_TRUE(cut.ok());
+  ASSERT_TRUE(cut->AddBytes(std::string_view(bytes).substr(0, bytes.size() - 1)).ok());
+  EXPECT_EQ(cut->first_bad(), std::nullopt);
+  EXPECT_EQ(cut->Finish().status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(cut->first_bad(), LogIndex(49));
+  auto torn = ExportChecker::Start(Pinned(40));
+  ASSERT_TRUE(torn.ok());
+  EXPECT_EQ(torn->AddBytes(log_.Export(0, 7) + std::string(6, '\xff')).code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(torn->first_bad(), LogIndex(7));
+}
+
 TEST_F(ExportCheckerTest, CutExportIsDataLoss) {
   const std::string bytes = log_.Export(0, 50);
   ExpectDataLoss(Check(bytes.substr(0, bytes.size() - 1), Pinned(40)).status(),

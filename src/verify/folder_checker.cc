@@ -179,7 +179,7 @@ class FolderCheck {
                                           [this](uint32_t number) -> std::optional<store::LogTip> {
                                             const auto log = logs_.find(number);
                                             if (log == logs_.end()) return std::nullopt;
-                                            return log->second->tip();
+                                            return log->second->Tip();
                                           }));
     if (!bad) return absl::OkStatus();
     bool promised = journal.damage->was_durable;

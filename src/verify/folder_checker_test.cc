@@ -233,6 +233,52 @@ TEST_F(FolderCheckerTest, FlippedByteOfAJournalRecordNamesIt) {
   ExpectBad(Check(), 49, journal_path_, "not those that were written");
 }
 
+TEST_F(FolderCheckerTest, RecordsBeforeTheBadOneOfAFrameAreInOrder) {
+  // Many enough that leaves wait for their group, and a frame that begins before the bad record.
+  const WrittenLog large(2500);
+  Create(large, "default", 1);
+  Frame(large, 1, 0, 1500);
+  Frame(large, 1, 1500, 2500);
+  Guard(large, 1, 2500);
+  ASSERT_TRUE(fs_.FlipBit(journal_path_, (last_record_offset_ + 60) * 8).ok());
+  const FolderVerdict verdict = Check();
+  ExpectBad(verdict, 2499, journal_path_, "not those that were written");
+  EXPECT_EQ(verdict.logs[0].records, 2499u);
+}
+
+TEST_F(FolderCheckerTest, FlippedByteOfASealedJournalRecordNamesItAndSaysThatItsCopyIsWhole) {
+  Create(log_, "default", 1);
+  Segment(log_, "default", 0, 30);
+  Frame(log_, 1, 10, 20);  // wholly in the segment
+  const uint64_t inside = last_record_offset_;
+  Frame(log_, 1, 20, 40, 20);  // partly
+  Frame(log_, 1, 40, 50, 40);
+  Guard(log_, 1, 50);
+  const std::string path = journal_path_;
+  ASSERT_TRUE(Check().good());
+  ASSERT_TRUE(fs_.FlipBit(path, (inside + 60) * 8).ok());
+  const FolderVerdict verdict = Check();
+  ExpectBad(verdict, 19, path, "its copy in a segment is whole");
+  EXPECT_EQ(verdict.logs[0].records, 19u);
+}
+
+TEST_F(FolderCheckerTest, FlippedByteOfAFrameThatIsPartlySealedNamesTheRecord) {
+  Create(log_, "default", 1);
+  Segment(log_, "default", 0, 30);
+  Frame(log_, 1, 20, 40);
+  const uint64_t last = last_record_offset_;
+  Frame(log_, 1, 40, 50, 40);
+  Guard(log_, 1, 50);
+  ASSERT_TRUE(fs_.FlipBit(journal_path_, (last + 60) * 8).ok());
+  ExpectBad(Check(), 39, journal_path_, "its bytes are not those that were written");
+}
+
+TEST_F(FolderCheckerTest, CopyWithoutPrivateKeysIsChecked) {
+  Usual(log_);
+  ASSERT_TRUE(fs_.RemoveDirectory(paths_.Keys()).ok());
+  EXPECT_TRUE(Check({log_.key.verifier()}).good());
+}
+
 TEST_F(FolderCheckerTest, AcknowledgedRecordsBehindDamageAreMissed) {
   Create(log_, "default", 1);
   Frame(log_, 1, 0, 10);

@@ -213,9 +213,23 @@ void LogCheck::CheckSection(const store::FrameSection& section) {
   open_segment_.reset();
 }
 
+store::LogTip LogCheck::Tip() {
+  chain_.Root();  // leaves that wait for their group go into the frontier
+  return {chain_.frontier(), chain_.last_hash(), [this](LogIndex index) -> std::optional<Hash> {
+            const absl::StatusOr<Hash> hash = SealedHash(index);
+            if (!hash.ok()) return std::nullopt;
+            return *hash;
+          }};
+}
+
 void LogCheck::TakeBadRecord(const store::BadRecord& bad, bool was_durable) {
   if (!good() || (!was_durable && bad.index.value >= promised_)) return;
-  FailRecord(bad.index, "its bytes are not those that were written",
+  in_order_ = bad.index.value;
+  const bool sealed = bad.index < chain_.end();
+  FailRecord(bad.index,
+             sealed ? "its bytes in the journal are not those that were written, and the journal "
+                      "cannot be read beyond; its copy in a segment is whole"
+                    : "its bytes are not those that were written",
              io::JoinPath(paths_.Journal(), store::JournalFileName(bad.location.file)),
              bad.location.offset);
 }
@@ -239,7 +253,7 @@ LogVerdict LogCheck::Finish() {
   }
   verdict_.records = chain_.count();
   if (verdict_.first_bad) {
-    verdict_.records = std::min(verdict_.records, verdict_.first_bad->value);
+    verdict_.records = std::min(std::max(verdict_.records, in_order_), verdict_.first_bad->value);
   }
   verdict_.last_hash = chain_.last_hash();
   verdict_.last_received_at_ns = chain_.last_received_at_ns();

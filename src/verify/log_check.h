@@ -36,8 +36,8 @@ class LogCheck {
   void CheckSegments(const std::function<void(uint64_t)>& on_bytes,
                      std::vector<std::string>* notes);
   void CheckSection(const store::FrameSection& section);
-  // The end so far, for a look into a damaged frame.
-  store::LogTip tip() const { return {chain_.frontier(), chain_.last_hash()}; }
+  // What is known so far, for a look into a damaged frame. Valid as long as this is.
+  store::LogTip Tip();
   // This record of a damaged frame is not what was written. `was_durable`: the frame had been
   // synced; without that it may be a torn end that nobody was told about.
   void TakeBadRecord(const store::BadRecord& bad, bool was_durable);
@@ -60,6 +60,7 @@ class LogCheck {
   const store::LogMeta meta_;
   const bool pinned_;
   uint64_t promised_ = 0;  // the largest size that guard or checkpoints name
+  uint64_t in_order_ = 0;  // records before the bad one of a damaged frame
   std::optional<note::VerifierKey> key_;
   ChainChecker chain_;
   std::vector<std::pair<store::SegmentBounds, std::string>> segments_;

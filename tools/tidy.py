@@ -35,7 +35,9 @@ WORDS = [
 ]
 NAMES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc|stuff)(_|\.|$)")
 TODO = re.compile(r"\bTODO\b(?!: \S.{19,})|\bFIXME\b|\bXXX\b")
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(work|root|home/\w+)/|/tmp/(team|bash_jobs)")
+# Where people and build machines work: their folders, and the one that holds this tree.
+MACHINE_PATHS = re.compile(r"(?<![\w.$}/-])/(home|root|tmp|Users|mnt|media)(?![\w-])" +
+                           (rf"|{re.escape(str(ROOT.parent))}/" if len(ROOT.parts) > 2 else ""))
 
 CODE = (".h", ".cc")
 TEXT = CODE + (".py", ".md", ".proto", ".txt", ".cmake", ".json", ".toml", ".service", ".sh", "")

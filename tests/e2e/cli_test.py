@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -234,18 +235,36 @@ class Readme(unittest.TestCase):
         with serving.Server(folder) as server:
             script = block.replace("graven tail --follow", "graven tail")
             script = script.replace("--data ./audit", f"--data {server.data}")
-            online, offline = script.split("graven verify", 1)
             prelude = f'set -eu\ncd {folder}\ngraven() {{ "{serving.BINARY}" "$@"; }}\n'
             env = {**os.environ, "GRAVEN_SERVER": server.address}
-            done = subprocess.run(["bash"], input=prelude + online, env=env, capture_output=True,
+            done = subprocess.run(["bash"], input=prelude + script, env=env, capture_output=True,
                                   text=True, timeout=60)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertIn("PUBLISHED", done.stdout)
+            self.assertIn("pinned: signed by the key that you gave", done.stdout)
             self.assertEqual(server.stop(), 0)
-            done = subprocess.run(["bash"], input=f"{prelude}graven verify{offline}", env=env,
-                                  capture_output=True, text=True, timeout=60)
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            self.assertIn("OK", done.stdout)
+        self.assertIn("`graven verify --data ./audit`", text)
+        serving.run("verify", "--data", server.data)
+
+    def test_the_python_of_the_minimal_contract_runs(self):
+        text = (serving.ROOT / "README.md").read_text()
+        protoc = next(block for block in re.findall(r"```sh\n(.*?)```", text, re.S)
+                      if block.startswith("protoc"))
+        snippet = re.search(r"```python\n(.*?)```", text, re.S).group(1)
+        folder = serving.make_folder("readme")
+        (folder / "proto").symlink_to(serving.ROOT / "proto")
+        subprocess.run(["sh", "-ec", protoc], cwd=folder, check=True)
+        with serving.Server(folder) as server:
+            self.assertIn("127.0.0.1:7465", snippet)
+            program = snippet.replace("127.0.0.1:7465", server.address)
+            (folder / "readme.py").write_text(program + "    break  # it would follow for ever\n")
+            done = subprocess.run([sys.executable, "readme.py"], cwd=folder, capture_output=True,
+                                  text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            index, follows = done.stdout.splitlines()
+            self.assertRegex(index, r"^0 [0-9a-f]{64}$")
+            self.assertRegex(follows, r"^alice invoice.approve [0-9a-f]{64}$")
+            self.assertEqual(server.stop(), 0)
 
 
 if __name__ == "__main__":

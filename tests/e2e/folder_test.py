@@ -149,6 +149,64 @@ class Folder(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
         serving.run("verify", "--data", self.data, "--key", log["vkey"])
 
+    def test_a_copy_without_private_keys_is_verified_and_not_served(self):
+        log = self.fill(200)
+        copy = self.folder / "copy"
+        shutil.copytree(self.data, copy)
+        shutil.rmtree(copy / "keys")
+        done = serving.run("verify", "--data", copy, "--key", log["vkey"])
+        self.assertIn("200 records", done.stdout)
+        self.assertIn("pinned: signed by the key that you gave", done.stdout)
+        code, said = failing_start(self.folder, data=copy)
+        self.assertEqual(code, 3, said)
+        self.assertIn("keys", said)
+
+    def test_an_export_clones_a_log_into_a_server_of_its_own(self):
+        with serving.Server(self.folder / "a") as source, serving.Server(self.folder / "b") as copy:
+            append(source.address, 300)
+            serving.run("append", "--actor", "alice", "--action", "id.given", "--server",
+                        source.address)
+            export = serving.run("export", "--server", source.address).stdout
+            for _ in range(2):  # the second time everything is there already
+                serving.run("append", "-", "--server", copy.address, input=export)
+            cloned = serving.run("export", "--server", copy.address).stdout
+            original, cloned = ([json.loads(line) for line in text.splitlines()]
+                                for text in (export, cloned))
+            self.assertEqual(len(cloned), 301)
+            self.assertEqual([line["event"] for line in cloned],
+                             [line["event"] for line in original])
+            self.assertNotEqual(cloned[0]["record_hash"], original[0]["record_hash"])
+            self.assertNotEqual(copy.ready["logs"]["default"]["vkey"],
+                                source.ready["logs"]["default"]["vkey"])
+            key = copy.ready["logs"]["default"]["vkey"]
+            serving.run("verify", "--server", copy.address, "--key", key)
+            # And the export is what operations.md says of it, held against a checkpoint.
+            (self.folder / "audit.jsonl").write_text(export)
+            key = source.ready["logs"]["default"]["vkey"]
+            note = self.folder / "audit.note"
+            note.write_text(serving.run("checkpoint", "--server", source.address).stdout)
+            done = serving.run("verify", self.folder / "audit.jsonl", "--key", key, "--checkpoint", note)
+            self.assertIn("pinned: signed by the key that you gave", done.stdout)
+            self.assertEqual(source.stop(), 0)
+            self.assertEqual(copy.stop(), 0)
+
+    def test_a_lost_guard_is_replaced_by_any_copy_that_knows_the_logs(self):
+        log = self.fill(10)
+        shutil.copy2(self.data / "guard", self.folder / "old-guard")
+        self.fill_more(10)
+        (self.data / "guard").unlink()
+        code, _ = failing_start(self.folder)
+        self.assertEqual(code, 3)
+        shutil.copy2(self.folder / "old-guard", self.data / "guard")
+        self.fill_more(10)
+        self.assertIn("30 records",
+                      serving.run("verify", "--data", self.data, "--key", log["vkey"]).stdout)
+
+    def fill_more(self, count):
+        with serving.Server(self.folder) as server:
+            append(server.address, count, f"more-{server.pid}")
+            self.assertEqual(server.stop(), 0)
+
     def test_a_rolled_back_folder_with_its_guard_elsewhere_signs_nothing(self):
         guard = self.folder / "guard"
         log = self.fill(100, "--guard", guard)

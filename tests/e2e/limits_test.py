@@ -142,7 +142,20 @@ class Limits(unittest.TestCase):
         self.stub.Append(pb.AppendRequest(events=[event("still here")]), timeout=20)
 
     def test_overload_is_refused_or_slowed_and_memory_stays_flat(self):
-        big = [event(f"warm-{i}", 60_000) for i in range(30)]
+        # A queue that holds no more than one of the requests below.
+        folder = serving.make_folder("limits-queue")
+        config = folder / "graven.toml"
+        config.write_text("[limits]\nqueue_bytes = 1048576\n")
+        self.server.stop()
+        self.server = serving.Server(folder, "--config", config)
+        self.addCleanup(self.server.__exit__)
+        self.channel = grpc.insecure_channel(self.server.address)
+        self.addCleanup(self.channel.close)
+        self.stub = rpc.AuditLogServiceStub(self.channel)
+        self.overload(event_count=15)
+
+    def overload(self, event_count):
+        big = [event(f"warm-{i}", 60_000) for i in range(event_count)]
         self.stub.Append(pb.AppendRequest(events=big), timeout=60)
         base = resident_bytes(self.server.pid)
         peak = [base]
@@ -156,8 +169,10 @@ class Limits(unittest.TestCase):
         watcher.start()
         outcomes = {}
         calls = []
-        for i in range(120):  # some 216 MB, far more than the queue holds
-            request = pb.AppendRequest(events=[event(f"o-{i}-{j}", 60_000) for j in range(30)])
+        requests = [pb.AppendRequest(events=[event(f"o-{i}-{j}", 60_000)
+                                             for j in range(event_count)])
+                    for i in range(240)]  # some 216 MB at once, far more than the queue holds
+        for request in requests:
             calls.append(self.stub.Append.future(request, timeout=120))
         for call in calls:
             code = call.code()
@@ -169,6 +184,8 @@ class Limits(unittest.TestCase):
         watcher.join()
         self.assertLessEqual(set(outcomes), {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED})
         self.assertGreater(outcomes[grpc.StatusCode.OK], 0)
+        self.assertGreater(outcomes.get(grpc.StatusCode.RESOURCE_EXHAUSTED, 0), 0,
+                           "the overload never filled the queue")
         self.assertLess(peak[0], 512 << 20)
 
     def test_a_message_over_the_limit_is_refused_and_the_server_stays(self):

@@ -118,6 +118,7 @@ class Folder(unittest.TestCase):
         self.assertIn("key", said)
         serving.run("keys", "generate", "example.org/other", "--output", self.folder / "other.key")
         key.write_text((self.folder / "other.key").read_text())
+        key.chmod(0o600)
         code, said = failing_start(self.folder)
         self.assertEqual(code, 3)
         self.assertIn("not the private key", said)

@@ -37,7 +37,7 @@ bool LooksLike(std::string name, import::Format format) {
 // A folder stands for those files in it that look like the format, by name. What is passed over is
 // said.
 std::vector<std::string> FilesOf(CommandContext& context, const std::vector<std::string>& paths,
-                                 import::Format format) {
+                                 import::Format format, std::vector<std::string>* passed_over) {
   std::vector<std::string> files;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -53,6 +53,7 @@ std::vector<std::string> FilesOf(CommandContext& context, const std::vector<std:
         inside.push_back(file);
       } else {
         context.err().Line("passed over: " + SafeText(file));
+        passed_over->push_back(file);
       }
     }
     std::sort(inside.begin(), inside.end());
@@ -70,7 +71,10 @@ CommandResult Import(CommandContext& context, const ImportFlags& flags) {
       flags.bad_input == "count" ? import::BadInput::kCount : import::BadInput::kStop;
   options.time_zone = flags.time_zone;
   options.host = flags.host;
-  return RunImport(context, options, FilesOf(context, flags.paths, options.format));
+  std::vector<std::string> passed_over;
+  const std::vector<std::string> files =
+      FilesOf(context, flags.paths, options.format, &passed_over);
+  return RunImport(context, options, files, passed_over);
 }
 
 }  // namespace
@@ -80,8 +84,11 @@ void AddImportCommand(CLI::App& app, CommandContext& context) {
       app.add_subcommand("import", "Turns other formats into events, and appends them");
   command->footer(
       "Importing the same again appends nothing: each event's id comes from what was read. The\n"
-      "original stands in the event's details. Files may be gzipped; a folder stands for its "
-      "files.\n"
+      "original stands in the event's details. Files may be gzipped; a folder stands for those "
+      "of its\n"
+      "files whose names look like the format; others are named and counted. A last line of a "
+      "dpkg\n"
+      "log without its newline is left for the next import.\n"
       "Exit code 1: something was refused, and named.\n"
       "\n"
       "Example:\n"

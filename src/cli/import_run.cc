@@ -36,7 +36,8 @@ absl::Status Pump(CommandContext& context, const import::ImportOptions& options,
 
 // `stopped`: an error that ended the run follows on standard error.
 CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& imported,
-                          const PumpCounts& counts, double seconds, bool stopped) {
+                          const PumpCounts& counts, const std::vector<std::string>& passed_over,
+                          double seconds, bool stopped) {
   const uint64_t refused = counts.refused + imported.refused;
   const bool any = counts.first_index <= counts.last_index;
   const ExitCode code = refused == 0 ? ExitCode::kDone : ExitCode::kNo;
@@ -48,6 +49,7 @@ CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& i
                  {"oversize_refused", imported.oversize_refused},
                  {"digested", imported.digested},
                  {"unfinished", imported.unfinished},
+                 {"passed_over", passed_over},
                  {"seconds", seconds}};
     if (stopped) json["stopped"] = true;
     if (any) json["first_index"] = counts.first_index;
@@ -63,6 +65,9 @@ CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& i
     line += fmt::format(", {} of them digested because of their size", imported.digested);
   }
   if (refused > 0) line += fmt::format(", {} REFUSED", CountText(refused));
+  if (!passed_over.empty()) {
+    line += fmt::format(", {} files passed over by name", passed_over.size());
+  }
   if (any) line += fmt::format(" (records {} to {})", counts.first_index, counts.last_index);
   const auto total = static_cast<double>(counts.appended + counts.duplicates);
   if (seconds > 0.05 && total > 100) {
@@ -77,7 +82,8 @@ CommandResult PrintCounts(CommandContext& context, const import::ImportCounts& i
 }  // namespace
 
 CommandResult RunImport(CommandContext& context, const import::ImportOptions& options,
-                        const std::vector<std::string>& paths) {
+                        const std::vector<std::string>& paths,
+                        const std::vector<std::string>& passed_over) {
   const int64_t started_ns = SystemClock().SteadyNs();
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   const auto on_refusal = options.bad_input == import::BadInput::kCount
@@ -94,7 +100,8 @@ CommandResult RunImport(CommandContext& context, const import::ImportOptions& op
   }
   const PumpCounts counts = ended.ok() ? *finished : pump->Stop();
   const double seconds = static_cast<double>(SystemClock().SteadyNs() - started_ns) / 1e9;
-  const CommandResult printed = PrintCounts(context, imported, counts, seconds, !ended.ok());
+  const CommandResult printed =
+      PrintCounts(context, imported, counts, passed_over, seconds, !ended.ok());
   return ended.ok() ? printed : ended;
 }
 

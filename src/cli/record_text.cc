@@ -98,10 +98,18 @@ void AddEventFields(const v1::Event& event, FieldList* fields) {
   }
 }
 
+// A map of protobuf's has another order each time it is read; an export is to be the same each
+// time.
+Json Sorted(const Json& json) { return Json(nlohmann::json(json)); }
+
 Json EventJson(std::string_view bytes) {
   v1::Event event;
   if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return nullptr;
-  if (!event.has_details_any()) return MessageJson(event).value_or(nullptr);
+  if (!event.has_details_any()) {
+    Json json = MessageJson(event).value_or(nullptr);
+    if (json.contains("details_struct")) json["details_struct"] = Sorted(json["details_struct"]);
+    return json;
+  }
   // An Any is shown as the bytes that it is: the server may know types that this program does not.
   const google::protobuf::Any any = event.details_any();
   event.clear_details();

@@ -53,6 +53,17 @@ TEST(RecordText, OneLineSaysWhenWhoWhatToWhat) {
   EXPECT_THAT(line, testing::EndsWith("invoice:42"));
 }
 
+TEST(RecordText, MembersOfDetailsStandInOneOrderHoweverAMapHasThem) {
+  v1::Event event = SomeEvent();
+  auto& fields = *event.mutable_details_struct()->mutable_fields();
+  for (const char* name : {"g", "b", "e", "a", "d", "f", "c"}) fields[name].set_number_value(1);
+  const std::string bytes = RecordOf(event);
+  const auto record = ReadRecordBytes(bytes, {});
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(RecordJson(*record, bytes)["event"]["details_struct"].dump(),
+            R"({"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1})");
+}
+
 TEST(RecordText, TerminalEscapesAndOverridesAreShownHarmlesslyButExactInJson) {
   const std::string evil =
       "\x1b]0;owned\x07 \xe2\x80\xae"

@@ -223,6 +223,19 @@ class CommandLine(unittest.TestCase):
         done = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=True)
         self.assertEqual(done.stdout.split(), ["create", "--follow"])
 
+    def test_an_import_of_a_folder_counts_what_it_passes_over_and_leaves(self):
+        inside = self.folder / "var-log"
+        inside.mkdir()
+        line = "2023-07-10 11:42:37 install man-db:amd64 <none> 2.11.2-2"
+        (inside / "dpkg.log").write_text(f"{line}\n{line[:-2]}")
+        (inside / "copy.log").write_text(line)
+        done = self.json("import", "--format", "dpkg", "--host", "box", inside)
+        self.assertEqual((done["appended"], done["refused"], done["unfinished"]), (1, 0, 1))
+        self.assertEqual(done["passed_over"], [str(inside / "copy.log")])
+        (inside / "dpkg.log").write_text(f"{line}\n{line}\n")
+        done = self.json("import", "--format", "dpkg", "--host", "box", inside)
+        self.assertEqual((done["appended"], done["duplicates"], done["unfinished"]), (1, 1, 0))
+
 
 class Readme(unittest.TestCase):
     """What the README tells people to type works as it stands."""

@@ -118,7 +118,7 @@ class Folder(unittest.TestCase):
         self.assertIn("key", said)
         serving.run("keys", "generate", "example.org/other", "--output", self.folder / "other.key")
         key.write_text((self.folder / "other.key").read_text())
-        key.chmod(0o600)
+        key.chmod(0o644)
         code, said = failing_start(self.folder)
         self.assertEqual(code, 3)
         self.assertIn("has mode 0644", said)

@@ -9,6 +9,12 @@ import unittest
 
 import serving
 
+serving.stubs()
+import grpc  # noqa: E402
+from graven.v1 import audit_log_service_pb2 as service_pb2  # noqa: E402
+from graven.v1 import audit_log_service_pb2_grpc as service_rpc  # noqa: E402
+from graven.v1 import event_pb2  # noqa: E402
+
 
 def append(address, count, prefix="e", log="default"):
     """`count` events through the CLI, as JSON Lines."""
@@ -256,6 +262,7 @@ class DiskFull(unittest.TestCase):
             refused = serving.run("append", "--actor", "a", "--action", "b", *at, check=None)
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn("reserve", refused.stderr)
+            self.assert_refused_with_a_time_to_wait(server.address)
             # Reading goes on.
             serving.run("receipt", "get", "42", "--output", self.folder / "r", *at)
             self.assertIn("user-0", serving.run("show", "42", *at).stdout)
@@ -264,6 +271,18 @@ class DiskFull(unittest.TestCase):
             append(server.address, 100, "after")
             self.assertEqual(server.stop(), 0)
         serving.run("verify", "--data", server.data)
+
+    def assert_refused_with_a_time_to_wait(self, address):
+        event = event_pb2.Event(action="a")
+        event.actor.id = "b"
+        event.occurred_at.seconds = 1_700_000_000
+        with grpc.insecure_channel(address) as channel:
+            with self.assertRaises(grpc.RpcError) as failed:
+                service_rpc.AuditLogServiceStub(channel).Append(
+                    service_pb2.AppendRequest(events=[event]), timeout=20)
+        self.assertEqual(failed.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+        details = dict(failed.exception.trailing_metadata())["grpc-status-details-bin"]
+        self.assertIn(b"google.rpc.RetryInfo", details)
 
     def wait_for(self, server, state):
         import time

@@ -91,30 +91,22 @@ class Limits(unittest.TestCase):
                 window.release(part.request_count)
         return done[0] / seconds
 
-    def rate_beside_a_stuck_tailer(self, attempt):
-        """Of the writer's rate alone, the median of five pairs."""
-        self.rate(0.5, f"warm-{attempt}")
-        alone, beside = [], []
-        for turn in range(5):
-            alone.append(self.rate(0.7, f"alone-{attempt}-{turn}"))
+    def test_a_tailer_that_stops_reading_slows_nobody(self):
+        self.rate(0.5, "warm")
+        ratios = []
+        for turn in range(11):  # in pairs, because the machine's speed drifts
+            alone = self.rate(0.5, f"alone-{turn}")
             channel = grpc.insecure_channel(self.server.address, options=(
                 ("grpc.use_local_subchannel_pool", 1),))
             stuck = rpc.AuditLogServiceStub(channel).Tail(pb.TailRequest(from_index=0))
             next(stuck)  # and then never again
-            beside.append(self.rate(0.7, f"beside-{attempt}-{turn}"))
+            ratios.append(self.rate(0.5, f"beside-{turn}") / alone)
             self.assertGreaterEqual(self.stub.GetStatus(pb.GetStatusRequest()).tailers, 1)
             stuck.cancel()
             channel.close()
-        ratio = sorted(beside)[2] / sorted(alone)[2]
-        print(f"writer beside a stuck tailer: {ratio:.2f} of its rate alone", flush=True)
-        return ratio
-
-    def test_a_tailer_that_stops_reading_slows_nobody(self):
-        # A machine that is busy otherwise disturbs single measurements, never all of three in one way.
-        ratios = []
-        while len(ratios) < 3 and max(ratios, default=0) < 0.9:
-            ratios.append(self.rate_beside_a_stuck_tailer(len(ratios)))
-        self.assertGreaterEqual(max(ratios), 0.9, ratios)
+        median = sorted(ratios)[len(ratios) // 2]
+        print(f"writer beside a stuck tailer: {median:.2f} of its rate alone", flush=True)
+        self.assertGreaterEqual(median, 0.9, ratios)
 
     def test_a_slow_tailer_loses_nothing(self):
         tail = self.stub.Tail(pb.TailRequest(from_index=0))
@@ -193,7 +185,7 @@ class Limits(unittest.TestCase):
         self.assertLessEqual(set(outcomes), {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED})
         self.assertGreater(outcomes[grpc.StatusCode.OK], 0)
         # Whether the queue fills or gRPC's own flow control holds the client back depends on who is
-        # faster; that a full journal refuses, with a time to wait, is a test of src/service.
+        # faster; folder_test.py makes the server refuse, with a time to wait.
         self.assertEqual(sum(outcomes.values()), len(calls))
         self.assertLess(peak[0], 512 << 20)
 

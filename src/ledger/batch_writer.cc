@@ -53,7 +53,8 @@ size_t BatchWriter::FrameBytesBound(std::span<sequencer::Request* const> request
 void BatchWriter::Apply(std::span<sequencer::Request* const> requests, const LogFinder& log_of,
                         std::vector<RequestResult>* results) {
   results->assign(requests.size(), RequestResult{});
-  // Requests are taken log by log, so that a log has one section; within a log the order stays.
+  // Requests are taken log by log, so that a log has one section an Apply; within a log the order
+  // stays.
   order_.resize(requests.size());
   std::iota(order_.begin(), order_.end(), 0);
   const auto by_log = [&](uint32_t a, uint32_t b) {

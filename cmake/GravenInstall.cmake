@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-set(GRAVEN_CLIENT_ROOMS base io merkle note record store verify client)
+set(GRAVEN_CLIENT_ROOMS base io merkle note record store journal verify client)
 set(GRAVEN_CLIENT_TARGETS graven_flags graven_proto graven_proto_service)
 foreach(room IN LISTS GRAVEN_CLIENT_ROOMS)
   list(APPEND GRAVEN_CLIENT_TARGETS graven_${room})

@@ -21,14 +21,18 @@ ROOMS = {
     "note": ["base", "merkle"],
     "record": ["base"],
     "store": ["base", "io", "merkle", "note", "record"],
+    "journal": ["base", "io", "merkle", "record"],
     "sequencer": ["base", "record"],
-    "ledger": ["base", "io", "merkle", "note", "record", "store", "sequencer"],
-    "verify": ["base", "io", "merkle", "note", "record", "store"],
-    "service": ["base", "io", "merkle", "note", "record", "store", "sequencer", "ledger"],
+    "ledger": ["base", "io", "merkle", "note", "record", "store", "journal", "sequencer"],
+    "verify": ["base", "io", "merkle", "note", "record", "store", "journal"],
+    "engine": ["base", "io", "record", "sequencer", "ledger"],
+    "service": ["base", "record", "sequencer", "ledger", "engine"],
     "client": ["base", "io", "merkle", "note", "record", "verify"],
     "import": ["base", "io", "record"],
-    "server": ["base", "io", "merkle", "note", "record", "store", "sequencer", "ledger", "service"],
-    "cli": ["base", "io", "merkle", "note", "record", "store", "verify", "client", "import", "server"],
+    "server": ["base", "io", "merkle", "note", "record", "store", "journal", "sequencer", "ledger",
+               "engine", "service"],
+    "cli": ["base", "io", "merkle", "note", "record", "store", "journal", "verify",
+            "client", "import", "server"],
 }
 
 # What tests may include beside that: the independent checker judges the ledger.

@@ -268,7 +268,7 @@ std::string_view BatchWriter::PendingRecord(const Log& log, LogIndex index) cons
 
 absl::StatusOr<std::vector<BatchWriter::Grown>> BatchWriter::MakeDurable() {
   std::vector<Grown> grown;
-  ASSIGN_OR_RETURN(store::FramePosition position, journal_.Append(frame_));
+  ASSIGN_OR_RETURN(journal::FramePosition position, journal_.Append(frame_));
   // The records are in the page cache at most: nobody has been told anything.
   RETURN_IF_ERROR(journal_.Sync());
   // From here on they survive power loss. A size is shown once all records below it can be found.

@@ -10,13 +10,13 @@
 #include "absl/status/status.h"
 #include "base/hash.h"
 #include "base/log_index.h"
+#include "journal/frame_builder.h"
+#include "journal/journal.h"
 #include "ledger/duplicate_finder.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
 #include "record/rules.h"
 #include "sequencer/request.h"
-#include "store/frame_builder.h"
-#include "store/journal.h"
 
 namespace graven::ledger {
 
@@ -31,7 +31,7 @@ class BatchWriter final : public PendingRecords {
     uint64_t records;
   };
 
-  BatchWriter(DuplicateFinder& duplicates, store::Journal& journal, record::RuleContext rules)
+  BatchWriter(DuplicateFinder& duplicates, journal::Journal& journal, record::RuleContext rules)
       : duplicates_(duplicates), journal_(journal), rules_(rules) {}
 
   // Bytes that a frame of these requests takes at most.
@@ -96,10 +96,10 @@ class BatchWriter final : public PendingRecords {
   TreeSize SizeNow(const Log& log) const;
 
   DuplicateFinder& duplicates_;
-  store::Journal& journal_;
+  journal::Journal& journal_;
   const record::RuleContext rules_;
 
-  store::FrameBuilder frame_;
+  journal::FrameBuilder frame_;
   std::vector<Section> sections_;
   size_t section_count_ = 0;  // of sections_; the rest is kept for its memory
   Section* open_ = nullptr;

@@ -8,10 +8,10 @@
 
 #include "absl/status/statusor.h"
 #include "base/log_index.h"
+#include "ledger/duplicate_table.h"
 #include "ledger/log.h"
 #include "ledger/segments.h"
 #include "ledger/stored_records.h"
-#include "store/duplicate_table.h"
 #include "store/fingerprint.h"
 
 namespace graven::ledger {
@@ -38,8 +38,7 @@ struct KnownEvent {
 class DuplicateFinder {
  public:
   DuplicateFinder(const StoredRecords& records, SegmentCache& segments,
-                  const store::DuplicateTable::Options& options,
-                  store::FingerprintFunction fingerprint)
+                  const DuplicateTable::Options& options, store::FingerprintFunction fingerprint)
       : records_(records), segments_(segments), table_(options), fingerprint_(fingerprint) {}
 
   uint64_t Fingerprint(const Log& log, std::string_view event_id) const {
@@ -57,7 +56,7 @@ class DuplicateFinder {
   };
   // What the table says about it.
   struct Hint {
-    store::DuplicateTable::Candidates candidates;
+    DuplicateTable::Candidates candidates;
     LogIndex covered_from;
   };
   Hint Ask(const Question& question) const {
@@ -75,8 +74,8 @@ class DuplicateFinder {
   // Everything of the log at or above `index` has been or will be inserted.
   void StartLog(const Log& log, LogIndex index) { table_.StartLog(log.meta.number, index); }
 
-  store::DuplicateTable& table() { return table_; }
-  const store::DuplicateTable& table() const { return table_; }
+  DuplicateTable& table() { return table_; }
+  const DuplicateTable& table() const { return table_; }
 
  private:
   // The record at `index` if it carries the id.
@@ -92,7 +91,7 @@ class DuplicateFinder {
 
   const StoredRecords& records_;
   SegmentCache& segments_;
-  store::DuplicateTable table_;
+  DuplicateTable table_;
   store::FingerprintFunction fingerprint_;
 };
 

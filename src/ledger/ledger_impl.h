@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "journal/journal.h"
 #include "ledger/batch_writer.h"
 #include "ledger/duplicate_finder.h"
 #include "ledger/ledger.h"
@@ -21,7 +22,6 @@
 #include "store/checkpoints_file.h"
 #include "store/data_folder.h"
 #include "store/guard.h"
-#include "store/journal.h"
 
 namespace graven::ledger {
 
@@ -120,7 +120,7 @@ class LedgerImpl final : public Ledger {
   uint32_t next_log_number_ = 1;
 
   mutable SegmentCache segments_;
-  std::unique_ptr<store::Journal> journal_;
+  std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<StoredRecords> records_;
   mutable std::mutex table_mutex_;  // guards the duplicate table
   std::unique_ptr<DuplicateFinder> duplicates_;

@@ -9,11 +9,11 @@
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "io/durable_file.h"
+#include "journal/journal_format.h"
 #include "merkle/leaf.h"
 #include "merkle/proof.h"
 #include "note/checkpoint.h"
 #include "record/record.h"
-#include "store/journal_format.h"
 
 namespace graven::ledger {
 namespace {
@@ -55,7 +55,7 @@ absl::Status Recovery::Run() {
   ledger_.records_ = std::make_unique<StoredRecords>(ledger_.segments_);
   ledger_.duplicates_ = std::make_unique<DuplicateFinder>(
       *ledger_.records_, ledger_.segments_,
-      store::DuplicateTable::Options{.bytes_max = ledger_.options_.duplicate_table_bytes_max},
+      DuplicateTable::Options{.bytes_max = ledger_.options_.duplicate_table_bytes_max},
       ledger_.options_.fingerprint);
   for (auto& [number, found] : logs_) {
     RETURN_IF_ERROR(LoadSegments(found));
@@ -319,10 +319,10 @@ Recovery::Found* Recovery::ByNumber(uint32_t number) {
 }
 
 absl::Status Recovery::ReplayJournal() {
-  auto read = store::ReadJournal(
+  auto read = journal::ReadJournal(
       ledger_.fs_, ledger_.JournalFolder(),
-      [this](const store::FrameSection& section) { return ReplaySection(section); });
-  if (absl::IsNotFound(read.status())) read = store::JournalRecovery{};
+      [this](const journal::FrameSection& section) { return ReplaySection(section); });
+  if (absl::IsNotFound(read.status())) read = journal::JournalRecovery{};
   RETURN_IF_ERROR(read.status());
   journal_ = *std::move(read);
   return LookIntoDamage();
@@ -338,17 +338,17 @@ std::optional<Hash> Recovery::HashOf(const Found& found, LogIndex index) const {
 // The checksum that failed covers a whole frame; an operator wants to hear of the record.
 absl::Status Recovery::LookIntoDamage() {
   if (!journal_->damage) return absl::OkStatus();
-  ASSIGN_OR_RETURN(bad_record_,
-                   store::FindBadRecord(ledger_.fs_, ledger_.JournalFolder(), *journal_,
-                                        [this](uint32_t number) -> std::optional<store::LogTip> {
-                                          Found* found = ByNumber(number);
-                                          if (found == nullptr) return std::nullopt;
-                                          const Log::Sequenced& end = found->log->sequenced;
-                                          return store::LogTip{end.frontier, end.last_hash,
-                                                               [this, found](LogIndex index) {
-                                                                 return HashOf(*found, index);
-                                                               }};
-                                        }));
+  ASSIGN_OR_RETURN(bad_record_, journal::FindBadRecord(
+                                    ledger_.fs_, ledger_.JournalFolder(), *journal_,
+                                    [this](uint32_t number) -> std::optional<journal::LogTip> {
+                                      Found* found = ByNumber(number);
+                                      if (found == nullptr) return std::nullopt;
+                                      const Log::Sequenced& end = found->log->sequenced;
+                                      return journal::LogTip{end.frontier, end.last_hash,
+                                                             [this, found](LogIndex index) {
+                                                               return HashOf(*found, index);
+                                                             }};
+                                    }));
   return absl::OkStatus();
 }
 
@@ -357,7 +357,7 @@ uint64_t Recovery::FirstBad(const Found& found) const {
   return known ? bad_record_->index.value : found.size;
 }
 
-absl::Status Recovery::ReplaySection(const store::FrameSection& section) {
+absl::Status Recovery::ReplaySection(const journal::FrameSection& section) {
   Found* found = ByNumber(section.log_number);
   if (found == nullptr) {
     journal_problem_ = fmt::format(
@@ -373,9 +373,9 @@ absl::Status Recovery::ReplaySection(const store::FrameSection& section) {
     return absl::OkStatus();
   }
   std::vector<Hash> hashes;
-  store::RecordCursor cursor(section);
+  journal::RecordCursor cursor(section);
   std::string_view bytes;
-  store::RecordLocation location;
+  journal::RecordLocation location;
   for (uint64_t index = section.first.value; cursor.Next(&bytes, &location); ++index) {
     if (index < found->size) continue;  // in a segment already
     auto header = record::Decode(bytes);
@@ -410,7 +410,7 @@ absl::Status Recovery::ReplaySection(const store::FrameSection& section) {
 absl::Status Recovery::OpenJournal() {
   // Records can be read from here on; which way the journal is opened is decided below.
   ASSIGN_OR_RETURN(ledger_.journal_,
-                   store::Journal::OpenReadOnly(ledger_.fs_, ledger_.JournalFolder(), *journal_));
+                   journal::Journal::OpenReadOnly(ledger_.fs_, ledger_.JournalFolder(), *journal_));
   ledger_.records_->UseJournal(ledger_.journal_.get());
   for (auto& [number, found] : logs_) {
     Log& log = *found.log;
@@ -423,15 +423,15 @@ absl::Status Recovery::OpenJournal() {
 absl::Status Recovery::UseJournal(bool read_only) {
   if (read_only) return absl::OkStatus();
   const LedgerOptions& options = ledger_.options_;
-  store::JournalOptions journal_options;
+  journal::JournalOptions journal_options;
   journal_options.file_bytes = options.journal_file_bytes;
   journal_options.files_max = options.journal_files_max;
   journal_options.reserve_bytes = options.disk_reserve_bytes;
   // A burst fills a file faster than the next one can be written with zeros.
   journal_options.spares = std::clamp<uint64_t>(options.journal_files_max / 3, 1, 6);
   ASSIGN_OR_RETURN(ledger_.journal_,
-                   store::Journal::Open(ledger_.fs_, ledger_.JournalFolder(), journal_options,
-                                        ledger_.random_, *journal_));
+                   journal::Journal::Open(ledger_.fs_, ledger_.JournalFolder(), journal_options,
+                                          ledger_.random_, *journal_));
   ledger_.records_->UseJournal(ledger_.journal_.get());
   ledger_.writer_ =
       std::make_unique<BatchWriter>(*ledger_.duplicates_, *ledger_.journal_, options.rules);
@@ -453,7 +453,7 @@ absl::Status Recovery::UseJournal(bool read_only) {
 absl::Status Recovery::HoldAgainstFloor(Found& found) {
   if (!found.problem.empty()) return absl::OkStatus();
   Log& log = *found.log;
-  for (const store::LaterSection& later : journal_->later) {
+  for (const journal::LaterSection& later : journal_->later) {
     if (later.log_number != log.meta.number || later.acknowledged.value <= found.size) continue;
     found.problem = fmt::format(
         "log {}: records {} to {} were acknowledged (journal file {:016x}, offset {}, says so) and "

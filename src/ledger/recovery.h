@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "journal/journal_damage.h"
+#include "journal/journal_recovery.h"
 #include "ledger/ledger_impl.h"
-#include "store/journal_damage.h"
-#include "store/journal_recovery.h"
 
 namespace graven::ledger {
 
@@ -50,7 +50,7 @@ class Recovery {
   absl::Status LookIntoDamage();
   // Nothing if it cannot be read.
   std::optional<Hash> HashOf(const Found& found, LogIndex index) const;
-  absl::Status ReplaySection(const store::FrameSection& section);
+  absl::Status ReplaySection(const journal::FrameSection& section);
   absl::Status HoldAgainstFloor(Found& found);
   absl::Status HoldAgainstGuard(Found& found);
   // Whether the records have the root that was signed. REQUIRES: `size` is not above found.size.
@@ -68,8 +68,8 @@ class Recovery {
 
   LedgerImpl& ledger_;
   std::map<uint32_t, Found> logs_;
-  std::optional<store::JournalRecovery> journal_;
-  std::optional<store::BadRecord> bad_record_;  // in the damaged frame
+  std::optional<journal::JournalRecovery> journal_;
+  std::optional<journal::BadRecord> bad_record_;  // in the damaged frame
   // Something in the journal that no torn tail explains: everything is read-only.
   std::string journal_problem_;
   bool clean_stop_ = false;

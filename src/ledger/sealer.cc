@@ -25,8 +25,8 @@ SegmentEntry DescribeSegment(const store::SegmentReader& reader) {
 }
 
 absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, store::SegmentCodec codec) {
-  const std::optional<store::JournalFileInfo> oldest = journal_.Oldest();
-  const store::LogRange* unsealed = nullptr;
+  const std::optional<journal::JournalFileInfo> oldest = journal_.Oldest();
+  const journal::LogRange* unsealed = nullptr;
   if (oldest && !oldest->current) {
     unsealed = FirstUnsealed(*oldest);
     // First what takes no room on the disk and may give some back.
@@ -40,8 +40,8 @@ absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, store::SegmentC
   return EmptyOldest(*unsealed, codec);
 }
 
-const store::LogRange* Sealer::FirstUnsealed(const store::JournalFileInfo& file) const {
-  for (const store::LogRange& range : file.logs) {
+const journal::LogRange* Sealer::FirstUnsealed(const journal::JournalFileInfo& file) const {
+  for (const journal::LogRange& range : file.logs) {
     Log* log = options_.log_of(range.log_number);
     GRAVEN_CHECK(log != nullptr);
     if (range.end.value > log->segments()->end().value) return &range;
@@ -49,9 +49,9 @@ const store::LogRange* Sealer::FirstUnsealed(const store::JournalFileInfo& file)
   return nullptr;
 }
 
-absl::Status Sealer::Retire(const store::JournalFileInfo& file) {
+absl::Status Sealer::Retire(const journal::JournalFileInfo& file) {
   // The journal's copy goes away: the other one must not depend on the page cache.
-  for (const store::LogRange& range : file.logs) {
+  for (const journal::LogRange& range : file.logs) {
     Log& log = *options_.log_of(range.log_number);
     if (log.segment_names_synced) continue;
     RETURN_IF_ERROR(fs_.SyncDirectory(options_.segments_folder_of(log)));
@@ -75,7 +75,7 @@ absl::StatusOr<bool> Sealer::SealFullRange(const std::vector<Log*>& logs,
 }
 
 // `unsealed` are records of the oldest file that stand nowhere else yet.
-absl::StatusOr<bool> Sealer::EmptyOldest(const store::LogRange& unsealed,
+absl::StatusOr<bool> Sealer::EmptyOldest(const journal::LogRange& unsealed,
                                          store::SegmentCodec codec) {
   // There is no hurry while other files are free.
   if (!room_wanted_ && journal_.UsedNow().files <= options_.journal_files_kept) return false;

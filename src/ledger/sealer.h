@@ -10,11 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "io/file_system.h"
+#include "journal/journal.h"
 #include "ledger/duplicate_finder.h"
 #include "ledger/log.h"
 #include "ledger/segments.h"
 #include "ledger/stored_records.h"
-#include "store/journal.h"
 #include "store/segment_writer.h"
 
 namespace graven::ledger {
@@ -37,7 +37,7 @@ class Sealer {
     std::function<std::string(const Log&)> segments_folder_of;
   };
 
-  Sealer(io::FileSystem& fs, store::Journal& journal, SegmentCache& segments,
+  Sealer(io::FileSystem& fs, journal::Journal& journal, SegmentCache& segments,
          const StoredRecords& records, store::FingerprintFunction fingerprint,
          const Options& options)
       : fs_(fs),
@@ -62,16 +62,16 @@ class Sealer {
 
  private:
   // The first range of a journal file with records that are in no segment; null: all are.
-  const store::LogRange* FirstUnsealed(const store::JournalFileInfo& file) const;
-  absl::Status Retire(const store::JournalFileInfo& file);
+  const journal::LogRange* FirstUnsealed(const journal::JournalFileInfo& file) const;
+  absl::Status Retire(const journal::JournalFileInfo& file);
   absl::StatusOr<bool> SealFullRange(const std::vector<Log*>& logs, store::SegmentCodec codec);
-  absl::StatusOr<bool> EmptyOldest(const store::LogRange& unsealed, store::SegmentCodec codec);
+  absl::StatusOr<bool> EmptyOldest(const journal::LogRange& unsealed, store::SegmentCodec codec);
   absl::Status WriteSegment(Log& log, LogIndex first, TreeSize end, store::SegmentCodec codec);
   // Gives readers the new segment in the place of the provisional one, which is removed.
   absl::Status Replace(Log& log, const std::string& path);
 
   io::FileSystem& fs_;
-  store::Journal& journal_;
+  journal::Journal& journal_;
   SegmentCache& segments_;
   const StoredRecords& records_;
   const store::FingerprintFunction fingerprint_;

@@ -28,11 +28,11 @@ absl::Status Damaged(const Log& log, LogIndex index, std::string_view where) {
 }
 
 // The place in one read of the journal that covers `entries` [0, n), and n.
-size_t CoverRun(const std::vector<Tail::Entry>& entries, store::RecordLocation* run) {
+size_t CoverRun(const std::vector<Tail::Entry>& entries, journal::RecordLocation* run) {
   *run = *entries[0].location;
   size_t n = 1;
   while (n < entries.size() && entries[n].location && entries[n].location->file == run->file) {
-    const store::RecordLocation& next = *entries[n].location;
+    const journal::RecordLocation& next = *entries[n].location;
     uint32_t end = run->offset + run->length;
     if (next.offset < end || next.offset - end > kRunGapBytesMax) break;
     if (next.offset + next.length - run->offset > kRunBytesMax) break;
@@ -93,7 +93,7 @@ absl::Status StoredRecords::VisitTail(const Log& log, const Ledger::RecordVisito
                                       Progress* progress) const {
   auto entries = log.tail().Find(progress->first, std::min(progress->count, kRunRecordsMax));
   if (entries.empty() || !entries[0].location || journal_ == nullptr) return absl::OkStatus();
-  store::RecordLocation run;
+  journal::RecordLocation run;
   size_t n = CoverRun(entries, &run);
   std::string bytes;
   absl::Status read = journal_->Read(run, &bytes);
@@ -101,7 +101,7 @@ absl::Status StoredRecords::VisitTail(const Log& log, const Ledger::RecordVisito
   if (absl::IsNotFound(read)) return absl::OkStatus();
   RETURN_IF_ERROR(read);
   for (size_t i = 0; i < n && !progress->stopped; ++i) {
-    const store::RecordLocation& place = *entries[i].location;
+    const journal::RecordLocation& place = *entries[i].location;
     std::string_view record =
         std::string_view(bytes).substr(place.offset - run.offset, place.length);
     if (merkle::HashLeaf(record) != entries[i].hash) {

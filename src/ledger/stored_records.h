@@ -6,11 +6,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "journal/journal.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
 #include "ledger/segments.h"
 #include "merkle/proof.h"
-#include "store/journal.h"
 
 namespace graven::ledger {
 
@@ -21,7 +21,7 @@ class StoredRecords {
   explicit StoredRecords(SegmentCache& segments) : segments_(segments) {}
 
   // Recovery, before any other thread reads. Until then only segments are read.
-  void UseJournal(const store::Journal* journal) { journal_ = journal; }
+  void UseJournal(const journal::Journal* journal) { journal_ = journal; }
 
   // Calls `visit` with the records `first`, ... `count` of them, until it returns false. The hash
   // of each is computed from the bytes that are handed out and held against the one in the tree.
@@ -46,7 +46,7 @@ class StoredRecords {
                          Progress* progress) const;
 
   SegmentCache& segments_;
-  const store::Journal* journal_ = nullptr;
+  const journal::Journal* journal_ = nullptr;
 };
 
 // The nodes of one log's tree, from hash rows of segments and from the tail. Not thread-safe; make

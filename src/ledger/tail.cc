@@ -16,7 +16,7 @@ Tail::Tail(LogIndex first, std::span<const Hash> hashes_before)
   last_->located_from = static_cast<uint32_t>(hashes_before.size());
 }
 
-void Tail::Append(const Hash& hash, const store::RecordLocation& location) {
+void Tail::Append(const Hash& hash, const journal::RecordLocation& location) {
   uint64_t place = next_ % kChunkRecords;
   if (place == 0) {
     auto chunk = std::make_shared<Chunk>();

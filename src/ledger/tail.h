@@ -11,7 +11,7 @@
 
 #include "base/hash.h"
 #include "base/log_index.h"
-#include "store/journal.h"
+#include "journal/journal.h"
 
 namespace graven::ledger {
 
@@ -31,7 +31,7 @@ class Tail {
   struct Entry {
     Hash hash;
     // Nothing when the record is in a segment already and only its hash is still needed here.
-    std::optional<store::RecordLocation> location;
+    std::optional<journal::RecordLocation> location;
   };
 
   // A tail that begins at `first`. The hashes of the records between the chunk's border and
@@ -39,7 +39,7 @@ class Tail {
   Tail(LogIndex first, std::span<const Hash> hashes_before);
 
   // Adds the next record. Writer only.
-  void Append(const Hash& hash, const store::RecordLocation& location);
+  void Append(const Hash& hash, const journal::RecordLocation& location);
   // Gives the node (8, chunk) of a chunk that Append has just filled. Writer only.
   void SetNode(uint64_t chunk, const Hash& node);
 
@@ -59,7 +59,7 @@ class Tail {
  private:
   struct Chunk {
     std::array<Hash, kChunkRecords> hashes;
-    std::array<store::RecordLocation, kChunkRecords> locations;
+    std::array<journal::RecordLocation, kChunkRecords> locations;
     Hash node;
     uint32_t located_from = 0;  // entries below this have a hash only
   };

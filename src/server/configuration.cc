@@ -131,11 +131,11 @@ Readers TopReaders(Configuration* configuration) {
                      {"key", Text(&tls->key)},
                      {"client_ca", Text(&tls->client_ca)}})},
       {"client", Rows([authentication] {
-         service::CertificateIdentity& row = authentication->certificates.emplace_back();
+         engine::CertificateIdentity& row = authentication->certificates.emplace_back();
          return Readers{{"name", Text(&row.name)}, {"identity", Text(&row.identity)}};
        })},
       {"token", Rows([authentication] {
-         service::TokenIdentity& row = authentication->tokens.emplace_back();
+         engine::TokenIdentity& row = authentication->tokens.emplace_back();
          return Readers{{"sha256", Text(&row.sha256_hex)}, {"identity", Text(&row.identity)}};
        })},
       {"logging", Table({{"level", Word(&configuration->log_level,

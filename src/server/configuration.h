@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/authenticator.h"
 #include "server/serve.h"
-#include "service/authenticator.h"
 
 namespace graven::server {
 
@@ -35,7 +35,7 @@ struct Configuration {
   std::string guard;
   std::string ready_file;
   TlsFiles tls;
-  service::AuthenticationOptions authentication;
+  engine::AuthenticationOptions authentication;
   std::string log_level = "info";
   std::string log_format = "text";
   Limits limits;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "engine/engine.h"
 #include "io/file_system.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
@@ -21,7 +22,6 @@
 #include "server/operational_log.h"
 #include "server/readiness.h"
 #include "server/stop_signals.h"
-#include "service/engine.h"
 #include "service/grpc_server.h"
 
 namespace graven::server {
@@ -83,7 +83,7 @@ absl::StatusOr<Listening> PrepareListening(const Configuration& configuration) {
   if (configuration.tls.enabled()) {
     ASSIGN_OR_RETURN(tls, MakeCredentials(configuration));
   }
-  const service::AuthenticationOptions& authentication = configuration.authentication;
+  const engine::AuthenticationOptions& authentication = configuration.authentication;
   const bool protected_by_both =
       configuration.tls.enabled() &&
       (!authentication.tokens.empty() || authentication.client_certificates);
@@ -202,9 +202,9 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
   ledger::Ledger& ledger = **opened;
   ReportOpening(ledger.status(), log);
 
-  service::EngineOptions engine_options;
+  engine::EngineOptions engine_options;
   engine_options.queue_bytes_max = configuration.limits.queue_bytes;
-  service::Engine engine(ledger, SystemClock(), engine_options, [log](const absl::Status& status) {
+  engine::Engine engine(ledger, SystemClock(), engine_options, [log](const absl::Status& status) {
     log->Error(std::string(status.message()));
   });
   engine.Start();

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "engine/error_details.h"
 #include "service/status_mapping.h"
 
 namespace graven::service {
@@ -14,7 +15,7 @@ namespace {
 // For one event: its hash, and its index where there are duplicates.
 constexpr size_t kAckBytesPerEventMax = Hash::kSize + 9;
 constexpr size_t kAckBytesMax =
-    kReplyBytesMax - kEventsPerRequestMax * kAckBytesPerEventMax - 16 * 1024;
+    engine::kReplyBytesMax - engine::kEventsPerRequestMax * kAckBytesPerEventMax - 16 * 1024;
 constexpr size_t kEntriesKept = 4096;
 
 }  // namespace
@@ -56,9 +57,10 @@ void AppendStreamCall::OnAccepted(bool ok) {
   streams_.Accepted(this);
   absl::Status allowed = Identify(environment_.authenticator, context_, &identity_);
   if (allowed.ok() && streams_.open() > streams_.limits().streams_max) {
-    allowed = WithRetryDelay(WithReason(absl::ResourceExhaustedError("too many streams are open"),
-                                        reason::kTooManyStreams),
-                             1000);
+    allowed = engine::WithRetryDelay(
+        engine::WithReason(absl::ResourceExhaustedError("too many streams are open"),
+                           engine::reason::kTooManyStreams),
+        1000);
   }
   if (allowed.ok() && stopping_) allowed = StoppingError();
   if (!allowed.ok()) {
@@ -104,22 +106,23 @@ void AppendStreamCall::OnRead(bool ok) {
 
 // The first request names the log of all, whether it is accepted itself or not: what follows it
 // without a name must never go anywhere else.
-void AppendStreamCall::ReadFirst(const AppendMessage& message) {
+void AppendStreamCall::ReadFirst(const engine::AppendMessage& message) {
   first_request_seen_ = true;
-  if (!message.whole || message.log.size() > kLogNameBytesMax) return;
+  if (!message.whole || message.log.size() > engine::kLogNameBytesMax) return;
   log_name_.emplace(message.log);
   want_record_hashes_ = message.want_record_hashes;
 }
 
-absl::StatusOr<ledger::LogRef> AppendStreamCall::LogOf(const AppendMessage& message) {
+absl::StatusOr<ledger::LogRef> AppendStreamCall::LogOf(const engine::AppendMessage& message) {
   if (!log_name_) {
-    return InvalidField("log", "is not known, for the stream's first request could not be read");
+    return engine::InvalidField("log",
+                                "is not known, for the stream's first request could not be read");
   }
   if (!log_) {
     ASSIGN_OR_RETURN(log_, environment_.intake.FindLog(*log_name_));
   }
   if (!message.log.empty() && message.log != log_.name()) {
-    return InvalidField("log", "must be that of the first request, or empty");
+    return engine::InvalidField("log", "must be that of the first request, or empty");
   }
   return log_;
 }
@@ -128,13 +131,14 @@ absl::Status AppendStreamCall::Prepare(StreamEntry* entry) {
   const std::string_view bytes = MessageBytes(incoming_, &entry->message);
   incoming_.Clear();
   Account(entry);
-  const absl::Status decoded = DecodeAppendMessage(bytes, AppendShape::kStream, &message_);
+  const absl::Status decoded =
+      engine::DecodeAppendMessage(bytes, engine::AppendShape::kStream, &message_);
   if (!first_request_seen_) ReadFirst(message_);
   RETURN_IF_ERROR(decoded);
   ASSIGN_OR_RETURN(ledger::LogRef log, LogOf(message_));
   RETURN_IF_ERROR(
       environment_.intake.Fill(message_, log, bytes.size(), identity_.caller, &entry->submission));
-  entry->submission.request.owner = static_cast<AppendOwner*>(entry);
+  entry->submission.request.owner = static_cast<engine::AppendOwner*>(entry);
   return absl::OkStatus();
 }
 
@@ -158,7 +162,7 @@ void AppendStreamCall::SubmitOrHold(StreamEntry* entry) {
     holding_ = true;
     streams_.ListForRetry(this);
   } else {
-    RefuseEntry(entry, WithReason(std::move(queued), reason::kStopping));
+    RefuseEntry(entry, engine::WithReason(std::move(queued), engine::reason::kStopping));
   }
 }
 
@@ -215,7 +219,7 @@ void AppendStreamCall::Decide(StreamEntry* entry, const ledger::RequestResult& r
 
 void AppendStreamCall::RefuseEntry(StreamEntry* entry, const absl::Status& status) {
   entry->state = StreamEntry::State::kRefused;
-  entry->hashes_or_status = EncodeRpcStatus(status);
+  entry->hashes_or_status = engine::EncodeRpcStatus(status);
   entry->message = grpc::Slice();
   entry->submission.Clear();
   Account(entry);

@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "service/append_loop.h"
-#include "service/append_message.h"
+#include "engine/append_loop.h"
+#include "engine/append_message.h"
 #include "service/grpc_call.h"
 #include "service/unary_append_calls.h"
 
@@ -34,7 +34,7 @@ struct StreamLimits {
 };
 
 // One request of a stream.
-struct StreamEntry final : public AppendOwner {
+struct StreamEntry final : public engine::AppendOwner {
   enum class State : uint8_t { kHeld, kSubmitted, kAccepted, kDuplicates, kRefused };
 
   void Done(const ledger::RequestResult& result) override;
@@ -49,7 +49,7 @@ struct StreamEntry final : public AppendOwner {
   LogIndex first;
   uint64_t count = 0;
   grpc::Slice message;
-  Submission submission;
+  engine::Submission submission;
   // Rare: record hashes asked for, or the status of a refusal; and the indexes where there are
   // duplicates.
   std::string hashes_or_status;
@@ -86,8 +86,8 @@ class AppendStreamCall {
   void OnDone(bool ok);
 
   absl::Status Prepare(StreamEntry* entry);
-  void ReadFirst(const AppendMessage& message);
-  absl::StatusOr<ledger::LogRef> LogOf(const AppendMessage& message);
+  void ReadFirst(const engine::AppendMessage& message);
+  absl::StatusOr<ledger::LogRef> LogOf(const engine::AppendMessage& message);
   void SubmitOrHold(StreamEntry* entry);
   void RefuseEntry(StreamEntry* entry, const absl::Status& status);
   void Account(StreamEntry* entry);
@@ -104,8 +104,8 @@ class AppendStreamCall {
   CallTag<AppendStreamCall> accepted_tag_, read_tag_, written_tag_, finished_tag_, done_tag_;
 
   grpc::ByteBuffer incoming_;
-  AppendMessage message_;
-  AckMessage ack_;
+  engine::AppendMessage message_;
+  engine::AckMessage ack_;
   // As the first request has it; nothing when that could not be read.
   std::optional<std::string> log_name_;
   ledger::LogRef log_;  // null until a log of this name was found

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "engine/error_details.h"
 #include "service/status_mapping.h"
 
 namespace graven::service {
@@ -33,9 +34,9 @@ absl::StatusOr<ledger::LogRef> FollowCall::FindLog(std::string_view name) const 
 absl::Status FollowCall::CheckStart(ledger::LogRef log, uint64_t index) const {
   const uint64_t size = environment_.ledger.DurableSize(log).value;
   if (index <= size) return absl::OkStatus();
-  return WithReason(
+  return engine::WithReason(
       absl::NotFoundError(fmt::format("index {} is beyond the log's size {}", index, size)),
-      reason::kIndexNotFound);
+      engine::reason::kIndexNotFound);
 }
 
 void FollowCall::OnAccepted(bool ok) {
@@ -49,9 +50,10 @@ void FollowCall::OnAccepted(bool ok) {
   CallerIdentity identity;
   absl::Status allowed = Identify(environment_.authenticator, context_, &identity);
   if (allowed.ok() && environment_.counters.tailers > calls_.calls_max()) {
-    allowed = WithRetryDelay(WithReason(absl::ResourceExhaustedError("too many calls follow logs"),
-                                        reason::kTooManyTailers),
-                             1000);
+    allowed = engine::WithRetryDelay(
+        engine::WithReason(absl::ResourceExhaustedError("too many calls follow logs"),
+                           engine::reason::kTooManyTailers),
+        1000);
   }
   if (allowed.ok()) {
     absl::StatusOr<FollowRequest> request = Start();
@@ -157,8 +159,8 @@ void FollowCall::Await() {
     number = wait_number_;
   }
   const uint64_t ticket = environment_.hub.Await(
-      follow_.log, TreeSize(follow_.next.value + 1), PublicationHub::kNoDeadline,
-      [self = shared_from_this()](PublicationOutcome) { self->OnPublished(); });
+      follow_.log, TreeSize(follow_.next.value + 1), engine::PublicationHub::kNoDeadline,
+      [self = shared_from_this()](engine::PublicationOutcome) { self->OnPublished(); });
   std::lock_guard lock(mutex_);
   if (phase_ != Phase::kWaiting || wait_number_ != number || ticket == 0) return;
   ticket_ = ticket;

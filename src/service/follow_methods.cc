@@ -5,13 +5,13 @@
 
 #include "base/encoding.h"
 #include "base/status_macros.h"
+#include "engine/append_message.h"
+#include "engine/error_details.h"
+#include "engine/record_messages.h"
 #include "record/entry_view.h"
 #include "record/record.h"
 #include "record/wire.h"
-#include "service/append_message.h"
 #include "service/follow_calls.h"
-#include "service/record_messages.h"
-#include "service/status_mapping.h"
 
 // The two methods that follow a log.
 namespace graven::service {
@@ -43,7 +43,7 @@ class TailCall final : public FollowCall {
     const std::string_view bytes = MessageBytes(request_, &slice);
     graven::v1::TailRequest asked;
     if (!asked.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      return InvalidField("", "the request is not a well-formed TailRequest");
+      return engine::InvalidField("", "the request is not a well-formed TailRequest");
     }
     FollowRequest request;
     ASSIGN_OR_RETURN(request.log, FindLog(asked.log()));
@@ -69,9 +69,9 @@ class TailCall final : public FollowCall {
     RETURN_IF_ERROR(environment_.ledger.ReadRecords(
         follow_.log, follow_.next, std::min(follow_.left, kRecordsPerBatchMax),
         [&](LogIndex, std::string_view record, const Hash& hash) {
-          const size_t size = RecordViewSize(record, follow_.want_parsed);
+          const size_t size = engine::RecordViewSize(record, follow_.want_parsed);
           if (!response.empty() && response.size() + size > kTailBatchBytesMax) return false;
-          EncodeRecordView(1, record, hash, follow_.want_parsed, &response);
+          engine::EncodeRecordView(1, record, hash, follow_.want_parsed, &response);
           follow_.next = follow_.next + 1;
           --follow_.left;
           return true;
@@ -112,7 +112,7 @@ class StreamAuditLogsCall final : public FollowCall {
     const std::string_view from = Metadata(context_, "graven-from-index");
     const std::optional<uint64_t> index = from.empty() ? 0 : ParseDecimal(from);
     if (!index) {
-      return InvalidField("metadata graven-from-index", "must be a decimal number");
+      return engine::InvalidField("metadata graven-from-index", "must be a decimal number");
     }
     RETURN_IF_ERROR(CheckStart(request.log, *index));
     request.next = LogIndex(*index);

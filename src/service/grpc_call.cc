@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "engine/error_details.h"
 #include "record/traceparent.h"
-#include "service/status_mapping.h"
 
 namespace graven::service {
 namespace {
@@ -33,14 +33,14 @@ std::string_view Metadata(const grpc::ServerContext& context, const char* key) {
   return found == metadata.end() ? std::string_view() : ToView(found->second);
 }
 
-absl::Status Identify(const Authenticator& authenticator, const grpc::ServerContext& context,
-                      CallerIdentity* identity) {
+absl::Status Identify(const engine::Authenticator& authenticator,
+                      const grpc::ServerContext& context, CallerIdentity* identity) {
   const std::string_view traceparent = Metadata(context, "traceparent");
   identity->caller.traceparent =
       record::IsTraceparent(traceparent) ? traceparent : std::string_view();
-  identity->caller.written_by = kAnonymous;
+  identity->caller.written_by = engine::kAnonymous;
   if (!authenticator.required()) return absl::OkStatus();
-  CallerFacts facts;
+  engine::CallerFacts facts;
   if (context.client_metadata().contains("authorization")) {
     facts.authorization = Metadata(context, "authorization");
   }
@@ -61,7 +61,8 @@ std::string_view MessageBytes(const grpc::ByteBuffer& message, grpc::Slice* slic
 }
 
 absl::Status StoppingError() {
-  return WithReason(absl::UnavailableError("the server is stopping"), reason::kStopping);
+  return engine::WithReason(absl::UnavailableError("the server is stopping"),
+                            engine::reason::kStopping);
 }
 
 absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log,
@@ -69,20 +70,21 @@ absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log
   switch (status.code()) {
     case absl::StatusCode::kResourceExhausted: {
       const bool disk = ledger.status().write_state == ledger::WriteState::kDiskFull;
-      return WithRetryDelay(
-          WithReason(std::move(status), disk ? reason::kDiskFull : reason::kJournalFull),
+      return engine::WithRetryDelay(
+          engine::WithReason(std::move(status),
+                             disk ? engine::reason::kDiskFull : engine::reason::kJournalFull),
           disk ? kDiskRetryMs : kQueueRetryMs);
     }
     case absl::StatusCode::kFailedPrecondition:
-      return WithReason(std::move(status), log && ledger.Info(log).read_only
-                                               ? reason::kLogReadOnly
-                                               : reason::kWritesStopped);
+      return engine::WithReason(std::move(status), log && ledger.Info(log).read_only
+                                                       ? engine::reason::kLogReadOnly
+                                                       : engine::reason::kWritesStopped);
     case absl::StatusCode::kAlreadyExists:
-      return WithReason(std::move(status), reason::kEventIdConflict);
+      return engine::WithReason(std::move(status), engine::reason::kEventIdConflict);
     case absl::StatusCode::kAborted:
-      return WithReason(std::move(status), reason::kPreconditionFailed);
+      return engine::WithReason(std::move(status), engine::reason::kPreconditionFailed);
     case absl::StatusCode::kUnavailable:
-      return WithReason(std::move(status), reason::kOutcomeUnknown);
+      return engine::WithReason(std::move(status), engine::reason::kOutcomeUnknown);
     default:
       return status;
   }

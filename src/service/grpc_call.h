@@ -12,12 +12,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "engine/append_intake.h"
+#include "engine/authenticator.h"
+#include "engine/publication_hub.h"
+#include "engine/worker_pool.h"
 #include "ledger/ledger.h"
 #include "sequencer/sequencer.h"
-#include "service/append_intake.h"
-#include "service/authenticator.h"
-#include "service/publication_hub.h"
-#include "service/worker_pool.h"
 
 // What all calls on the completion queue share.
 namespace graven::service {
@@ -54,10 +54,10 @@ struct CallCounters {
 struct CallEnvironment {
   ledger::Ledger& ledger;
   sequencer::Sequencer& sequencer;
-  AppendIntake& intake;  // the loop's thread
-  PublicationHub& hub;
-  WorkerPool& workers;
-  const Authenticator& authenticator;
+  engine::AppendIntake& intake;  // the loop's thread
+  engine::PublicationHub& hub;
+  engine::WorkerPool& workers;
+  const engine::Authenticator& authenticator;
   Clock& clock;
   grpc::ServerCompletionQueue* queue = nullptr;
   CallCounters counters;
@@ -67,13 +67,13 @@ struct CallEnvironment {
 // Who calls, with the memory of it.
 struct CallerIdentity {
   std::string storage;
-  Caller caller;
+  engine::Caller caller;
 };
 
 // Identifies the caller. `context` must live as long as the identity is used.
 // kUnauthenticated as the authenticator has it.
-absl::Status Identify(const Authenticator& authenticator, const grpc::ServerContext& context,
-                      CallerIdentity* identity);
+absl::Status Identify(const engine::Authenticator& authenticator,
+                      const grpc::ServerContext& context, CallerIdentity* identity);
 
 // The value of a metadata key, "" when there is none. A view into the context.
 std::string_view Metadata(const grpc::ServerContext& context, const char* key);

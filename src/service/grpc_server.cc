@@ -15,8 +15,8 @@
 
 #include "base/status_macros.h"
 #include "base/thread_name.h"
+#include "engine/error_details.h"
 #include "service/follow_calls.h"
-#include "service/status_mapping.h"
 #include "service/watch_calls.h"
 
 namespace graven::service {
@@ -42,8 +42,8 @@ void InitReflection() {
 
 class GrpcServerImpl final : public GrpcServer {
  public:
-  GrpcServerImpl(ledger::Ledger& ledger, Engine& engine, Clock& clock, Random& random,
-                 const GrpcServerOptions& options, Authenticator authenticator)
+  GrpcServerImpl(ledger::Ledger& ledger, engine::Engine& engine, Clock& clock, Random& random,
+                 const GrpcServerOptions& options, engine::Authenticator authenticator)
       : engine_(engine),
         authenticator_(std::move(authenticator)),
         workers_(kWorkers),
@@ -72,10 +72,10 @@ class GrpcServerImpl final : public GrpcServer {
   bool Next(gpr_timespec deadline, bool* got);
   void OnStop(bool ok);
 
-  Engine& engine_;
-  const Authenticator authenticator_;
-  WorkerPool workers_;
-  AppendIntake intake_;
+  engine::Engine& engine_;
+  const engine::Authenticator authenticator_;
+  engine::WorkerPool workers_;
+  engine::AppendIntake intake_;
   CallEnvironment environment_;
   CompatCalls compat_;
   GravenServer graven_;
@@ -100,7 +100,7 @@ void GrpcServerImpl::Configure(const GrpcServerOptions& options, grpc::ServerBui
   builder->RegisterService(&graven_);
   builder->RegisterService(&compat_);
   builder->RegisterService(&health_);
-  builder->SetMaxReceiveMessageSize(static_cast<int>(kRequestBytesMax));
+  builder->SetMaxReceiveMessageSize(static_cast<int>(engine::kRequestBytesMax));
   builder->SetMaxSendMessageSize(-1);
   // Without this a second server shares the port in silence.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -239,10 +239,11 @@ void GrpcServerImpl::Stop(int64_t patience_ms) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(ledger::Ledger& ledger,
-                                                              Engine& engine, Clock& clock,
+                                                              engine::Engine& engine, Clock& clock,
                                                               Random& random,
                                                               const GrpcServerOptions& options) {
-  ASSIGN_OR_RETURN(Authenticator authenticator, Authenticator::Create(options.authentication));
+  ASSIGN_OR_RETURN(engine::Authenticator authenticator,
+                   engine::Authenticator::Create(options.authentication));
   auto server = std::make_unique<GrpcServerImpl>(ledger, engine, clock, random, options,
                                                  std::move(authenticator));
   RETURN_IF_ERROR(server->Listen(options));

@@ -10,11 +10,11 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "engine/authenticator.h"
+#include "engine/engine.h"
 #include "ledger/ledger.h"
 #include "record/rules.h"
 #include "service/append_stream_call.h"
-#include "service/authenticator.h"
-#include "service/engine.h"
 #include "service/sync_calls.h"
 #include "service/unary_append_calls.h"
 
@@ -35,7 +35,7 @@ struct GrpcListen {
 struct GrpcServerOptions {
   std::vector<GrpcListen> listen;
   ServerFacts facts;
-  AuthenticationOptions authentication;
+  engine::AuthenticationOptions authentication;
   record::RuleContext rules;
   UnaryPoolOptions unary;
   StreamLimits streams;
@@ -52,8 +52,9 @@ class GrpcServer {
   // Listens and serves. `engine` has been started; it, the ledger and the rest must outlive the
   // server. kInvalidArgument: authentication. kUnavailable: an address cannot be listened on; says
   // which.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(ledger::Ledger& ledger, Engine& engine,
-                                                           Clock& clock, Random& random,
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(ledger::Ledger& ledger,
+                                                           engine::Engine& engine, Clock& clock,
+                                                           Random& random,
                                                            const GrpcServerOptions& options);
   virtual ~GrpcServer() = default;
 

@@ -10,10 +10,10 @@
 
 #include "base/encoding.h"
 #include "base/sha256.h"
+#include "engine/engine_fixture_test.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "record/record.h"
-#include "service/service_fixture.h"
 
 namespace graven::service {
 namespace {
@@ -86,8 +86,8 @@ class GrpcServerTest : public testing::Test {
   void Serve(GrpcServerOptions options = {}) {
     options.listen = {{"127.0.0.1:0", nullptr}};
     options.facts.version = "test";
-    engine_ = std::make_unique<Engine>(ledger_, SystemClock(), EngineOptions{},
-                                       [](const absl::Status&) {});
+    engine_ = std::make_unique<engine::Engine>(ledger_, SystemClock(), engine::EngineOptions{},
+                                               [](const absl::Status&) {});
     engine_->Start();
     auto server = GrpcServer::Start(ledger_, *engine_, SystemClock(), SystemRandom(), options);
     ASSERT_TRUE(server.ok()) << server.status();
@@ -113,7 +113,7 @@ class GrpcServerTest : public testing::Test {
 
   grpc::Status AppendOne(const std::string& id, AppendResponse* response) {
     AppendRequest request;
-    *request.add_events() = MakeEvent(id);
+    *request.add_events() = engine::MakeEvent(id);
     return Append(request, response);
   }
 
@@ -124,9 +124,9 @@ class GrpcServerTest : public testing::Test {
     return response;
   }
 
-  LedgerOnSimulatedDisk on_disk_;
-  LedgerWithRoom ledger_{*on_disk_.ledger};
-  std::unique_ptr<Engine> engine_;
+  engine::LedgerOnSimulatedDisk on_disk_;
+  engine::LedgerWithRoom ledger_{*on_disk_.ledger};
+  std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<graven::v1::AuditLogService::Stub> stub_;
@@ -137,7 +137,7 @@ TEST_F(GrpcServerTest, ReceiptsNameRecordsThatHoldTheClientsOwnBytes) {
   Serve();
   AppendRequest request;
   for (int i = 0; i < 3; ++i)
-    *request.add_events() = MakeEvent(i == 1 ? "" : "id-" + std::to_string(i));
+    *request.add_events() = engine::MakeEvent(i == 1 ? "" : "id-" + std::to_string(i));
   AppendResponse response;
   ASSERT_TRUE(Append(request, &response).ok());
   ASSERT_EQ(response.receipts_size(), 3);
@@ -160,7 +160,7 @@ TEST_F(GrpcServerTest, ReceiptsNameRecordsThatHoldTheClientsOwnBytes) {
     ASSERT_TRUE(header.ok());
     EXPECT_EQ(header->index.value, static_cast<uint64_t>(i));
     EXPECT_EQ(header->body, request.events(i).SerializeAsString());
-    EXPECT_EQ(header->written_by, kAnonymous);
+    EXPECT_EQ(header->written_by, engine::kAnonymous);
     EXPECT_EQ(header->previous_hash.view(), previous);
     previous = std::string(Sha256Prefixed(0, got.record().record()).view());
     EXPECT_EQ(got.record().record_hash(), previous);
@@ -173,7 +173,7 @@ TEST_F(GrpcServerTest, ReceiptsNameRecordsThatHoldTheClientsOwnBytes) {
 TEST_F(GrpcServerTest, BadEventIsRefusedWithItsViolationsAndNothingIsStored) {
   Serve();
   AppendRequest request;
-  *request.add_events() = MakeEvent("good");
+  *request.add_events() = engine::MakeEvent("good");
   request.add_events()->set_action("no actor, no time");
   AppendResponse response;
   const grpc::Status status = Append(request, &response);
@@ -201,7 +201,7 @@ TEST_F(GrpcServerTest, DuplicateGetsItsFirstReceiptAndConflictIsAlreadyExists) {
   EXPECT_EQ(second.receipts(0).record_hash(), first.receipts(0).record_hash());
 
   AppendRequest other;
-  *other.add_events() = MakeEvent("same", "another.action");
+  *other.add_events() = engine::MakeEvent("same", "another.action");
   const grpc::Status status = Append(other, &second);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
   EXPECT_EQ(ReasonOf(status), "EVENT_ID_CONFLICT");
@@ -211,7 +211,7 @@ TEST_F(GrpcServerTest, PreconditionThatDoesNotHoldIsAborted) {
   Serve();
   AppendResponse response;
   AppendRequest request;
-  *request.add_events() = MakeEvent("a");
+  *request.add_events() = engine::MakeEvent("a");
   request.set_expected_last_hash(std::string(32, 'x'));
   grpc::Status status = Append(request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
@@ -228,7 +228,7 @@ TEST_F(GrpcServerTest, PreconditionThatDoesNotHoldIsAborted) {
 TEST_F(GrpcServerTest, WaitingForPublicationYieldsAProof) {
   Serve();
   AppendRequest request;
-  *request.add_events() = MakeEvent("a");
+  *request.add_events() = engine::MakeEvent("a");
   request.mutable_wait()->set_level(graven::v1::RECEIPT_LEVEL_PUBLISHED);
   AppendResponse response;
   ASSERT_TRUE(Append(request, &response).ok());
@@ -298,7 +298,7 @@ TEST_F(GrpcServerTest, LargestAnswerOfAnAppendIsBelowThreeMebibytes) {
   request.mutable_wait()->mutable_timeout()->set_seconds(60);
   for (int i = 0; i < 8192; ++i) {
     const std::string number = std::to_string(i);
-    *request.add_events() = MakeEvent(std::string(128 - number.size(), 'i') + number);
+    *request.add_events() = engine::MakeEvent(std::string(128 - number.size(), 'i') + number);
   }
   AppendResponse response;
   const grpc::Status status = Append(request, &response);
@@ -320,7 +320,7 @@ TEST_F(GrpcServerTest, StreamAnswersInOrderAndGoesOnAfterABadRequest) {
       AppendStreamRequest request;
       if (i == 0) request.set_want_record_hashes(true);
       // One bad, one that repeats its neighbour.
-      *request.add_events() = MakeEvent("id-" + std::to_string(i == 300 ? 299 : i));
+      *request.add_events() = engine::MakeEvent("id-" + std::to_string(i == 300 ? 299 : i));
       if (i == 200) request.mutable_events(0)->clear_action();
       stream->Write(request);
     }
@@ -363,7 +363,7 @@ TEST_F(GrpcServerTest, StreamWhoseFirstRequestIsRefusedNeverWritesIntoAnotherLog
   const auto billing = on_disk_.ledger->CreateLog("billing", "example.com/billing", 0);
   ASSERT_TRUE(billing.ok()) << billing.status();
   AppendStreamRequest good;
-  *good.add_events() = MakeEvent("follows");
+  *good.add_events() = engine::MakeEvent("follows");
   AppendStreamRequest unknown_log = good, no_events, short_hash = good, long_name = good;
   unknown_log.set_log("nope");
   no_events.set_log("billing");
@@ -421,7 +421,7 @@ TEST_F(GrpcServerTest, WantOfRoomHoldsStreamsInOrderAndRefusesUnaryCalls) {
   constexpr uint64_t kRequests = 20;
   for (uint64_t i = 0; i < kRequests; ++i) {
     AppendStreamRequest request;
-    *request.add_events() = MakeEvent("id-" + std::to_string(i));
+    *request.add_events() = engine::MakeEvent("id-" + std::to_string(i));
     ASSERT_TRUE(stream->Write(request));
   }
   while (ledger_.refusals < 5) std::this_thread::yield();
@@ -541,7 +541,7 @@ TEST_F(GrpcServerTest, MinimalContractChainsItsEntries) {
   EXPECT_EQ(events[0].actor().id(), "bob");
   EXPECT_EQ(events[0].occurred_at().seconds(), 1'767'319'445);
   EXPECT_EQ(events[0].event_id().size(), 36u);
-  EXPECT_EQ(events[5].SerializeAsString(), MakeEvent("typed").SerializeAsString());
+  EXPECT_EQ(events[5].SerializeAsString(), engine::MakeEvent("typed").SerializeAsString());
   grpc::ClientContext get_context;
   graven::v1::GetRecordRequest get;
   get.set_index(0);
@@ -598,7 +598,7 @@ TEST_F(GrpcServerTest, WrongOrMissingTokenIsUnauthenticatedAndTheRightOneIsWritt
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
   EXPECT_EQ(ReasonOf(status), "TOKEN_MISSING");
   AppendRequest request;
-  *request.add_events() = MakeEvent("a");
+  *request.add_events() = engine::MakeEvent("a");
   {
     grpc::ClientContext context;
     context.AddMetadata("authorization", "Bearer wrong");
@@ -658,7 +658,7 @@ TEST_F(GrpcServerTest, StopAnswersWhatWasAcceptedAndEndsLongCalls) {
       AppendStreamRequest request;
       for (int i = 0;; ++i) {
         request.clear_events();
-        *request.add_events() = MakeEvent(std::to_string(c) + "/" + std::to_string(i));
+        *request.add_events() = engine::MakeEvent(std::to_string(c) + "/" + std::to_string(i));
         if (!stream->Write(request)) break;
       }
       reader.join();
@@ -710,7 +710,7 @@ TEST_F(GrpcServerTest, HealthIsServingUntilTheStop) {
 
 TEST_F(GrpcServerTest, SecondServerOnThePortIsRefused) {
   Serve();
-  Engine engine(*on_disk_.ledger, SystemClock(), {}, nullptr);
+  engine::Engine engine(*on_disk_.ledger, SystemClock(), {}, nullptr);
   GrpcServerOptions options;
   options.listen = {{server_->addresses().front(), nullptr}};
   auto second = GrpcServer::Start(*on_disk_.ledger, engine, SystemClock(), SystemRandom(), options);

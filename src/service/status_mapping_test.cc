@@ -1,4 +1,5 @@
 #include "service/status_mapping.h"
+#include "engine/error_details.h"
 
 #include <gtest/gtest.h>
 
@@ -40,14 +41,15 @@ TEST(StatusMapping, EveryCodeKeepsItsNumberItsTextAndGetsAReason) {
 }
 
 TEST(StatusMapping, FirstReasonStaysAndRetryIsThere) {
-  absl::Status status = WithReason(absl::ResourceExhaustedError("full"), reason::kQueueFull);
-  status = WithRetryDelay(WithReason(status, reason::kDiskFull), 1500);
+  absl::Status status =
+      engine::WithReason(absl::ResourceExhaustedError("full"), engine::reason::kQueueFull);
+  status = engine::WithRetryDelay(engine::WithReason(status, engine::reason::kDiskFull), 1500);
   const grpc::Status mapped = ToGrpcStatus(status);
   EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(mapped)->reason(), "QUEUE_FULL");
   const auto retry = DetailOf<google::rpc::RetryInfo>(mapped);
   EXPECT_EQ(retry->retry_delay().seconds(), 1);
   EXPECT_EQ(retry->retry_delay().nanos(), 500'000'000);
-  EXPECT_TRUE(WithReason(absl::OkStatus(), reason::kQueueFull).ok());
+  EXPECT_TRUE(engine::WithReason(absl::OkStatus(), engine::reason::kQueueFull).ok());
 }
 
 TEST(StatusMapping, ManyLongViolationsStayBelowTheLimit) {
@@ -56,9 +58,9 @@ TEST(StatusMapping, ManyLongViolationsStayBelowTheLimit) {
     violations.push_back(
         {"events[" + std::to_string(i) + "].details_struct", "rule.id", std::string(400, 'x')});
   }
-  const grpc::Status mapped = ToGrpcStatus(InvalidEvents(violations));
+  const grpc::Status mapped = ToGrpcStatus(engine::InvalidEvents(violations));
   EXPECT_EQ(mapped.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_LE(mapped.error_details().size(), kDetailsBytesMax + 512);
+  EXPECT_LE(mapped.error_details().size(), engine::kDetailsBytesMax + 512);
   EXPECT_LE(mapped.error_message().size(), 512u);
   EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(mapped)->reason(), "EVENT_INVALID");
   const auto bad = DetailOf<google::rpc::BadRequest>(mapped);

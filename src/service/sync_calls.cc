@@ -7,11 +7,12 @@
 
 #include "base/absl_views.h"
 #include "base/status_macros.h"
+#include "engine/append_message.h"
+#include "engine/error_details.h"
+#include "engine/record_messages.h"
 #include "record/entry_view.h"
 #include "record/record.h"
 #include "record/time_text.h"
-#include "service/append_message.h"
-#include "service/record_messages.h"
 #include "service/status_mapping.h"
 
 namespace graven::service {
@@ -66,12 +67,12 @@ absl::Status ExplainCreateError(absl::Status status) {
   const size_t colon = message.find(": ");
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
-      if (colon == std::string_view::npos) return InvalidField("", message);
-      return InvalidField(message.substr(0, colon), message.substr(colon + 2));
+      if (colon == std::string_view::npos) return engine::InvalidField("", message);
+      return engine::InvalidField(message.substr(0, colon), message.substr(colon + 2));
     case absl::StatusCode::kAlreadyExists:
-      return WithReason(std::move(status), reason::kLogExists);
+      return engine::WithReason(std::move(status), engine::reason::kLogExists);
     case absl::StatusCode::kResourceExhausted:
-      return WithReason(std::move(status), reason::kDiskFull);
+      return engine::WithReason(std::move(status), engine::reason::kDiskFull);
     default:
       return status;
   }
@@ -111,21 +112,22 @@ absl::Status GravenServer::AwaitPublished(ledger::LogRef log, TreeSize size) con
   if (environment_.ledger.GetPublished(log)->size >= size) return absl::OkStatus();
   const TreeSize durable = environment_.ledger.DurableSize(log);
   if (size > durable) {
-    return WithReason(absl::NotFoundError(fmt::format("the log has {} records; {} were asked for",
-                                                      durable.value, size.value)),
-                      reason::kIndexNotFound);
+    return engine::WithReason(
+        absl::NotFoundError(
+            fmt::format("the log has {} records; {} were asked for", durable.value, size.value)),
+        engine::reason::kIndexNotFound);
   }
   switch (environment_.hub.WaitFor(log, size, kPublicationWaitNs)) {
-    case PublicationOutcome::kReached:
+    case engine::PublicationOutcome::kReached:
       return absl::OkStatus();
-    case PublicationOutcome::kStopping:
+    case engine::PublicationOutcome::kStopping:
       return StoppingError();
-    case PublicationOutcome::kTimedOut:
+    case engine::PublicationOutcome::kTimedOut:
       break;
   }
-  return WithRetryDelay(
-      WithReason(absl::UnavailableError("the record is durable but not published yet"),
-                 reason::kNotPublishedYet),
+  return engine::WithRetryDelay(
+      engine::WithReason(absl::UnavailableError("the record is durable but not published yet"),
+                         engine::reason::kNotPublishedYet),
       1000);
 }
 
@@ -133,7 +135,8 @@ absl::Status GravenServer::ReadRange(const graven::v1::ReadRequest& request,
                                      graven::v1::ReadResponse* response) const {
   ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request.log()));
   if (request.count() > kReadCountMax) {
-    return InvalidField("count", fmt::format("is {}; at most {}", request.count(), kReadCountMax));
+    return engine::InvalidField("count",
+                                fmt::format("is {}; at most {}", request.count(), kReadCountMax));
   }
   const uint64_t count = request.count() == 0 ? kReadCountDefault : request.count();
   const uint64_t first = request.first_index();
@@ -146,8 +149,8 @@ absl::Status GravenServer::ReadRange(const graven::v1::ReadRequest& request,
   size_t bytes = 0;
   RETURN_IF_ERROR(environment_.ledger.ReadRecords(
       log, LogIndex(first), count, [&](LogIndex, std::string_view record, const Hash& hash) {
-        bytes += RecordViewSize(record, request.want_parsed()) + 8;
-        if (next > first && bytes > kReplyBytesMax - 64) return false;
+        bytes += engine::RecordViewSize(record, request.want_parsed()) + 8;
+        if (next > first && bytes > engine::kReplyBytesMax - 64) return false;
         SetRecord(record, hash, request.want_parsed(), response->add_records());
         ++next;
         return true;
@@ -174,7 +177,8 @@ absl::StatusOr<LogIndex> GravenServer::FindEvent(ledger::LogRef log,
   }
   absl::StatusOr<LogIndex> found = environment_.ledger.FindEvent(log, event_id);
   if (absl::IsNotFound(found.status())) {
-    return WithReason(absl::NotFoundError("there is no event of this id"), reason::kEventNotFound);
+    return engine::WithReason(absl::NotFoundError("there is no event of this id"),
+                              engine::reason::kEventNotFound);
   }
   return found;
 }
@@ -184,12 +188,12 @@ absl::Status GravenServer::ReadOne(const graven::v1::GetRecordRequest& request,
   ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request.log()));
   LogIndex index(request.index());
   if (request.key_case() == graven::v1::GetRecordRequest::KEY_NOT_SET) {
-    return InvalidField("key", "index or event_id is required");
+    return engine::InvalidField("key", "index or event_id is required");
   }
   if (request.has_event_id()) {
     ASSIGN_OR_RETURN(index, FindEvent(log, request.event_id()));
   }
-  if (index.value >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
+  if (index.value >= kLogIndexLimit) return engine::InvalidField("index", "must be below 2^63");
   RETURN_IF_ERROR(AwaitPublished(log, SizeThrough(index)));
   bool found = false;
   RETURN_IF_ERROR(environment_.ledger.ReadRecords(
@@ -217,11 +221,12 @@ grpc::Status GravenServer::GetCheckpoint(grpc::ServerContext* context,
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
     if (request->level() == graven::v1::RECEIPT_LEVEL_COSIGNED) {
-      return WithReason(absl::NotFoundError("this log has no witnesses, so nothing is cosigned"),
-                        reason::kIndexNotFound);
+      return engine::WithReason(
+          absl::NotFoundError("this log has no witnesses, so nothing is cosigned"),
+          engine::reason::kIndexNotFound);
     }
     if (request->level() == graven::v1::RECEIPT_LEVEL_DURABLE) {
-      return InvalidField("level", "must be PUBLISHED or COSIGNED");
+      return engine::InvalidField("level", "must be PUBLISHED or COSIGNED");
     }
     const auto published = environment_.ledger.GetPublished(log);
     if (published->checkpoint.empty()) {
@@ -239,11 +244,13 @@ grpc::Status GravenServer::GetInclusionProof(grpc::ServerContext* context,
                                              graven::v1::GetInclusionProofResponse* response) {
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
-    if (request->index() >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
+    if (request->index() >= kLogIndexLimit)
+      return engine::InvalidField("index", "must be below 2^63");
     const TreeSize size(request->tree_size());
     if (size.value != 0 && request->index() >= size.value) {
-      return InvalidField("index", fmt::format("is {}, which a tree of {} records does not have",
-                                               request->index(), size.value));
+      return engine::InvalidField(
+          "index", fmt::format("is {}, which a tree of {} records does not have", request->index(),
+                               size.value));
     }
     RETURN_IF_ERROR(
         AwaitPublished(log, size.value == 0 ? SizeThrough(LogIndex(request->index())) : size));
@@ -262,10 +269,11 @@ grpc::Status GravenServer::GetConsistencyProof(
     graven::v1::GetConsistencyProofResponse* response) {
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
-    if (request->old_size() == 0) return InvalidField("old_size", "must be at least 1");
+    if (request->old_size() == 0) return engine::InvalidField("old_size", "must be at least 1");
     if (request->new_size() != 0 && request->old_size() > request->new_size()) {
-      return InvalidField("old_size", fmt::format("is {}; at most new_size, {}",
-                                                  request->old_size(), request->new_size()));
+      return engine::InvalidField(
+          "old_size",
+          fmt::format("is {}; at most new_size, {}", request->old_size(), request->new_size()));
     }
     RETURN_IF_ERROR(
         AwaitPublished(log, TreeSize(std::max(request->old_size(), request->new_size()))));
@@ -298,8 +306,8 @@ grpc::Status GravenServer::ListLogs(grpc::ServerContext* context,
                                     graven::v1::ListLogsResponse* response) {
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     if (request->page_size() > kPageSizeMax) {
-      return InvalidField("page_size",
-                          fmt::format("is {}; at most {}", request->page_size(), kPageSizeMax));
+      return engine::InvalidField(
+          "page_size", fmt::format("is {}; at most {}", request->page_size(), kPageSizeMax));
     }
     const int page =
         static_cast<int>(request->page_size() == 0 ? kPageSizeMax : request->page_size());
@@ -307,7 +315,7 @@ grpc::Status GravenServer::ListLogs(grpc::ServerContext* context,
     for (ledger::LogRef log : environment_.ledger.Logs()) {
       // The token is the name of the last log of the page before.
       if (log.name() <= request->page_token()) continue;
-      if (response->logs_size() == page || bytes > kReplyBytesMax - 4096) {
+      if (response->logs_size() == page || bytes > engine::kReplyBytesMax - 4096) {
         response->set_next_page_token(response->logs(response->logs_size() - 1).name());
         break;
       }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "engine/error_details.h"
 #include "service/status_mapping.h"
 
 namespace graven::service {
@@ -25,7 +26,7 @@ class AppendCall final : public UnaryAppendCall {
   }
 
   absl::Status Prepare(std::string_view message) override {
-    RETURN_IF_ERROR(DecodeAppendMessage(message, AppendShape::kUnary, &message_));
+    RETURN_IF_ERROR(engine::DecodeAppendMessage(message, engine::AppendShape::kUnary, &message_));
     return environment_.intake.Fill(message_, message_.log, message.size(), identity_.caller,
                                     &submission_);
   }
@@ -55,10 +56,10 @@ class AppendCall final : public UnaryAppendCall {
     // A worker answers: proofs are read from the disk.
     environment_.hub.Await(
         submission_.log, SizeThrough(last), environment_.clock.SteadyNs() + message_.wait_ns,
-        [this](PublicationOutcome outcome) {
+        [this](engine::PublicationOutcome outcome) {
           environment_.workers.Submit([this, outcome] {
             environment_.counters.events_waiting -= receipts_.size();
-            FinishWith(Encode(receipts_, outcome == PublicationOutcome::kReached));
+            FinishWith(Encode(receipts_, outcome == engine::PublicationOutcome::kReached));
           });
         });
   }
@@ -70,19 +71,19 @@ class AppendCall final : public UnaryAppendCall {
     const std::string& log = submission_.log.name();
     for (size_t i = 0; i < receipts.size(); ++i) {
       std::string proof;
-      if (published && response.size() < kReplyBytesMax / 2) {
+      if (published && response.size() < engine::kReplyBytesMax / 2) {
         absl::StatusOr<std::string> made =
             environment_.ledger.Receipt(submission_.log, receipts[i].index);
         if (made.ok()) proof = *std::move(made);
       }
-      EncodeReceipt(log, receipts[i], event_ids_[i], proof, &response);
+      engine::EncodeReceipt(log, receipts[i], event_ids_[i], proof, &response);
     }
-    EncodeLevel(published ? kLevelPublished : kLevelDurable, &response);
+    engine::EncodeLevel(published ? engine::kLevelPublished : engine::kLevelDurable, &response);
     return response;
   }
 
   GravenCalls& service_;
-  AppendMessage message_;
+  engine::AppendMessage message_;
   std::vector<ledger::EventReceipt> receipts_;
   std::vector<std::string_view> event_ids_;
   std::vector<std::string> kept_ids_;
@@ -106,7 +107,7 @@ class SendAuditLogCall final : public UnaryAppendCall {
   }
 
   void Reply(std::span<const ledger::EventReceipt> receipts) override {
-    FinishWith(EncodeCompatResponse(receipts.front(), submission_.events.front().event_id));
+    FinishWith(engine::EncodeCompatResponse(receipts.front(), submission_.events.front().event_id));
   }
 
   CompatCalls& service_;
@@ -148,12 +149,13 @@ void UnaryAppendCall::ReleaseRequest() {
 absl::Status UnaryAppendCall::Handle() {
   RETURN_IF_ERROR(Identify(environment_.authenticator, *context_, &identity_));
   RETURN_IF_ERROR(Prepare(MessageBytes(request_, &bytes_)));
-  submission_.request.owner = static_cast<AppendOwner*>(this);
+  submission_.request.owner = static_cast<engine::AppendOwner*>(this);
   absl::Status queued = environment_.sequencer.Submit(&submission_.request);
   if (absl::IsResourceExhausted(queued)) {
-    return WithRetryDelay(WithReason(std::move(queued), reason::kQueueFull), kQueueRetryMs);
+    return engine::WithRetryDelay(engine::WithReason(std::move(queued), engine::reason::kQueueFull),
+                                  kQueueRetryMs);
   }
-  return WithReason(std::move(queued), reason::kStopping);
+  return engine::WithReason(std::move(queued), engine::reason::kStopping);
 }
 
 void UnaryAppendCall::Done(const ledger::RequestResult& result) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "compat/audit_log.grpc.pb.h"
+#include "engine/append_loop.h"
 #include "graven/v1/audit_log_service.grpc.pb.h"
-#include "service/append_loop.h"
 #include "service/grpc_call.h"
 
 // The unary appends of both contracts on the completion queue, raw. All on the loop's thread, but
@@ -25,7 +25,7 @@ using CompatCalls = ::AuditLogService::WithRawMethod_SendAuditLog<
 class UnaryAppendPool;
 
 // One call, used again and again: armed (waits for a client), working, finishing.
-class UnaryAppendCall : public Tag, public AppendOwner {
+class UnaryAppendCall : public Tag, public engine::AppendOwner {
  public:
   UnaryAppendCall(CallEnvironment& environment, UnaryAppendPool& pool)
       : environment_(environment), pool_(pool) {}
@@ -52,7 +52,7 @@ class UnaryAppendCall : public Tag, public AppendOwner {
   grpc::ByteBuffer request_;
   std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> responder_;
   CallerIdentity identity_;
-  Submission submission_;
+  engine::Submission submission_;
 
  private:
   enum class State { kArmed, kWorking, kFinishing };

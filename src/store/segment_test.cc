@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "base/seeded_random_test.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
@@ -12,7 +13,6 @@
 #include "io/simulated_file_system.h"
 #include "merkle/frontier.h"
 #include "record/record.h"
-#include "store/journal_test_frames.h"
 #include "store/segment_format.h"
 #include "store/segment_reader.h"
 #include "store/segment_writer.h"

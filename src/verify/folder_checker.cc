@@ -9,10 +9,10 @@
 #include "base/text_safety.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
+#include "journal/journal_format.h"
+#include "journal/journal_recovery.h"
 #include "store/data_folder.h"
 #include "store/guard.h"
-#include "store/journal_format.h"
-#include "store/journal_recovery.h"
 #include "verify/log_check.h"
 
 namespace graven::verify {
@@ -124,7 +124,7 @@ class FolderCheck {
     return absl::OkStatus();
   }
 
-  absl::Status OnSection(const store::FrameSection& section) {
+  absl::Status OnSection(const journal::FrameSection& section) {
     if (section.file != journal_file_) {
       if (journal_file_ != 0) Progress(JournalFileBytes());
       journal_file_ = section.file;
@@ -142,14 +142,14 @@ class FolderCheck {
 
   uint64_t JournalFileBytes() {
     const absl::StatusOr<io::FileInfo> info =
-        fs_.Stat(io::JoinPath(paths_.Journal(), store::JournalFileName(journal_file_)));
+        fs_.Stat(io::JoinPath(paths_.Journal(), journal::JournalFileName(journal_file_)));
     return info.ok() ? info->size : 0;
   }
 
   absl::Status CheckJournal() {
-    const absl::StatusOr<store::JournalRecovery> journal = store::ReadJournal(
+    const absl::StatusOr<journal::JournalRecovery> journal = journal::ReadJournal(
         fs_, paths_.Journal(),
-        [this](const store::FrameSection& section) { return OnSection(section); });
+        [this](const journal::FrameSection& section) { return OnSection(section); });
     if (absl::IsNotFound(journal.status())) {
       verdict_.problems.push_back(fmt::format("{}: missing", paths_.Journal()));
       return absl::OkStatus();
@@ -157,33 +157,34 @@ class FolderCheck {
     RETURN_IF_ERROR(journal.status());
     if (journal->damage) {
       RETURN_IF_ERROR(CheckDamage(*journal));
-      for (const store::LaterSection& later : journal->later) {
+      for (const journal::LaterSection& later : journal->later) {
         if (const auto log = logs_.find(later.log_number); log != logs_.end()) {
           log->second->TakeLater(later);
         }
       }
       // What is lost of it shows in the logs: by the guard, a checkpoint, or a later frame.
-      verdict_.notes.push_back(
-          fmt::format("the journal stops at {}, byte {}: {}",
-                      io::JoinPath(paths_.Journal(), store::JournalFileName(journal->damage->file)),
-                      journal->damage->offset, journal->damage->reason));
+      verdict_.notes.push_back(fmt::format(
+          "the journal stops at {}, byte {}: {}",
+          io::JoinPath(paths_.Journal(), journal::JournalFileName(journal->damage->file)),
+          journal->damage->offset, journal->damage->reason));
     }
     Progress(total_bytes_);
     return absl::OkStatus();
   }
 
   // A torn end that nobody was told about is no damage to a record.
-  absl::Status CheckDamage(const store::JournalRecovery& journal) {
-    ASSIGN_OR_RETURN(const std::optional<store::BadRecord> bad,
-                     store::FindBadRecord(fs_, paths_.Journal(), journal,
-                                          [this](uint32_t number) -> std::optional<store::LogTip> {
-                                            const auto log = logs_.find(number);
-                                            if (log == logs_.end()) return std::nullopt;
-                                            return log->second->Tip();
-                                          }));
+  absl::Status CheckDamage(const journal::JournalRecovery& journal) {
+    ASSIGN_OR_RETURN(
+        const std::optional<journal::BadRecord> bad,
+        journal::FindBadRecord(fs_, paths_.Journal(), journal,
+                               [this](uint32_t number) -> std::optional<journal::LogTip> {
+                                 const auto log = logs_.find(number);
+                                 if (log == logs_.end()) return std::nullopt;
+                                 return log->second->Tip();
+                               }));
     if (!bad) return absl::OkStatus();
     bool promised = journal.damage->was_durable;
-    for (const store::LaterSection& later : journal.later) {
+    for (const journal::LaterSection& later : journal.later) {
       promised |=
           later.log_number == bad->log_number && later.acknowledged.value > bad->index.value;
     }

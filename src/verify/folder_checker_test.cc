@@ -5,12 +5,12 @@
 #include "gtest/gtest.h"
 #include "io/durable_file.h"
 #include "io/simulated_file_system.h"
+#include "journal/journal.h"
+#include "journal/journal_format.h"
 #include "store/checkpoints_file.h"
 #include "store/data_folder.h"
 #include "store/fingerprint.h"
 #include "store/guard.h"
-#include "store/journal.h"
-#include "store/journal_format.h"
 #include "store/segment_writer.h"
 #include "verify/written_log_test.h"
 
@@ -34,13 +34,14 @@ class FolderCheckerTest : public testing::Test {
   }
 
   void OpenJournal() {
-    auto recovery = store::ReadJournal(fs_, paths_.Journal(),
-                                       [](const store::FrameSection&) { return absl::OkStatus(); });
-    if (absl::IsNotFound(recovery.status())) recovery = store::JournalRecovery{};
+    auto recovery = journal::ReadJournal(
+        fs_, paths_.Journal(), [](const journal::FrameSection&) { return absl::OkStatus(); });
+    if (absl::IsNotFound(recovery.status())) recovery = journal::JournalRecovery{};
     ASSERT_TRUE(recovery.ok()) << recovery.status();
-    store::JournalOptions options;
+    journal::JournalOptions options;
     options.file_bytes = 256 << 10;
-    auto journal = store::Journal::Open(fs_, paths_.Journal(), options, SystemRandom(), *recovery);
+    auto journal =
+        journal::Journal::Open(fs_, paths_.Journal(), options, SystemRandom(), *recovery);
     ASSERT_TRUE(journal.ok()) << journal.status();
     journal_ = *std::move(journal);
     ASSERT_TRUE(journal_->PrepareSpare().ok());
@@ -82,7 +83,7 @@ class FolderCheckerTest : public testing::Test {
   // One frame of one log's records.
   void Frame(const WrittenLog& log, uint32_t number, size_t first, size_t end,
              size_t acknowledged = 0) {
-    store::FrameBuilder frame;
+    journal::FrameBuilder frame;
     frame.BeginSection(number, LogIndex(first), TreeSize(acknowledged));
     for (size_t i = first; i < end; ++i) {
       char* bytes = frame.AddRecord(log.records[i].size());
@@ -93,7 +94,7 @@ class FolderCheckerTest : public testing::Test {
     const auto position = journal_->Append(frame);
     ASSERT_TRUE(position.ok()) << position.status();
     last_record_offset_ += position->offset;
-    journal_path_ = io::JoinPath(paths_.Journal(), store::JournalFileName(position->file));
+    journal_path_ = io::JoinPath(paths_.Journal(), journal::JournalFileName(position->file));
     ASSERT_TRUE(journal_->Sync().ok());
   }
 
@@ -150,7 +151,7 @@ class FolderCheckerTest : public testing::Test {
   io::SimulatedFileSystem fs_{5};
   const store::DataPaths paths_{kFolder};
   std::unique_ptr<store::DataFolder> folder_;
-  std::unique_ptr<store::Journal> journal_;
+  std::unique_ptr<journal::Journal> journal_;
   const WrittenLog log_{50};
   std::string segment_path_;
   std::string journal_path_;
@@ -323,7 +324,7 @@ TEST_F(FolderCheckerTest, RecordOutOfOrderOfTimeIsNamed) {
 TEST_F(FolderCheckerTest, FrameWithAWrongRootIsDataLoss) {
   Create(log_, "default", 1);
   const WrittenLog other(20, "other.example");
-  store::FrameBuilder frame;
+  journal::FrameBuilder frame;
   frame.BeginSection(1, LogIndex(0), TreeSize(0));
   char* bytes = frame.AddRecord(log_.records[0].size());
   std::copy(log_.records[0].begin(), log_.records[0].end(), bytes);
@@ -331,7 +332,7 @@ TEST_F(FolderCheckerTest, FrameWithAWrongRootIsDataLoss) {
   const auto position = journal_->Append(frame);
   ASSERT_TRUE(position.ok());
   ASSERT_TRUE(journal_->Sync().ok());
-  ExpectBad(Check(), 0, io::JoinPath(paths_.Journal(), store::JournalFileName(position->file)),
+  ExpectBad(Check(), 0, io::JoinPath(paths_.Journal(), journal::JournalFileName(position->file)),
             "its journal frame");
 }
 

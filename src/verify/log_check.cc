@@ -9,12 +9,12 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
+#include "journal/journal_format.h"
 #include "note/checkpoint.h"
 #include "record/record.h"
 #include "record/summary.h"
 #include "store/checkpoints_file.h"
 #include "store/fingerprint.h"
-#include "store/journal_format.h"
 
 namespace graven::verify {
 namespace {
@@ -178,9 +178,9 @@ absl::StatusOr<Hash> LogCheck::SealedHash(LogIndex index) {
   return hash;
 }
 
-void LogCheck::CheckSection(const store::FrameSection& section) {
+void LogCheck::CheckSection(const journal::FrameSection& section) {
   if (!good()) return;
-  const std::string file = io::JoinPath(paths_.Journal(), store::JournalFileName(section.file));
+  const std::string file = io::JoinPath(paths_.Journal(), journal::JournalFileName(section.file));
   if (section.first > chain_.end()) {
     return FailRecord(
         chain_.end(),
@@ -192,9 +192,9 @@ void LogCheck::CheckSection(const store::FrameSection& section) {
         chain_.ExpectRoot(TreeSize(section.end().value), section.root, "its journal frame");
     if (!expected.ok()) return FailAt(expected, file, section.records_offset);
   }
-  store::RecordCursor cursor(section);
+  journal::RecordCursor cursor(section);
   std::string_view bytes;
-  store::RecordLocation location;
+  journal::RecordLocation location;
   for (LogIndex index = section.first; cursor.Next(&bytes, &location); index = index + 1) {
     if (index < chain_.end()) {
       const absl::StatusOr<Hash> sealed = SealedHash(index);
@@ -213,7 +213,7 @@ void LogCheck::CheckSection(const store::FrameSection& section) {
   open_segment_.reset();
 }
 
-store::LogTip LogCheck::Tip() {
+journal::LogTip LogCheck::Tip() {
   chain_.Root();  // leaves that wait for their group go into the frontier
   return {chain_.frontier(), chain_.last_hash(), [this](LogIndex index) -> std::optional<Hash> {
             const absl::StatusOr<Hash> hash = SealedHash(index);
@@ -222,7 +222,7 @@ store::LogTip LogCheck::Tip() {
           }};
 }
 
-void LogCheck::TakeBadRecord(const store::BadRecord& bad, bool was_durable) {
+void LogCheck::TakeBadRecord(const journal::BadRecord& bad, bool was_durable) {
   if (!good() || (!was_durable && bad.index.value >= promised_)) return;
   in_order_ = bad.index.value;
   const bool sealed = bad.index < chain_.end();
@@ -230,16 +230,16 @@ void LogCheck::TakeBadRecord(const store::BadRecord& bad, bool was_durable) {
              sealed ? "its bytes in the journal are not those that were written, and the journal "
                       "cannot be read beyond; its copy in a segment is whole"
                     : "its bytes are not those that were written",
-             io::JoinPath(paths_.Journal(), store::JournalFileName(bad.location.file)),
+             io::JoinPath(paths_.Journal(), journal::JournalFileName(bad.location.file)),
              bad.location.offset);
 }
 
-void LogCheck::TakeLater(const store::LaterSection& later) {
+void LogCheck::TakeLater(const journal::LaterSection& later) {
   if (!good() || later.acknowledged.value <= chain_.end().value) return;
   FailRecord(chain_.end(),
              fmt::format("missing or damaged, though {} records had been acknowledged",
                          later.acknowledged.value),
-             io::JoinPath(paths_.Journal(), store::JournalFileName(later.file)), later.offset);
+             io::JoinPath(paths_.Journal(), journal::JournalFileName(later.file)), later.offset);
 }
 
 LogVerdict LogCheck::Finish() {

@@ -9,11 +9,11 @@
 
 #include "absl/status/status.h"
 #include "io/file_system.h"
+#include "journal/journal_damage.h"
+#include "journal/journal_recovery.h"
 #include "note/keys.h"
 #include "store/data_folder.h"
 #include "store/guard.h"
-#include "store/journal_damage.h"
-#include "store/journal_recovery.h"
 #include "store/log_meta.h"
 #include "store/segment_reader.h"
 #include "verify/chain_checker.h"
@@ -35,14 +35,14 @@ class LogCheck {
   // `on_bytes` hears of the bytes of each file done.
   void CheckSegments(const std::function<void(uint64_t)>& on_bytes,
                      std::vector<std::string>* notes);
-  void CheckSection(const store::FrameSection& section);
+  void CheckSection(const journal::FrameSection& section);
   // What is known so far, for a look into a damaged frame. Valid as long as this is.
-  store::LogTip Tip();
+  journal::LogTip Tip();
   // This record of a damaged frame is not what was written. `was_durable`: the frame had been
   // synced; without that it may be a torn end that nobody was told about.
-  void TakeBadRecord(const store::BadRecord& bad, bool was_durable);
+  void TakeBadRecord(const journal::BadRecord& bad, bool was_durable);
   // A valid frame behind a damaged place says so.
-  void TakeLater(const store::LaterSection& later);
+  void TakeLater(const journal::LaterSection& later);
   LogVerdict Finish();
 
  private:

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "journal/journal_format.h"
 #include "judge.h"
 #include "note/checkpoint.h"
 #include "simulation.h"
-#include "store/journal_format.h"
 
 namespace graven::crash {
 namespace {
@@ -101,7 +101,7 @@ Simulation::Flip Simulation::PickFlip() {
     const uint64_t size = world_.disk.Stat(flip.path)->size;
     const uint64_t byte = choices.Below(size);
     flip.bit = byte * 8 + choices.Below(8);
-    flip.in_journal_header = HasPart(flip.path, "/journal/") && byte < store::kJournalHeaderBytes;
+    flip.in_journal_header = HasPart(flip.path, "/journal/") && byte < journal::kJournalHeaderBytes;
     const uint64_t sector = byte / kSectorBytes * kSectorBytes;
     std::string bytes(std::min(kSectorBytes, size - sector), '\0');
     auto file = world_.disk.Open(flip.path, io::OpenMode::kRead);

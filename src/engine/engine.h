@@ -1,0 +1,69 @@
+#pragma once
+
+#include <functional>
+
+#include "base/clock.h"
+#include "engine/append_loop.h"
+#include "engine/housekeeper.h"
+#include "engine/publication_hub.h"
+#include "engine/publisher.h"
+#include "ledger/ledger.h"
+#include "sequencer/local_sequencer.h"
+
+namespace graven::engine {
+
+struct EngineOptions {
+  // Bytes of events that are accepted and not yet durable.
+  size_t queue_bytes_max = size_t{64} << 20;
+  // Of one batch, that is, of one sync.
+  size_t batch_bytes_max = size_t{8} << 20;
+  PublisherPace pace;
+};
+
+// A ledger with all that drives it, but for the writer's thread: whoever has the transport calls
+// loop().Round() (the gRPC server's loop; a thread in tests).
+//
+//   writer      Round: Take, Apply, MakeDurable, answers       the transport's
+//   publisher   guard, sign, wake                              here
+//   preparer    the next journal file                          here
+//   sealer      journal to segments                            here
+class Engine {
+ public:
+  // `failed` is told, on any thread, of what stopped writes or publication.
+  Engine(ledger::Ledger& ledger, Clock& clock, const EngineOptions& options,
+         std::function<void(const absl::Status&)> failed)
+      : sequencer_(options.queue_bytes_max),
+        hub_(ledger, clock),
+        publisher_(ledger, hub_, clock, options.pace, failed),
+        housekeeper_(ledger, failed),
+        loop_(ledger, sequencer_, options.batch_bytes_max, [this](const RoundOutcome& outcome) {
+          if (outcome.events > 0) publisher_.Notify();
+          housekeeper_.Notify(outcome.bytes, outcome.no_room);
+        }) {}
+
+  void Start() {
+    publisher_.Start();
+    housekeeper_.Start();
+  }
+
+  // The writer has answered everything and makes no more rounds. Publishes what is durable, answers
+  // all who wait for publication, ends the threads. The ledger may be closed then.
+  void Stop() {
+    publisher_.Stop();
+    hub_.Close();
+    housekeeper_.Stop();
+  }
+
+  sequencer::Sequencer& sequencer() { return sequencer_; }
+  PublicationHub& hub() { return hub_; }
+  AppendLoop& loop() { return loop_; }
+
+ private:
+  sequencer::LocalSequencer sequencer_;
+  PublicationHub hub_;
+  Publisher publisher_;
+  Housekeeper housekeeper_;
+  AppendLoop loop_;
+};
+
+}  // namespace graven::engine

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "graven/v1/event.pb.h"
+#include "io/simulated_file_system.h"
+#include "ledger/ledger.h"
+
+namespace graven::engine {
+
+inline constexpr uint32_t kTestUser = 1000;
+
+// A real ledger on a simulated disk.
+struct LedgerOnSimulatedDisk {
+  io::SimulatedFileSystem disk{1, kTestUser};
+  std::unique_ptr<ledger::Ledger> ledger;
+
+  LedgerOnSimulatedDisk() {
+    ledger::LedgerOptions options;
+    options.folder = "/data";
+    options.journal_file_bytes = uint64_t{4} << 20;
+    options.disk_reserve_bytes = 0;
+    options.effective_user = kTestUser;
+    auto opened = ledger::Ledger::Open(disk, SystemClock(), SystemRandom(), options);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    ledger = *std::move(opened);
+    EXPECT_TRUE(ledger->PrepareJournal().ok());
+  }
+};
+
+// The journal of a real ledger, of which the test says how much room it has.
+class LedgerWithRoom final : public ledger::Ledger {
+ public:
+  explicit LedgerWithRoom(ledger::Ledger& real) : real_(real) {}
+
+  std::atomic<size_t> room_bytes = SIZE_MAX;
+  mutable std::atomic<uint64_t> refusals = 0;
+
+  absl::Status CheckRoom(size_t bytes) const override {
+    if (bytes <= room_bytes) return real_.CheckRoom(bytes);
+    refusals.fetch_add(1);
+    return absl::ResourceExhaustedError("no room");
+  }
+  void Apply(std::span<sequencer::Request* const> requests,
+             std::vector<ledger::RequestResult>* results) override {
+    real_.Apply(requests, results);
+  }
+  absl::Status MakeDurable() override { return real_.MakeDurable(); }
+  absl::StatusOr<std::vector<ledger::LogRef>> Publish() override { return real_.Publish(); }
+  size_t unpublished_logs() const override { return real_.unpublished_logs(); }
+  absl::Status PrepareJournal() override { return real_.PrepareJournal(); }
+  absl::StatusOr<bool> Seal(bool in_haste) override { return real_.Seal(in_haste); }
+  double journal_fill() const override { return real_.journal_fill(); }
+  absl::StatusOr<ledger::LogRef> CreateLog(std::string_view name, std::string_view origin,
+                                           uint64_t window) override {
+    return real_.CreateLog(name, origin, window);
+  }
+  ledger::LogRef FindLog(std::string_view name) const override { return real_.FindLog(name); }
+  std::vector<ledger::LogRef> Logs() const override { return real_.Logs(); }
+  ledger::LogInfo Info(ledger::LogRef log) const override { return real_.Info(log); }
+  std::shared_ptr<const ledger::Published> GetPublished(ledger::LogRef log) const override {
+    return real_.GetPublished(log);
+  }
+  TreeSize DurableSize(ledger::LogRef log) const override { return real_.DurableSize(log); }
+  absl::Status ReadRecords(ledger::LogRef log, LogIndex first, uint64_t count,
+                           const RecordVisitor& visit) const override {
+    return real_.ReadRecords(log, first, count, visit);
+  }
+  absl::StatusOr<LogIndex> FindEvent(ledger::LogRef log, std::string_view id) const override {
+    return real_.FindEvent(log, id);
+  }
+  absl::StatusOr<ledger::ProofAnswer> InclusionProof(ledger::LogRef log, LogIndex index,
+                                                     TreeSize size) const override {
+    return real_.InclusionProof(log, index, size);
+  }
+  absl::StatusOr<ledger::ProofAnswer> ConsistencyProof(ledger::LogRef log, TreeSize old_size,
+                                                       TreeSize new_size) const override {
+    return real_.ConsistencyProof(log, old_size, new_size);
+  }
+  absl::StatusOr<std::string> Receipt(ledger::LogRef log, LogIndex index) const override {
+    return real_.Receipt(log, index);
+  }
+  ledger::LedgerStatus status() const override { return real_.status(); }
+  absl::Status Close() override { return real_.Close(); }
+
+ private:
+  ledger::Ledger& real_;
+};
+
+inline graven::v1::Event MakeEvent(std::string id, std::string action = "invoice.approve") {
+  graven::v1::Event event;
+  event.set_event_id(std::move(id));
+  event.mutable_actor()->set_id("alice");
+  event.set_action(std::move(action));
+  event.mutable_occurred_at()->set_seconds(1'700'000'000);
+  return event;
+}
+
+}  // namespace graven::engine

@@ -1,0 +1,473 @@
+#include "journal/journal.h"
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "base/seeded_random_test.h"
+#include "fmt/format.h"
+#include "gtest/gtest.h"
+#include "io/simulated_file_system.h"
+#include "journal/journal_test_frames.h"
+
+namespace graven::journal {
+namespace {
+
+using io::Fault;
+using io::FaultKind;
+using io::Operation;
+using io::SimulatedFileSystem;
+
+constexpr char kDir[] = "/journal";
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalTest() { options_.file_bytes = 64 << 10; }
+
+  // Reads and opens the folder; `damage_allowed`: as the ledger does when it cuts.
+  void Reopen(bool damage_allowed = false) {
+    journal_.reset();
+    read_.clear();
+    absl::StatusOr<JournalRecovery> recovery = Recover();
+    ASSERT_TRUE(recovery.ok()) << recovery.status();
+    if (!damage_allowed) {
+      ASSERT_FALSE(recovery->damage) << recovery->damage->reason;
+    }
+    recovery_ = *std::move(recovery);
+    absl::StatusOr<std::unique_ptr<Journal>> journal =
+        Journal::Open(fs_, kDir, options_, random_, recovery_);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    journal_ = *std::move(journal);
+  }
+
+  absl::StatusOr<JournalRecovery> Recover() {
+    if (fs_.Stat(kDir).status().code() == absl::StatusCode::kNotFound) return JournalRecovery{};
+    return ReadJournal(fs_, kDir, [this](const FrameSection& section) {
+      read_.push_back(CopyOf(section));
+      return absl::OkStatus();
+    });
+  }
+
+  void Prepare() { ASSERT_EQ(journal_->PrepareSpare(), absl::OkStatus()); }
+
+  // One frame with one section of `count` records of `bytes` bytes.
+  FramePosition Append(uint32_t log, size_t count, size_t bytes) {
+    FrameBuilder frame;
+    frames_.push_back({frames_.MakeSection(log, count, bytes, random_)});
+    frames_.Build(frames_.back(), &frame);
+    const absl::StatusOr<FramePosition> position = journal_->Append(frame);
+    EXPECT_TRUE(position.ok()) << position.status();
+    return position.ok() ? *position : FramePosition{};
+  }
+
+  void Sync() {
+    ASSERT_EQ(journal_->Sync(), absl::OkStatus());
+    frames_.Acknowledge();
+  }
+
+  std::string PathOf(uint64_t file) { return fmt::format("{}/{:016x}", kDir, file); }
+
+  SimulatedFileSystem fs_{7};
+  SeededRandom random_{11};
+  JournalOptions options_;
+  std::unique_ptr<Journal> journal_;
+  JournalRecovery recovery_;
+  TestFrames frames_;
+  std::vector<TestSection> read_;
+};
+
+TEST_F(JournalTest, WhatWasSyncedIsReadBackInOrder) {
+  Reopen();
+  Prepare();
+  Append(1, 3, 100);
+  Append(2, 1, 5000);
+  Append(1, 2, 0);
+  Sync();
+  fs_.Crash();
+  fs_.Restart();
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+  EXPECT_EQ(recovery_.frames, 3u);
+  ASSERT_EQ(recovery_.files.size(), 1u);
+  ASSERT_EQ(recovery_.files[0].logs.size(), 2u);
+  EXPECT_EQ(recovery_.files[0].logs[0].log_number, 1u);
+  EXPECT_EQ(recovery_.files[0].logs[0].end, LogIndex(5));
+}
+
+TEST_F(JournalTest, RecordsAreReadAtTheirPlace) {
+  Reopen();
+  Prepare();
+  FrameBuilder frame;
+  frame.BeginSection(4, LogIndex(0), TreeSize(0));
+  std::memcpy(frame.AddRecord(5), "first", 5);
+  std::memcpy(frame.AddRecord(300), std::string(300, 'x').data(), 300);
+  const uint32_t offset = frame.last_record_offset();
+  frame.EndSection(Hash{});
+  const absl::StatusOr<FramePosition> position = journal_->Append(frame);
+  ASSERT_TRUE(position.ok());
+  std::string record;
+  ASSERT_EQ(journal_->Read({position->file, position->offset + offset, 300}, &record),
+            absl::OkStatus());
+  EXPECT_EQ(record, std::string(300, 'x'));
+  Sync();
+  std::vector<RecordLocation> locations;
+  ASSERT_EQ(journal_->ReadFile(position->file,
+                               [&](const FrameSection& section) {
+                                 RecordCursor cursor(section);
+                                 std::string_view bytes;
+                                 RecordLocation location;
+                                 while (cursor.Next(&bytes, &location)) {
+                                   locations.push_back(location);
+                                 }
+                                 return absl::OkStatus();
+                               }),
+            absl::OkStatus());
+  ASSERT_EQ(locations.size(), 2u);
+  EXPECT_EQ(locations[1].offset, position->offset + offset);
+  EXPECT_EQ(locations[1].length, 300u);
+}
+
+TEST_F(JournalTest, NoPreparedFileIsResourceExhaustedAndWritesNothing) {
+  Reopen();
+  FrameBuilder frame;
+  frames_.Build({frames_.MakeSection(1, 1, 10, random_)}, &frame);
+  EXPECT_FALSE(journal_->HasRoomFor(frame.size_bytes()));
+  const uint64_t before = fs_.ChangingOperations();
+  EXPECT_EQ(journal_->Append(frame).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(fs_.ChangingOperations(), before);
+  Prepare();
+  EXPECT_TRUE(journal_->HasRoomFor(frame.size_bytes()));
+  EXPECT_TRUE(journal_->Append(frame).ok());
+}
+
+TEST_F(JournalTest, FrameLargerThanAFileIsInvalidArgument) {
+  Reopen();
+  Prepare();
+  FrameBuilder frame;
+  frames_.Build({frames_.MakeSection(1, 1, 64 << 10, random_)}, &frame);
+  EXPECT_EQ(journal_->Append(frame).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(journal_->dead());
+}
+
+TEST_F(JournalTest, FailedSyncKillsTheWriter) {
+  Reopen();
+  Prepare();
+  Append(1, 1, 10);
+  fs_.AddFault({FaultKind::kError, Operation::kSync, 1, ""});
+  EXPECT_EQ(journal_->Sync().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fs_.Counts().errors, 1u);
+  EXPECT_EQ(journal_->Sync().code(), absl::StatusCode::kFailedPrecondition);
+  FrameBuilder frame;
+  frames_.Build({frames_.MakeSection(1, 1, 10, random_)}, &frame);
+  EXPECT_EQ(journal_->Append(frame).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(journal_->HasRoomFor(512));
+}
+
+TEST_F(JournalTest, FullDiskInAppendKillsTheWriter) {
+  Reopen();
+  Prepare();
+  fs_.AddFault({FaultKind::kDiskFull, Operation::kWrite, 1, ""});
+  FrameBuilder frame;
+  frames_.Build({frames_.MakeSection(1, 1, 10, random_)}, &frame);
+  EXPECT_EQ(journal_->Append(frame).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fs_.Counts().disk_full, 1u);
+  EXPECT_TRUE(journal_->dead());
+}
+
+// After a failed sync the page cache shows frames that are not on the disk. Whoever opens the
+// folder again sees them, and from then on they must be there.
+TEST_F(JournalTest, FramesSeenAfterAFailedSyncAreMadeDurableByOpen) {
+  Reopen();
+  Prepare();
+  Append(1, 4, 3000);
+  fs_.AddFault({FaultKind::kError, Operation::kSync, 1, ""});
+  EXPECT_EQ(journal_->Sync().code(), absl::StatusCode::kUnavailable);
+  ASSERT_GT(fs_.Counts().sync_sectors_lost, 0u);
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+  fs_.Crash();
+  fs_.Restart();
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+}
+
+TEST_F(JournalTest, FramesOfAKilledProcessAreMadeDurableByOpen) {
+  Reopen();
+  Prepare();
+  Append(1, 4, 3000);
+  journal_.reset();
+  fs_.Kill();
+  fs_.Restart();
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+  fs_.Crash();
+  fs_.Restart();
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+}
+
+TEST_F(JournalTest, FileIsFullAndTheNextGoesOn) {
+  Reopen();
+  Prepare();
+  for (int i = 0; i < 6; ++i) {
+    if (journal_->NeedsSpare()) Prepare();
+    Append(1, 1, 20000);
+    Sync();
+  }
+  EXPECT_EQ(journal_->Files().size(), 2u);
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+}
+
+TEST_F(JournalTest, BitFlipInASyncedFrameIsDamageThatWasDurable) {
+  Reopen();
+  Prepare();
+  Append(1, 1, 100);
+  Sync();
+  const FramePosition second = Append(2, 1, 100);
+  Sync();
+  Append(1, 1, 100);
+  Sync();
+  ASSERT_EQ(fs_.FlipBit(PathOf(second.file), (second.offset + 150) * 8), absl::OkStatus());
+  absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok());
+  ASSERT_TRUE(recovery->damage);
+  EXPECT_EQ(recovery->damage->file, second.file);
+  EXPECT_EQ(recovery->damage->offset, second.offset);
+  EXPECT_TRUE(recovery->damage->was_durable);
+  ASSERT_EQ(recovery->later.size(), 1u);
+  EXPECT_EQ(recovery->later[0].log_number, 1u);
+  EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(1));
+  EXPECT_EQ(read_.size(), 1u);
+}
+
+TEST_F(JournalTest, DamageWithoutASyncBehindItWasNotDurable) {
+  Reopen();
+  Prepare();
+  Append(1, 1, 100);
+  Sync();
+  const FramePosition second = Append(1, 1, 100);
+  Append(1, 1, 100);
+  ASSERT_EQ(fs_.FlipBit(PathOf(second.file), (second.offset + 150) * 8), absl::OkStatus());
+  absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok());
+  ASSERT_TRUE(recovery->damage);
+  EXPECT_FALSE(recovery->damage->was_durable);
+  ASSERT_EQ(recovery->later.size(), 1u);
+  EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(1));
+  EXPECT_EQ(recovery->later[0].end, LogIndex(3));
+}
+
+TEST_F(JournalTest, FramesBehindTheCutAreNeverReadAgain) {
+  Reopen();
+  Prepare();
+  Append(1, 1, 100);
+  Sync();
+  const FramePosition torn = Append(1, 1, 100);
+  Append(1, 1, 100);
+  ASSERT_EQ(fs_.FlipBit(PathOf(torn.file), (torn.offset + 150) * 8), absl::OkStatus());
+  Reopen(true);
+  ASSERT_TRUE(recovery_.damage);
+  frames_.Truncate(1);
+  Prepare();
+  Append(1, 1, 77);
+  Sync();
+  // The flip undone, the cut frames would be whole again.
+  ASSERT_EQ(fs_.FlipBit(PathOf(torn.file), (torn.offset + 150) * 8), absl::OkStatus());
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+}
+
+TEST_F(JournalTest, DamagedHeaderCopyIsReplacedByTheOther) {
+  Reopen();
+  Prepare();
+  const FramePosition position = Append(1, 1, 100);
+  Sync();
+  ASSERT_EQ(fs_.FlipBit(PathOf(position.file), 100), absl::OkStatus());
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+}
+
+TEST_F(JournalTest, DamagedHeaderIsDamage) {
+  Reopen();
+  Prepare();
+  const FramePosition position = Append(1, 1, 100);
+  Sync();
+  ASSERT_EQ(fs_.FlipBit(PathOf(position.file), 100), absl::OkStatus());
+  ASSERT_EQ(fs_.FlipBit(PathOf(position.file), 2048 * 8 + 100), absl::OkStatus());
+  absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok());
+  ASSERT_TRUE(recovery->damage);
+  EXPECT_EQ(recovery->damage->file, position.file);
+  EXPECT_EQ(recovery->damage->offset, 0u);
+}
+
+TEST_F(JournalTest, MissingFileInTheMiddleIsDamageThatWasDurable) {
+  Reopen();
+  std::vector<uint64_t> files;
+  for (int i = 0; i < 3; ++i) {
+    Prepare();
+    files.push_back(Append(1, 1, 50000).file);
+    Sync();
+  }
+  ASSERT_EQ(fs_.Remove(PathOf(files[1])), absl::OkStatus());
+  absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok());
+  ASSERT_TRUE(recovery->damage);
+  EXPECT_EQ(recovery->damage->file, files[1]);
+  EXPECT_TRUE(recovery->damage->was_durable);
+  ASSERT_EQ(recovery->later.size(), 1u);
+  EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(2));
+}
+
+// Two files written and neither synced: of the first not even the header reached the disk. What the
+// second holds must not be believed without it.
+TEST_F(JournalTest, FramesBehindALostFileAreCut) {
+  Reopen();
+  Prepare();
+  const uint64_t first = Append(1, 1, 50000).file;
+  Prepare();
+  Append(1, 1, 50000);
+  const std::string zeros(4096, '\0');
+  ASSERT_EQ((*fs_.Open(PathOf(first), io::OpenMode::kReadWrite))->WriteAt(0, zeros),
+            absl::OkStatus());
+  absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok());
+  EXPECT_TRUE(read_.empty());
+  ASSERT_TRUE(recovery->damage);
+  EXPECT_EQ(recovery->damage->file, first);
+  EXPECT_FALSE(recovery->damage->was_durable);
+  ASSERT_EQ(recovery->later.size(), 1u);
+  EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(0));
+}
+
+TEST_F(JournalTest, StaleFramesOfARecycledFileAreNotBelieved) {
+  Reopen();
+  Prepare();
+  const uint64_t first = Append(1, 1, 100).file;
+  for (int i = 0; i < 100; ++i) Append(1, 1, 100);
+  Sync();
+  Prepare();
+  Append(1, 1, 50000);
+  Sync();
+  ASSERT_EQ(journal_->Retire(first), absl::OkStatus());
+  std::string record;
+  EXPECT_EQ(journal_->Read({first, 4096, 10}, &record).code(), absl::StatusCode::kNotFound);
+  Prepare();
+  EXPECT_EQ(fs_.Stat(PathOf(first)).status().code(), absl::StatusCode::kNotFound);
+  Append(1, 1, 20000);
+  Append(1, 1, 100);
+  Sync();
+  ASSERT_EQ(fs_.List(kDir)->size(), 2u);
+  Reopen();
+  std::vector<TestSection> expected = frames_.Sections();
+  expected.erase(expected.begin(), expected.begin() + 101);
+  EXPECT_EQ(read_, expected);
+}
+
+TEST_F(JournalTest, CurrentFileCannotBeRetired) {
+  Reopen();
+  Prepare();
+  const uint64_t file = Append(1, 1, 100).file;
+  EXPECT_EQ(journal_->Retire(file).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(journal_->Retire(file + 7).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(JournalTest, FilesGoAwayOldestFirst) {
+  Reopen();
+  std::vector<uint64_t> files;
+  for (int i = 0; i < 3; ++i) {
+    Prepare();
+    files.push_back(Append(1, 1, 50000).file);
+    Sync();
+  }
+  Prepare();
+  ASSERT_EQ(journal_->Retire(files[1]), absl::OkStatus());
+  ASSERT_EQ(journal_->RemoveRetired(), absl::OkStatus());
+  EXPECT_TRUE(fs_.Stat(PathOf(files[1])).ok());
+  ASSERT_EQ(journal_->Retire(files[0]), absl::OkStatus());
+  ASSERT_EQ(journal_->RemoveRetired(), absl::OkStatus());
+  EXPECT_EQ(fs_.Stat(PathOf(files[0])).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(fs_.Stat(PathOf(files[1])).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(journal_->Files().size(), 1u);
+}
+
+TEST_F(JournalTest, FullDiskIsMetWhilePreparing) {
+  options_.reserve_bytes = 100 << 10;
+  Reopen();
+  fs_.SetCapacity(160 << 10);
+  EXPECT_EQ(journal_->PrepareSpare().code(), absl::StatusCode::kResourceExhausted);
+  fs_.SetCapacity(170 << 10);
+  EXPECT_EQ(journal_->PrepareSpare(), absl::OkStatus());
+  EXPECT_FALSE(journal_->NeedsSpare());
+}
+
+TEST_F(JournalTest, FullDiskWhileZeroingLeavesNothingBehind) {
+  Reopen();
+  fs_.AddFault({FaultKind::kDiskFull, Operation::kWrite, 1, "spare.tmp"});
+  EXPECT_EQ(journal_->PrepareSpare().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(fs_.Counts().disk_full, 1u);
+  EXPECT_TRUE(fs_.List(kDir)->empty());
+  EXPECT_EQ(journal_->PrepareSpare(), absl::OkStatus());
+}
+
+TEST_F(JournalTest, TooManyUnsealedFilesWaitForTheSealer) {
+  options_.files_max = 2;
+  Reopen();
+  Prepare();
+  const uint64_t first = Append(1, 1, 50000).file;
+  Prepare();
+  Append(1, 1, 50000);
+  Sync();
+  EXPECT_EQ(journal_->PrepareSpare().code(), absl::StatusCode::kResourceExhausted);
+  ASSERT_EQ(journal_->Retire(first), absl::OkStatus());
+  EXPECT_EQ(journal_->PrepareSpare(), absl::OkStatus());
+}
+
+TEST_F(JournalTest, ReadOnlyJournalReadsAndRefusesToWrite) {
+  Reopen();
+  Prepare();
+  const FramePosition position = Append(1, 1, 100);
+  Sync();
+  journal_.reset();
+  absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok());
+  const uint64_t before = fs_.ChangingOperations();
+  absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::OpenReadOnly(fs_, kDir, *recovery);
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  size_t sections = 0;
+  EXPECT_EQ((*journal)->ReadFile(position.file,
+                                 [&](const FrameSection&) {
+                                   ++sections;
+                                   return absl::OkStatus();
+                                 }),
+            absl::OkStatus());
+  EXPECT_EQ(sections, 1u);
+  EXPECT_EQ((*journal)->Sync().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ((*journal)->PrepareSpare().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(fs_.ChangingOperations(), before);
+}
+
+TEST_F(JournalTest, DamageInASealedReadIsDataLoss) {
+  Reopen();
+  Prepare();
+  const FramePosition position = Append(1, 1, 100);
+  Sync();
+  ASSERT_EQ(fs_.FlipBit(PathOf(position.file), (position.offset + 150) * 8), absl::OkStatus());
+  const absl::Status read =
+      journal_->ReadFile(position.file, [](const FrameSection&) { return absl::OkStatus(); });
+  EXPECT_EQ(read.code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(JournalTest, OptionsOutOfRangeAreInvalidArgument) {
+  options_.file_bytes = 5000;
+  EXPECT_EQ(Journal::Open(fs_, kDir, options_, random_, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace graven::journal

@@ -11,3 +11,6 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 find_package(fmt REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
 find_package(nlohmann_json CONFIG REQUIRED)
+# Headers only: Asio and Beast.
+find_package(Boost 1.81 REQUIRED)
+find_package(ZLIB REQUIRED)

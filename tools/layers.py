@@ -19,6 +19,7 @@ ROOMS = {
     "io": ["base"],
     "merkle": ["base"],
     "note": ["base", "merkle"],
+    "tiles": ["base", "io", "merkle", "note"],
     "record": ["base"],
     "store": ["base", "io", "merkle", "note", "record"],
     "journal": ["base", "io", "merkle", "record"],
@@ -34,7 +35,7 @@ ROOMS = {
     "import": ["base", "io", "record"],
     "server": ["base", "io", "merkle", "note", "record", "store", "journal", "sequencer", "ledger",
                "metrics", "engine", "service", "http", "web"],
-    "cli": ["base", "io", "merkle", "note", "record", "store", "journal", "verify",
+    "cli": ["base", "io", "merkle", "note", "tiles", "record", "store", "journal", "verify",
             "client", "import", "server"],
 }
 

@@ -8,6 +8,8 @@
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
+#include "cli/export_tiles.h"
+#include "cli/key_flag.h"
 #include "cli/record_text.h"
 #include "client/tail_stream.h"
 #include "fmt/format.h"
@@ -21,6 +23,11 @@ struct ExportFlags {
   uint64_t from = 0;
   CLI::Option* to_option = nullptr;
   uint64_t to = 0;
+  std::string tiles;
+  KeyFlag key;
+  const CLI::App* command = nullptr;
+
+  bool Typed(const char* flag) const { return WasTyped(*command, *command->get_option(flag)); }
 };
 
 // The file of --output: written beside its name, and put there by Keep, so that an export that
@@ -138,7 +145,24 @@ CommandResult ExportTo(CommandContext& context, const ExportFlags& flags, Termin
   return ExitCode::kDone;
 }
 
+// A folder of tiles is the whole log, in a form of its own.
+CommandResult ExportAsTiles(CommandContext& context, const ExportFlags& flags) {
+  for (const char* flag : {"--format", "--output", "--from", "--to"}) {
+    if (flags.Typed(flag)) return UsageError(fmt::format("{} has no say in --tiles", flag));
+  }
+  if (flags.Typed("--data") && flags.Typed("--server")) {
+    return UsageError("--data: one thing is exported at a time, --data or --server");
+  }
+  ASSIGN_OR_RETURN(const auto key, flags.key.Read());
+  const bool from_data = !context.data().empty() && !flags.Typed("--server");
+  return ExportTiles(context, {flags.tiles, from_data ? context.data() : "", key});
+}
+
 CommandResult Export(CommandContext& context, const ExportFlags& flags) {
+  if (!flags.tiles.empty()) return ExportAsTiles(context, flags);
+  for (const char* flag : {"--data", "--key"}) {
+    if (flags.Typed(flag)) return UsageError(fmt::format("{} goes with --tiles", flag));
+  }
   if (context.json() && flags.format != "jsonl") {
     return UsageError("--json is --format jsonl, and not raw records");
   }
@@ -159,10 +183,16 @@ void AddExportCommand(CLI::App& app, CommandContext& context) {
       "jsonl: one JSON object a line; its field \"record\" holds the exact bytes, base64.\n"
       "records: each record's exact bytes behind their length as a varint; graven verify reads "
       "both.\n"
+      "--tiles: the log as files for any static web server (C2SP tlog-tiles), up to its newest "
+      "checkpoint.\n"
+      "A second run adds what is new. With --data the folder of a stopped server is read, and "
+      "checked.\n"
+      "Exit code 1: the records are not what the checkpoint says; it is not put in place.\n"
       "\n"
       "Example:\n"
       "  graven export --format records --output audit.records\n"
-      "  graven export --from 1000 --to 2000 | jq -r .event.action");
+      "  graven export --from 1000 --to 2000 | jq -r .event.action\n"
+      "  graven export --tiles /srv/www/audit");
   auto flags = std::make_shared<ExportFlags>();
   command->add_option("--format", flags->format, "jsonl or records")
       ->check(CLI::IsMember({"jsonl", "records"}))
@@ -173,6 +203,11 @@ void AddExportCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--from", flags->from, "First index")->type_name("INDEX");
   flags->to_option = command->add_option("--to", flags->to, "The index after the last one [all]")
                          ->type_name("INDEX");
+  command->add_option("--tiles", flags->tiles, "Folder for checkpoint, tiles and entries")
+      ->type_name("DIR");
+  flags->command = command;
+  flags->key.AddTo(*command);
+  context.AddData(*command);
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);

@@ -65,7 +65,8 @@ class FolderCheck {
         pinned = &options_.keys[i];
         used[i] = true;
       }
-      logs_.emplace(meta.number, std::make_unique<LogCheck>(fs_, paths_, meta, pinned));
+      logs_.emplace(meta.number,
+                    std::make_unique<LogCheck>(fs_, paths_, meta, pinned, options_.on_record));
     }
     if (!options_.log.empty() && logs_.empty()) {
       return absl::NotFoundError(fmt::format("log {}: there is none", SafeText(options_.log)));

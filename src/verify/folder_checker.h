@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,6 +27,10 @@ struct FolderOptions {
   std::vector<note::VerifierKey> keys;
   // Called now and then with the bytes read and to be read; may be empty.
   std::function<void(uint64_t done_bytes, uint64_t total_bytes)> on_progress;
+  // Called with each record once it was found in order, the first one first; may be empty. REQUIRES
+  // when set: `log` names one. What comes later may still show that a record is not what was
+  // signed: the verdict says.
+  std::function<void(LogIndex index, std::string_view record)> on_record;
 };
 
 struct LogVerdict {

@@ -24,11 +24,12 @@ std::string Text(const absl::Status& status) { return std::string(status.message
 }  // namespace
 
 LogCheck::LogCheck(io::FileSystem& fs, const store::DataPaths& paths, const store::LogMeta& meta,
-                   const note::VerifierKey* pinned)
+                   const note::VerifierKey* pinned, const RecordFunction& on_record)
     : fs_(fs),
       paths_(paths),
       meta_(meta),
       pinned_(pinned != nullptr),
+      on_record_(on_record),
       chain_(ChainChecker::WholeLog(meta.origin)) {
   verdict_.name = meta.name;
   verdict_.origin = meta.origin;
@@ -158,11 +159,18 @@ void LogCheck::CheckSegment(const std::string& path) {
   const absl::Status chain = (*reader)->ReadRecords(
       (*reader)->first(), (*reader)->record_count(),
       [&](LogIndex, std::string_view bytes, const Hash& hash) -> absl::Status {
-        RETURN_IF_ERROR(chain_.Add(bytes));
+        RETURN_IF_ERROR(TakeRecord(bytes));
         if (hash == chain_.last_hash()) return absl::OkStatus();
         return absl::DataLossError("the hash row contradicts a record");
       });
   if (!chain.ok()) FailAt(chain, path, 0);
+}
+
+absl::Status LogCheck::TakeRecord(std::string_view record) {
+  const LogIndex index = chain_.end();
+  RETURN_IF_ERROR(chain_.Add(record));
+  if (on_record_) on_record_(index, record);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Hash> LogCheck::SealedHash(LogIndex index) {
@@ -205,7 +213,7 @@ void LogCheck::CheckSection(const journal::FrameSection& section) {
       }
       continue;
     }
-    if (absl::Status status = chain_.Add(bytes); !status.ok()) {
+    if (absl::Status status = TakeRecord(bytes); !status.ok()) {
       return FailAt(std::move(status), file, location.offset);
     }
   }

@@ -26,9 +26,11 @@ namespace graven::verify {
 // something was found wrong.
 class LogCheck {
  public:
-  // `pinned`: the key known from outside, if there is one.
+  using RecordFunction = std::function<void(LogIndex index, std::string_view record)>;
+
+  // `pinned`: the key known from outside, if there is one. `on_record`: as in FolderOptions.
   LogCheck(io::FileSystem& fs, const store::DataPaths& paths, const store::LogMeta& meta,
-           const note::VerifierKey* pinned);
+           const note::VerifierKey* pinned, const RecordFunction& on_record);
 
   void TakeGuard(const store::GuardEntry& entry);
   void CheckCheckpoints();
@@ -52,6 +54,7 @@ class LogCheck {
   void FailRecord(LogIndex index, std::string_view what, std::string file, uint64_t offset);
   absl::Status CheckNote(std::string_view note);
   void CheckSegment(const std::string& path);
+  absl::Status TakeRecord(std::string_view record);
   // Compares records that stand in a segment already with what the journal has.
   absl::StatusOr<Hash> SealedHash(LogIndex index);
 
@@ -59,6 +62,7 @@ class LogCheck {
   const store::DataPaths& paths_;
   const store::LogMeta meta_;
   const bool pinned_;
+  const RecordFunction& on_record_;
   uint64_t promised_ = 0;  // the largest size that guard or checkpoints name
   uint64_t in_order_ = 0;  // records before the bad one of a damaged frame
   std::optional<note::VerifierKey> key_;

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/command_context.h"
+#include "note/keys.h"
+
+namespace graven::cli {
+
+struct TilesRun {
+  // Where the files go.
+  std::string folder;
+  // Not empty: the data folder of a stopped server to read; else the server of the flags.
+  std::string data;
+  // The key that the log must have; without one, whichever it says it has.
+  std::optional<note::VerifierKey> key;
+};
+
+// `export --tiles`: brings the folder up to the newest checkpoint.
+CommandResult ExportTiles(CommandContext& context, const TilesRun& run);
+
+}  // namespace graven::cli

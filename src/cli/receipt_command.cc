@@ -1,5 +1,10 @@
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <span>
+#include <vector>
 
+#include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
@@ -8,6 +13,7 @@
 #include "cli/record_text.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
+#include "note/policy.h"
 #include "note/tlog_proof.h"
 #include "verify/receipt.h"
 
@@ -51,31 +57,70 @@ CommandResult Get(CommandContext& context, const GetFlags& flags) {
   return ExitCode::kDone;
 }
 
+// What --policy asks for; nothing when the flag was not given.
+absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path) {
+  if (path.empty()) return std::nullopt;
+  const auto text = io::ReadWholeFile(io::PosixFileSystem(), path, note::kPolicyBytesMax);
+  if (!text.ok()) return Unreachable("--policy", text.status());
+  auto policy = note::Policy::Parse(*text);
+  if (!policy.ok()) {
+    return UsageError(fmt::format("--policy: {}", ToStd(policy.status().message())));
+  }
+  return *std::move(policy);
+}
+
+// Whether the witnesses that the reader asked for are there: COSIGNED, NOT_COSIGNED or NOT_ASKED.
+std::string_view CosignedText(const verify::ReceiptVerdict& verdict, const note::Policy& policy) {
+  if (!policy.wants_witnesses()) return "NOT_ASKED";
+  return verdict.level == verify::ReceiptLevel::kCosigned ? "COSIGNED" : "NOT_COSIGNED";
+}
+
 CommandResult PrintVerdict(CommandContext& context, const verify::ReceiptVerdict& verdict,
-                           const note::VerifierKey& key) {
+                           std::span<const note::VerifierKey> keys, const note::Policy& policy) {
+  const auto key = std::ranges::find(keys, verdict.checkpoint.origin, &note::VerifierKey::name);
   ASSIGN_OR_RETURN(const ReadRecord record,
                    ReadRecordBytes(verdict.record, verdict.record_hash.view()));
+  const bool cosigned = verdict.level == verify::ReceiptLevel::kCosigned;
+  const ExitCode code = policy.wants_witnesses() && !cosigned ? ExitCode::kNo : ExitCode::kDone;
   if (context.json()) {
-    context.PrintJson({{"verdict", "PUBLISHED"},
+    Json cosigners = Json::array();
+    for (const note::Cosigner& cosigner : verdict.cosigners) {
+      cosigners.push_back({{"name", cosigner.name}, {"time_s", cosigner.time_s}});
+    }
+    context.PrintJson({{"verdict", cosigned ? "COSIGNED" : "PUBLISHED"},
+                       {"published", "PUBLISHED"},
+                       {"cosigned", CosignedText(verdict, policy)},
+                       {"cosigners", cosigners},
                        {"origin", verdict.checkpoint.origin},
                        {"index", verdict.index.value},
                        {"record_hash", HexEncode(verdict.record_hash)},
                        {"tree_size", verdict.checkpoint.size.value},
                        {"root_hash", HexEncode(verdict.checkpoint.root)},
-                       {"key", key.Format()},
+                       {"key", key == keys.end() ? "" : key->Format()},
                        {"unknown_signers", verdict.unknown_signers},
                        {"time_stamp_token", verdict.has_time_stamp_token ? "NOT_CHECKED" : "NONE"},
                        {"record", RecordJson(record, verdict.record)}});
-    return ExitCode::kDone;
+    return code;
   }
   Terminal& out = context.out();
   out.Line(out.Paint(
       Colour::kGreen,
       fmt::format("PUBLISHED: the log's key signed a tree of {} records that has this one at {}.",
                   CountText(verdict.checkpoint.size.value), verdict.index.value)));
+  if (policy.wants_witnesses()) {
+    const size_t count = verdict.cosigners.size();
+    const std::string who = fmt::format("{} of the policy's {} witnesses cosigned it", count,
+                                        policy.witnesses().size());
+    out.Line(cosigned ? out.Paint(Colour::kGreen, fmt::format("COSIGNED: {}.", who))
+                      : out.Paint(Colour::kRed,
+                                  fmt::format("NOT COSIGNED: {}, and that is no quorum.", who)));
+    for (const note::Cosigner& cosigner : verdict.cosigners) {
+      out.Line(fmt::format("  {}", SafeText(cosigner.name)));
+    }
+  }
   if (verdict.has_time_stamp_token) out.Line("It holds a time stamp token, which was not checked.");
   WriteRecord(record, verdict.checkpoint.origin, out);
-  return ExitCode::kDone;
+  return code;
 }
 
 CommandResult PrintRefusal(CommandContext& context, const absl::Status& reason) {
@@ -90,16 +135,28 @@ CommandResult PrintRefusal(CommandContext& context, const absl::Status& reason) 
   return ExitCode::kNo;
 }
 
-CommandResult Verify(CommandContext& context, const std::string& path, const KeyFlag& key_flag) {
-  ASSIGN_OR_RETURN(const auto key, key_flag.Read());
-  if (!key.has_value()) {
-    return UsageError("a receipt is checked with the log's public key: --key VKEY");
+struct VerifyFlags {
+  std::string path;
+  std::string policy;
+  KeyFlag key;
+};
+
+CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
+  ASSIGN_OR_RETURN(const auto key, flags.key.Read());
+  ASSIGN_OR_RETURN(const auto asked, ReadPolicy(flags.policy));
+  const note::Policy policy = asked.value_or(note::Policy());
+  // A key that was typed is the one that counts, whatever logs the policy names.
+  const std::vector<note::VerifierKey> keys =
+      key.has_value() ? std::vector<note::VerifierKey>{*key} : policy.LogKeys();
+  if (keys.empty()) {
+    return UsageError(
+        "a receipt is checked with the log's public key: --key VKEY, or a log line in --policy");
   }
-  const auto file = io::ReadWholeFile(io::PosixFileSystem(), path, note::kTlogProofBytesMax);
-  if (!file.ok()) return Unreachable(path, file.status());
-  const auto verdict = verify::CheckReceipt(*file, *key);
+  const auto file = io::ReadWholeFile(io::PosixFileSystem(), flags.path, note::kTlogProofBytesMax);
+  if (!file.ok()) return Unreachable(flags.path, file.status());
+  const auto verdict = verify::CheckReceipt(*file, keys, policy);
   if (!verdict.ok()) return PrintRefusal(context, verdict.status());
-  return PrintVerdict(context, *verdict, *key);
+  return PrintVerdict(context, *verdict, keys, policy);
 }
 
 void AddGet(CLI::App& receipt, CommandContext& context) {
@@ -132,16 +189,22 @@ void AddReceiptCommand(CLI::App& app, CommandContext& context) {
 
   CLI::App* verify = receipt->add_subcommand("verify", "Verifies a receipt, offline");
   verify->footer(
-      "Needs the file and the log's public key, nothing else. Exit code 1: it does not verify.\n"
+      "Needs the file and the log's public key, nothing else. With a policy (C2SP tlog-policy) it\n"
+      "must have been cosigned by the policy's quorum of witnesses too. Exit code 1: it does not\n"
+      "verify, or not up to that level.\n"
       "\n"
-      "Example:\n"
-      "  graven receipt verify 42.receipt --key \"$(graven keys show --data ./audit)\"");
-  auto path = std::make_shared<std::string>();
-  auto key = std::make_shared<KeyFlag>();
-  verify->add_option("file", *path, "The receipt")->required()->type_name("FILE");
-  key->AddTo(*verify);
+      "Examples:\n"
+      "  graven receipt verify 42.receipt --key \"$(graven keys show --data ./audit)\"\n"
+      "  graven receipt verify 42.receipt --policy policy.txt");
+  auto flags = std::make_shared<VerifyFlags>();
+  verify->add_option("file", flags->path, "The receipt")->required()->type_name("FILE");
+  flags->key.AddTo(*verify);
+  verify
+      ->add_option("--policy", flags->policy,
+                   "Policy file: log keys, and the witnesses whose quorum must have cosigned")
+      ->type_name("FILE");
   context.AddJson(*verify);
-  context.OnRun(*verify, [&context, path, key] { return Verify(context, *path, *key); });
+  context.OnRun(*verify, [&context, flags] { return Verify(context, *flags); });
 }
 
 }  // namespace graven::cli

@@ -36,6 +36,8 @@ class VerifierKey {
   const std::string& name() const { return name_; }
   uint32_t key_id() const { return key_id_; }
   KeyType type() const { return type_; }
+  // The public key itself, without its type.
+  const std::string& bytes() const { return key_.bytes(); }
 
   // Whether `signature` (what follows the key id in a signature line) is this key's over `text`.
   bool Verifies(std::string_view text, std::string_view signature) const;

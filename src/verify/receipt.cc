@@ -6,7 +6,6 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "merkle/proof.h"
-#include "note/note.h"
 #include "note/receipt_file.h"
 #include "note/tlog_proof.h"
 #include "record/record.h"
@@ -14,15 +13,22 @@
 namespace graven::verify {
 
 absl::StatusOr<ReceiptVerdict> CheckReceipt(std::string_view file, const note::VerifierKey& key) {
+  return CheckReceipt(file, std::span(&key, 1), note::Policy());
+}
+
+absl::StatusOr<ReceiptVerdict> CheckReceipt(std::string_view file,
+                                            std::span<const note::VerifierKey> log_keys,
+                                            const note::Policy& policy) {
   ASSIGN_OR_RETURN(note::TlogProof proof, note::ParseTlogProof(file));
   if (!proof.extra) return absl::InvalidArgumentError("receipt: there is no record in it");
   ASSIGN_OR_RETURN(note::ReceiptExtra extra, note::DecodeReceiptExtra(*proof.extra));
-  ASSIGN_OR_RETURN(const note::Note note, note::OpenNote(proof.checkpoint, std::span(&key, 1)));
+  ASSIGN_OR_RETURN(note::CosignedCheckpoint cosigned,
+                   note::OpenCosigned(proof.checkpoint, log_keys, policy));
   ReceiptVerdict verdict;
-  ASSIGN_OR_RETURN(verdict.checkpoint, note::OpenCheckpoint(proof.checkpoint, key));
-  for (const note::NoteSignature& signature : note.unknown) {
-    verdict.unknown_signers.push_back(signature.name);
-  }
+  verdict.checkpoint = std::move(cosigned.checkpoint);
+  verdict.cosigners = std::move(cosigned.cosigners);
+  verdict.unknown_signers = std::move(cosigned.unknown_signers);
+  if (policy.wants_witnesses() && cosigned.meets_quorum) verdict.level = ReceiptLevel::kCosigned;
 
   const absl::StatusOr<record::RecordHeader> header = record::Decode(extra.record);
   if (!header.ok()) {

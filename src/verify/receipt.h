@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,12 +11,13 @@
 #include "base/log_index.h"
 #include "note/checkpoint.h"
 #include "note/keys.h"
+#include "note/policy.h"
 
 namespace graven::verify {
 
 // What a receipt proves. A DURABLE receipt is the server's word alone; it is no file and cannot be
-// checked.
-enum class ReceiptLevel { kPublished };
+// checked. kCosigned: the witnesses' quorum of a policy saw the same tree too.
+enum class ReceiptLevel { kPublished, kCosigned };
 
 // A receipt that holds: at some time the log's key signed a tree that has this record at this
 // index.
@@ -26,6 +28,9 @@ struct ReceiptVerdict {
   Hash record_hash;
   int64_t received_at_ns = 0;
   note::Checkpoint checkpoint;
+  // The policy's witnesses who cosigned the checkpoint, verified. Whether they are enough is said
+  // by `level`.
+  std::vector<note::Cosigner> cosigners;
   // Who else signed the checkpoint; nothing is known about those signatures.
   std::vector<std::string> unknown_signers;
   bool has_time_stamp_token = false;  // not checked
@@ -36,5 +41,13 @@ struct ReceiptVerdict {
 // than the key's. kUnauthenticated: the key did not sign it. kDataLoss: signature, record or proof
 // contradict each other: it is forged or damaged. kUnimplemented: of a newer version.
 absl::StatusOr<ReceiptVerdict> CheckReceipt(std::string_view file, const note::VerifierKey& key);
+
+// The same with a policy: one of `log_keys` must have signed, and the level is kCosigned when the
+// policy wants witnesses and the cosignatures meet its quorum. A quorum that is not met is no
+// error: the receipt holds as a published one. kDataLoss also for a witness's signature that does
+// not verify.
+absl::StatusOr<ReceiptVerdict> CheckReceipt(std::string_view file,
+                                            std::span<const note::VerifierKey> log_keys,
+                                            const note::Policy& policy);
 
 }  // namespace graven::verify

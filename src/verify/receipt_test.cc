@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "note/cosignature.h"
 #include "note/note.h"
 #include "verify/written_log_test.h"
 
@@ -94,6 +95,68 @@ TEST_F(ReceiptTest, UnknownSignersAreNamedAndATokenIsSaidToBeThere) {
   ASSERT_TRUE(verdict.ok()) << verdict.status();
   EXPECT_THAT(verdict->unknown_signers, ElementsAre("witness.example"));
   EXPECT_TRUE(verdict->has_time_stamp_token);
+}
+
+// A receipt whose checkpoint two of three witnesses have seen.
+class CosignedReceiptTest : public ReceiptTest {
+ protected:
+  std::string Receipt(int cosigners) const {
+    std::string note = log_.Checkpoint(21);
+    const std::string text = note.substr(0, note.find("\n\n") + 1);
+    for (int i = 0; i < cosigners; ++i) note += *note::Cosign(text, 100 + i, witnesses_[i]);
+    return note::MakeReceipt(log_.records[3], LogIndex(3), log_.Proof(3, 21), note);
+  }
+
+  absl::StatusOr<ReceiptVerdict> Check(const std::string& file) const {
+    return CheckReceipt(file, std::span(&log_.key.verifier(), 1), policy_);
+  }
+
+  static std::vector<note::SignerKey> Witnesses() {
+    std::vector<note::SignerKey> keys;
+    for (const char* name : {"a.example", "b.example", "c.example"}) {
+      keys.push_back(*note::SignerKey::Generate(name, note::KeyType::kCosignature, SystemRandom()));
+    }
+    return keys;
+  }
+
+  const std::vector<note::SignerKey> witnesses_ = Witnesses();
+  const note::Policy policy_ = *note::Policy::Parse(
+      fmt::format("witness a {}\nwitness b {}\nwitness c {}\ngroup two 2 a b c\nquorum two\n",
+                  witnesses_[0].verifier().Format(), witnesses_[1].verifier().Format(),
+                  witnesses_[2].verifier().Format()));
+};
+
+TEST_F(CosignedReceiptTest, QuorumMakesItCosignedAndLessLeavesItPublished) {
+  for (int cosigners = 0; cosigners <= 3; ++cosigners) {
+    const auto verdict = Check(Receipt(cosigners));
+    ASSERT_TRUE(verdict.ok()) << verdict.status();
+    EXPECT_EQ(verdict->level, cosigners >= 2 ? ReceiptLevel::kCosigned : ReceiptLevel::kPublished);
+    EXPECT_EQ(verdict->cosigners.size(), cosigners);
+    EXPECT_TRUE(verdict->unknown_signers.empty());
+  }
+}
+
+TEST_F(CosignedReceiptTest, QuorumOfNoneIsNoMoreThanPublished) {
+  const auto verdict = CheckReceipt(Receipt(3), std::span(&log_.key.verifier(), 1),
+                                    *note::Policy::Parse("quorum none\n"));
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_EQ(verdict->level, ReceiptLevel::kPublished);
+  EXPECT_EQ(verdict->unknown_signers.size(), 3);
+}
+
+TEST_F(CosignedReceiptTest, EveryBitFlipInACosignatureIsNoticed) {
+  const std::string file = Receipt(2);
+  const size_t line = file.find("a.example ") + 10;
+  int noticed = 0;
+  // Behind the key id, of which another one would make it a stranger's line.
+  for (size_t i = line + 8; file[i] != '\n'; ++i) {
+    std::string damaged = file;
+    damaged[i] = damaged[i] == 'A' ? 'B' : 'A';
+    const auto verdict = Check(damaged);
+    EXPECT_FALSE(verdict.ok() && verdict->level == ReceiptLevel::kCosigned) << i;
+    if (verdict.status().code() == absl::StatusCode::kDataLoss) ++noticed;
+  }
+  EXPECT_GT(noticed, 50);
 }
 
 }  // namespace

@@ -42,6 +42,11 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       ->check(CLI::IsMember({"debug", "info", "warn", "warning", "error"}));
   command->add_option("--log-format", options->log_format, "Of the operational log")
       ->check(CLI::IsMember({"text", "json"}));
+  command
+      ->add_option("--slow-append-ms", options->slow_append_ms,
+                   "Log each append that takes longer to become durable, with its stages [0: none]")
+      ->type_name("N")
+      ->check(CLI::Range(0, 3'600'000));
   command->add_flag("--insecure-listen-on-the-network", options->insecure_listen_on_the_network,
                     "Listen beyond this machine although anybody could then write");
   context.OnRun(*command, [options]() -> CommandResult {

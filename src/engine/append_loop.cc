@@ -7,10 +7,11 @@
 
 namespace graven::engine {
 
-AppendLoop::AppendLoop(ledger::Ledger& ledger, sequencer::Sequencer& sequencer,
+AppendLoop::AppendLoop(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, AppendMeter& meter,
                        size_t batch_bytes_max, std::function<void(const RoundOutcome&)> after_round)
     : ledger_(ledger),
       sequencer_(sequencer),
+      meter_(meter),
       batch_bytes_max_(batch_bytes_max),
       after_round_(std::move(after_round)) {}
 
@@ -19,6 +20,7 @@ void AppendLoop::Absorb() {
   taken_.clear();
   sequencer_.Take(batch_bytes_max_ - batch_bytes_, &taken_);
   if (taken_.empty()) return;
+  meter_.Taken();
   for (const sequencer::Request* request : taken_) batch_bytes_ += request->bytes;
   const size_t fitting = FittingPrefix();
   applied_.clear();
@@ -33,6 +35,7 @@ void AppendLoop::Absorb() {
   applied_.resize(taken_.size(), ledger::RequestResult{.status = no_room_});
   batch_.insert(batch_.end(), taken_.begin(), taken_.end());
   results_.insert(results_.end(), applied_.begin(), applied_.end());
+  meter_.Applied(batch_.size());
 }
 
 size_t AppendLoop::Round() {
@@ -44,7 +47,9 @@ size_t AppendLoop::Round() {
   // On an error nothing is known about what the disk holds. The ledger takes no more events: from
   // then on Apply refuses, and there is nothing that could become durable.
   absl::Status synced;
+  meter_.SyncBegins();
   if (!failed_) synced = ledger_.MakeDurable();
+  meter_.SyncEnded();
   failed_ = failed_ || !synced.ok();
   const RoundOutcome outcome = Answer(synced);
   const size_t answered = batch_.size();
@@ -90,10 +95,12 @@ RoundOutcome AppendLoop::Answer(const absl::Status& synced) {
       if (results_[i].status.ok()) {
         outcome.events += batch_[i]->events.size();
         outcome.bytes += batch_[i]->bytes;
+        meter_.Answered(i, *batch_[i], results_[i]);
       }
       owner->Done(results_[i]);  // the request belongs to its owner again
     }
   }
+  meter_.BatchEnds(outcome.events, outcome.bytes);
   return outcome;
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "engine/append_meter.h"
 #include "ledger/ledger.h"
 #include "sequencer/sequencer.h"
 
@@ -39,10 +40,10 @@ struct RoundOutcome {
 
 class AppendLoop {
  public:
-  // `after_round` is called on the writer thread after the answers of each round. Ledger and
-  // sequencer must outlive the loop.
-  AppendLoop(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, size_t batch_bytes_max,
-             std::function<void(const RoundOutcome&)> after_round);
+  // `after_round` is called on the writer thread after the answers of each round. Ledger,
+  // sequencer and meter must outlive the loop.
+  AppendLoop(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, AppendMeter& meter,
+             size_t batch_bytes_max, std::function<void(const RoundOutcome&)> after_round);
 
   // Applies what waits, without making it durable: the work of a batch is done while it still
   // grows.
@@ -61,6 +62,7 @@ class AppendLoop {
 
   ledger::Ledger& ledger_;
   sequencer::Sequencer& sequencer_;
+  AppendMeter& meter_;
   const size_t batch_bytes_max_;
   const std::function<void(const RoundOutcome&)> after_round_;
   // The batch so far, and what became of each request.

@@ -1,13 +1,17 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <string>
 
 #include "base/clock.h"
 #include "engine/append_loop.h"
+#include "engine/append_meter.h"
 #include "engine/housekeeper.h"
 #include "engine/publication_hub.h"
 #include "engine/publisher.h"
 #include "ledger/ledger.h"
+#include "metrics/registry.h"
 #include "sequencer/local_sequencer.h"
 
 namespace graven::engine {
@@ -18,6 +22,12 @@ struct EngineOptions {
   // Of one batch, that is, of one sync.
   size_t batch_bytes_max = size_t{8} << 20;
   PublisherPace pace;
+  // Where it is measured; null: nowhere that anybody sees. Must outlive the engine.
+  metrics::Registry* metrics = nullptr;
+  // Appends that take longer than this to become durable are told, once they are published; 0: none
+  // are.
+  int64_t slow_append_ns = 0;
+  std::function<void(const std::string&)> on_slow_append;
 };
 
 // A ledger with all that drives it, but for the writer's thread: whoever has the transport calls
@@ -32,14 +42,19 @@ class Engine {
   // `failed` is told, on any thread, of what stopped writes or publication.
   Engine(ledger::Ledger& ledger, Clock& clock, const EngineOptions& options,
          std::function<void(const absl::Status&)> failed)
-      : sequencer_(options.queue_bytes_max),
+      : own_metrics_(options.metrics == nullptr ? std::make_unique<metrics::Registry>() : nullptr),
+        sequencer_(options.queue_bytes_max),
         hub_(ledger, clock),
-        publisher_(ledger, hub_, clock, options.pace, failed),
+        meter_(options.metrics == nullptr ? *own_metrics_ : *options.metrics, clock,
+               options.slow_append_ns, SlowAppendTeller(ledger, clock, options)),
+        publisher_(ledger, hub_, clock, options.pace, failed,
+                   options.metrics == nullptr ? *own_metrics_ : *options.metrics),
         housekeeper_(ledger, failed),
-        loop_(ledger, sequencer_, options.batch_bytes_max, [this](const RoundOutcome& outcome) {
-          if (outcome.events > 0) publisher_.Notify();
-          housekeeper_.Notify(outcome.bytes, outcome.no_room);
-        }) {}
+        loop_(ledger, sequencer_, meter_, options.batch_bytes_max,
+              [this](const RoundOutcome& outcome) {
+                if (outcome.events > 0) publisher_.Notify();
+                housekeeper_.Notify(outcome.bytes, outcome.no_room);
+              }) {}
 
   void Start() {
     publisher_.Start();
@@ -57,10 +72,17 @@ class Engine {
   sequencer::Sequencer& sequencer() { return sequencer_; }
   PublicationHub& hub() { return hub_; }
   AppendLoop& loop() { return loop_; }
+  AppendMeter& meter() { return meter_; }
 
  private:
+  // Waits for the publication of what was slow, so that all stages can be told.
+  std::function<void(const SlowAppend&)> SlowAppendTeller(ledger::Ledger& ledger, Clock& clock,
+                                                          const EngineOptions& options);
+
+  const std::unique_ptr<metrics::Registry> own_metrics_;
   sequencer::LocalSequencer sequencer_;
   PublicationHub hub_;
+  AppendMeter meter_;
   Publisher publisher_;
   Housekeeper housekeeper_;
   AppendLoop loop_;

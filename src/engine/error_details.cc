@@ -78,6 +78,13 @@ absl::Status WithReason(absl::Status status, std::string_view reason) {
   return status;
 }
 
+std::string ReasonOf(const absl::Status& status) {
+  google::rpc::ErrorInfo info;
+  const auto payload = status.GetPayload(ToAbsl(kErrorInfoType));
+  if (payload.has_value() && info.ParseFromString(std::string(*payload))) return info.reason();
+  return std::string(DefaultReason(status.code()));
+}
+
 absl::Status WithRetryDelay(absl::Status status, int64_t delay_ms) {
   if (status.ok()) return status;
   google::rpc::RetryInfo retry;

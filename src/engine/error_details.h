@@ -44,6 +44,9 @@ inline constexpr size_t kDetailsBytesMax = 4096;
 // The same with an ErrorInfo, unless it has one or is OK.
 absl::Status WithReason(absl::Status status, std::string_view reason);
 
+// The reason of an error: its ErrorInfo's, or the one that its code has by default.
+std::string ReasonOf(const absl::Status& status);
+
 // The same with a RetryInfo.
 absl::Status WithRetryDelay(absl::Status status, int64_t delay_ms);
 

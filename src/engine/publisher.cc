@@ -15,8 +15,14 @@ constexpr int64_t kDeadlineCheckNs = 50'000'000;
 }  // namespace
 
 Publisher::Publisher(ledger::Ledger& ledger, PublicationHub& hub, Clock& clock, PublisherPace pace,
-                     std::function<void(const absl::Status&)> failed)
-    : ledger_(ledger), hub_(hub), clock_(clock), pace_(pace), failed_(std::move(failed)) {}
+                     std::function<void(const absl::Status&)> failed, metrics::Registry& metrics)
+    : ledger_(ledger),
+      hub_(hub),
+      clock_(clock),
+      pace_(pace),
+      failed_(std::move(failed)),
+      dirty_since_ns_(clock.SteadyNs()),
+      durable_to_published_(metrics.MakeHistogram(metrics::kDurableToPublished)) {}
 
 Publisher::~Publisher() { Stop(); }
 
@@ -26,6 +32,9 @@ void Publisher::Start() {
 }
 
 void Publisher::Notify() {
+  if (dirty_.load(std::memory_order_relaxed)) return;
+  // Before the mark: the publisher must not see the mark and an old time.
+  dirty_since_ns_.store(clock_.SteadyNs(), std::memory_order_relaxed);
   if (dirty_.exchange(true)) return;
   // The lock closes the gap between the sleeper's look at dirty_ and its sleep.
   { std::lock_guard lock(mutex_); }
@@ -67,6 +76,7 @@ void Publisher::Run() {
 void Publisher::PublishOnce() {
   if (has_failed_ || ledger_.unpublished_logs() == 0) return;
   const int64_t started_ns = clock_.SteadyNs();
+  const int64_t durable_since_ns = dirty_since_ns_.load(std::memory_order_relaxed);
   absl::StatusOr<std::vector<ledger::LogRef>> published = ledger_.Publish();
   if (!published.ok()) {
     // What was published before stays so; waiters for more run into their deadlines.
@@ -74,6 +84,7 @@ void Publisher::PublishOnce() {
     if (failed_) failed_(published.status());
     return;
   }
+  durable_to_published_.Observe(clock_.SteadyNs() - durable_since_ns);
   const auto signatures = static_cast<int64_t>(published->size());
   next_allowed_ns_ = started_ns + std::max(pace_.interval_ns, signatures * pace_.signature_ns * 10);
   for (ledger::LogRef log : *published) hub_.Advance(log, ledger_.GetPublished(log)->size);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "engine/publication_hub.h"
 #include "ledger/ledger.h"
+#include "metrics/registry.h"
 
 namespace graven::engine {
 
@@ -26,7 +27,7 @@ class Publisher {
   // `failed` is told of an error of Publish, on the publisher's thread; the ledger has stopped
   // then.
   Publisher(ledger::Ledger& ledger, PublicationHub& hub, Clock& clock, PublisherPace pace,
-            std::function<void(const absl::Status&)> failed);
+            std::function<void(const absl::Status&)> failed, metrics::Registry& metrics);
   ~Publisher();
 
   void Start();
@@ -50,12 +51,14 @@ class Publisher {
 
   // Recovery may have left records that are durable and not published.
   std::atomic<bool> dirty_ = true;
+  std::atomic<int64_t> dirty_since_ns_ = 0;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;  // guarded by mutex_
   // The publisher thread's own.
   int64_t next_allowed_ns_ = 0;
   bool has_failed_ = false;
+  metrics::Histogram durable_to_published_;
   std::thread thread_;
 };
 

@@ -110,6 +110,8 @@ struct Published {
   std::string checkpoint;
   // Of the last record; 0 when the log is empty.
   int64_t last_received_at_ns = 0;
+  // When this process signed it, by the wall clock; 0: it did not.
+  int64_t signed_at_ns = 0;
 };
 
 struct LogInfo {

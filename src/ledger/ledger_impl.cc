@@ -179,6 +179,7 @@ absl::Status LedgerImpl::SignAndShow(Log& log, const LogEnd& end) {
   published->root = end.root;
   published->checkpoint = std::move(signed_note);
   published->last_received_at_ns = end.last_received_at_ns;
+  published->signed_at_ns = clock_.WallNs();
   log.SetPublished(std::move(published));
   if (end.size.value > 0) WantCheckpointKept(log);
   return absl::OkStatus();

@@ -138,9 +138,11 @@ Readers TopReaders(Configuration* configuration) {
          engine::TokenIdentity& row = authentication->tokens.emplace_back();
          return Readers{{"sha256", Text(&row.sha256_hex)}, {"identity", Text(&row.identity)}};
        })},
-      {"logging", Table({{"level", Word(&configuration->log_level,
-                                        {"debug", "info", "warn", "warning", "error"})},
-                         {"format", Word(&configuration->log_format, {"text", "json"})}})},
+      {"logging",
+       Table({{"level",
+               Word(&configuration->log_level, {"debug", "info", "warn", "warning", "error"})},
+              {"format", Word(&configuration->log_format, {"text", "json"})},
+              {"slow_append_ms", Number(&configuration->slow_append_ms, 0, 3'600'000)}})},
       {"limits", Table(LimitReaders(&configuration->limits))},
   };
 }
@@ -196,6 +198,7 @@ absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options) {
   if (!options.descriptor_sets.empty()) configuration.descriptor_sets = options.descriptor_sets;
   if (!options.log_level.empty()) configuration.log_level = options.log_level;
   if (!options.log_format.empty()) configuration.log_format = options.log_format;
+  if (options.slow_append_ms) configuration.slow_append_ms = *options.slow_append_ms;
   configuration.ready_file = options.ready_file;
   configuration.insecure_listen_on_the_network = options.insecure_listen_on_the_network;
   if (configuration.listen.empty()) configuration.listen.push_back(kDefaultListen);

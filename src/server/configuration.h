@@ -38,6 +38,7 @@ struct Configuration {
   engine::AuthenticationOptions authentication;
   std::string log_level = "info";
   std::string log_format = "text";
+  uint64_t slow_append_ms = 0;
   Limits limits;
   std::vector<std::string> descriptor_sets;
   bool insecure_listen_on_the_network = false;

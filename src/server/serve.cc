@@ -16,11 +16,13 @@
 #include "base/status_macros.h"
 #include "engine/engine.h"
 #include "io/file_system.h"
+#include "metrics/registry.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
 #include "server/listen_address.h"
 #include "server/operational_log.h"
 #include "server/readiness.h"
+#include "server/server_metrics.h"
 #include "server/stop_signals.h"
 #include "service/grpc_server.h"
 
@@ -139,6 +141,16 @@ ledger::LedgerOptions MakeLedgerOptions(const Configuration& configuration,
   return options;
 }
 
+engine::EngineOptions MakeEngineOptions(const Configuration& configuration,
+                                        metrics::Registry* metrics, OperationalLog* log) {
+  engine::EngineOptions options;
+  options.queue_bytes_max = configuration.limits.queue_bytes;
+  options.metrics = metrics;
+  options.slow_append_ns = static_cast<int64_t>(configuration.slow_append_ms) * 1'000'000;
+  options.on_slow_append = [log](const std::string& text) { log->Warning(text); };
+  return options;
+}
+
 service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
                                              const record::RuleContext& rules,
                                              std::vector<service::GrpcListen> listen) {
@@ -202,11 +214,10 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
   ledger::Ledger& ledger = **opened;
   ReportOpening(ledger.status(), log);
 
-  engine::EngineOptions engine_options;
-  engine_options.queue_bytes_max = configuration.limits.queue_bytes;
-  engine::Engine engine(ledger, SystemClock(), engine_options, [log](const absl::Status& status) {
-    log->Error(std::string(status.message()));
-  });
+  metrics::Registry metrics;
+  engine::Engine engine(
+      ledger, SystemClock(), MakeEngineOptions(configuration, &metrics, log),
+      [log](const absl::Status& status) { log->Error(std::string(status.message())); });
   engine.Start();
   absl::StatusOr<std::unique_ptr<service::GrpcServer>> server = service::GrpcServer::Start(
       ledger, engine, SystemClock(), SystemRandom(),
@@ -217,6 +228,8 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
     return fail(absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitCannotOpen,
                 server.status(), "");
   }
+  auto server_metrics =
+      std::make_unique<ServerMetrics>(metrics, ledger, engine, **server, SystemClock());
   // Whoever waits for the file would wait forever: no file, no server.
   const absl::Status told = ready.Write(ReadyText((*server)->addresses(), ledger));
   if (told.ok()) {
@@ -230,6 +243,7 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
   ready.Remove();
   (*server)->Stop(kPatienceMs);
   engine.Stop();
+  server_metrics.reset();
   server->reset();
   const bool writes_stopped = ledger.status().write_state == ledger::WriteState::kStopped;
   if (absl::Status closed = ledger.Close(); !closed.ok()) {

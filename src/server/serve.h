@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,9 @@ struct ServeOptions {
   std::string log_level;
   // "text" or "json".
   std::string log_format;
+  // Appends that take longer to become durable go into the operational log with the stages they
+  // spent it in; 0: none do.
+  std::optional<uint64_t> slow_append_ms;
   // Allows an address that is not loopback without TLS and authentication.
   bool insecure_listen_on_the_network = false;
 };

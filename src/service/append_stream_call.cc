@@ -218,6 +218,7 @@ void AppendStreamCall::Decide(StreamEntry* entry, const ledger::RequestResult& r
 }
 
 void AppendStreamCall::RefuseEntry(StreamEntry* entry, const absl::Status& status) {
+  environment_.meter.CountRefused(status);
   entry->state = StreamEntry::State::kRefused;
   entry->hashes_or_status = engine::EncodeRpcStatus(status);
   entry->message = grpc::Slice();

@@ -67,6 +67,7 @@ void FollowCall::OnAccepted(bool ok) {
     Finish(allowed.ok() ? StoppingError() : allowed);
     return;
   }
+  next_read_ = follow_.next;
   phase_ = Phase::kWriting;
   if (first != nullptr) {
     messages_.push_back(std::move(*first));
@@ -128,6 +129,7 @@ void FollowCall::ReadOnWorker() {
   bool wait = false;
   {
     std::lock_guard lock(mutex_);
+    next_read_ = follow_.next;
     if (done_) {
       phase_ = Phase::kEnded;
     } else if (stopping_) {
@@ -225,6 +227,16 @@ void FollowCall::Stop() {
   }
 }
 
+// Who reads to the end and leaves is no tailer.
+uint64_t FollowCall::LagRecords() {
+  std::lock_guard lock(mutex_);
+  const bool follows =
+      phase_ == Phase::kReading || phase_ == Phase::kWriting || phase_ == Phase::kWaiting;
+  if (!follows || follow_.stop_at_end) return 0;
+  const uint64_t size = environment_.ledger.GetPublished(follow_.log)->size.value;
+  return size > next_read_.value ? size - next_read_.value : 0;
+}
+
 void FollowCall::RemoveIfIdle() {
   {
     std::lock_guard lock(mutex_);
@@ -248,6 +260,17 @@ void FollowCalls::Remove(FollowCall* call) {
   if (found == calls_.end()) return;
   last = std::move(found->second);
   calls_.erase(found);
+}
+
+uint64_t FollowCalls::LagRecordsMax() const {
+  std::vector<std::shared_ptr<FollowCall>> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, call] : calls_) all.push_back(call);
+  }
+  uint64_t most = 0;
+  for (const std::shared_ptr<FollowCall>& call : all) most = std::max(most, call->LagRecords());
+  return most;
 }
 
 void FollowCalls::Stop() {

@@ -40,6 +40,8 @@ class FollowCall : public std::enable_shared_from_this<FollowCall> {
 
   void Arm();
   void Stop();
+  // Published records that have not been read for it yet. Any thread.
+  uint64_t LagRecords();
 
  protected:
   virtual void Request() = 0;
@@ -88,6 +90,7 @@ class FollowCall : public std::enable_shared_from_this<FollowCall> {
   std::mutex mutex_;  // guards what follows
   Phase phase_ = Phase::kArmed;
   std::deque<grpc::ByteBuffer> messages_;
+  LogIndex next_read_;  // follow_.next after the last read
   uint64_t ticket_ = 0;
   uint64_t wait_number_ = 0;
   int operations_ = 0;  // of gRPC, under way
@@ -109,13 +112,15 @@ class FollowCalls {
   // For the calls.
   void Add(std::shared_ptr<FollowCall> call);
   void Remove(FollowCall* call);
+  // Of the call that is furthest behind. Any thread.
+  uint64_t LagRecordsMax() const;
   size_t calls_max() const { return calls_max_; }
   bool stopped() const { return stopped_; }
 
  private:
   const size_t calls_max_;
   std::atomic<bool> stopped_ = false;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<FollowCall*, std::shared_ptr<FollowCall>> calls_;  // guarded by mutex_
 };
 

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "engine/append_intake.h"
+#include "engine/append_meter.h"
 #include "engine/authenticator.h"
 #include "engine/publication_hub.h"
 #include "engine/worker_pool.h"
@@ -56,6 +57,7 @@ struct CallEnvironment {
   sequencer::Sequencer& sequencer;
   engine::AppendIntake& intake;  // the loop's thread
   engine::PublicationHub& hub;
+  engine::AppendMeter& meter;
   engine::WorkerPool& workers;
   const engine::Authenticator& authenticator;
   Clock& clock;

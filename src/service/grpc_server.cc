@@ -48,8 +48,8 @@ class GrpcServerImpl final : public GrpcServer {
         authenticator_(std::move(authenticator)),
         workers_(kWorkers),
         intake_(ledger, options.rules, clock, random),
-        environment_{ledger,   engine.sequencer(), intake_, engine.hub(),
-                     workers_, authenticator_,     clock},
+        environment_{ledger,         engine.sequencer(), intake_,        engine.hub(),
+                     engine.meter(), workers_,           authenticator_, clock},
         graven_(environment_, options.facts),
         health_(environment_),
         appends_(options.unary, AppendCallMaker(environment_, graven_)),
@@ -63,6 +63,8 @@ class GrpcServerImpl final : public GrpcServer {
 
   absl::Status Listen(const GrpcServerOptions& options);
   const std::vector<std::string>& addresses() const override { return addresses_; }
+  uint64_t tailers() const override { return environment_.counters.tailers; }
+  uint64_t tailer_lag_records() const override { return follows_.LagRecordsMax(); }
   void Stop(int64_t patience_ms) override;
 
  private:

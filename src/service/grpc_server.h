@@ -61,6 +61,11 @@ class GrpcServer {
   // The addresses really bound, in the order of the options.
   virtual const std::vector<std::string>& addresses() const = 0;
 
+  // Open calls that follow a log, and the published records that the slowest has still to be sent.
+  // Any thread.
+  virtual uint64_t tailers() const = 0;
+  virtual uint64_t tailer_lag_records() const = 0;
+
   // Takes no more calls, answers what was accepted, ends the long calls (kUnavailable, STOPPING),
   // and returns when the loop has ended. Calls that are still there after `patience_ms` are
   // cancelled.

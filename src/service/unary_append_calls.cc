@@ -167,6 +167,7 @@ void UnaryAppendCall::Done(const ledger::RequestResult& result) {
 }
 
 void UnaryAppendCall::Refuse(const absl::Status& status) {
+  environment_.meter.CountRefused(status);
   state_ = State::kFinishing;
   responder_->FinishWithError(ToGrpcStatus(status), static_cast<Tag*>(this));
 }

@@ -31,12 +31,13 @@ ROOMS = {
     "service": ["base", "record", "sequencer", "ledger", "metrics", "engine"],
     "http": ["base"],
     "web": ["base", "io", "merkle", "note", "record", "sequencer", "ledger", "metrics", "engine", "http"],
+    "witness": ["base", "io", "merkle", "note", "http"],
     "client": ["base", "io", "merkle", "note", "record", "verify"],
     "import": ["base", "io", "record"],
     "server": ["base", "io", "merkle", "note", "record", "store", "journal", "sequencer", "ledger",
-               "metrics", "engine", "service", "http", "web"],
+               "metrics", "engine", "service", "http", "web", "witness"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "store", "journal", "verify",
-            "client", "import", "server"],
+            "http", "witness", "client", "import", "server"],
 }
 
 # What tests may include beside that: the independent checker judges the ledger.

@@ -13,6 +13,9 @@ namespace {
 constexpr size_t kBytesBesideEvent = 160;
 constexpr size_t kEventsKept = 256;
 
+constexpr int64_t kQueueRetryMs = 100;
+constexpr int64_t kDiskRetryMs = 5000;
+
 }  // namespace
 
 void Submission::Clear() {
@@ -116,6 +119,37 @@ absl::Status AppendIntake::FillEntry(std::string_view entry, std::string_view lo
   AddEvent(record::BodyKind::kEntry, entry, facts, submission);
   Finish(log, entry.size(), caller, submission);
   return absl::OkStatus();
+}
+
+absl::Status ExplainQueueError(absl::Status status) {
+  if (absl::IsResourceExhausted(status)) {
+    return WithRetryDelay(WithReason(std::move(status), reason::kQueueFull), kQueueRetryMs);
+  }
+  return WithReason(std::move(status), reason::kStopping);
+}
+
+absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log,
+                                absl::Status status) {
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted: {
+      const bool disk = ledger.status().write_state == ledger::WriteState::kDiskFull;
+      return WithRetryDelay(
+          WithReason(std::move(status), disk ? reason::kDiskFull : reason::kJournalFull),
+          disk ? kDiskRetryMs : kQueueRetryMs);
+    }
+    case absl::StatusCode::kFailedPrecondition:
+      return WithReason(std::move(status), log && ledger.Info(log).read_only
+                                               ? reason::kLogReadOnly
+                                               : reason::kWritesStopped);
+    case absl::StatusCode::kAlreadyExists:
+      return WithReason(std::move(status), reason::kEventIdConflict);
+    case absl::StatusCode::kAborted:
+      return WithReason(std::move(status), reason::kPreconditionFailed);
+    case absl::StatusCode::kUnavailable:
+      return WithReason(std::move(status), reason::kOutcomeUnknown);
+    default:
+      return status;
+  }
 }
 
 }  // namespace graven::engine

@@ -39,6 +39,13 @@ struct Submission {
   void Clear();
 };
 
+// What the sequencer said about a request that it did not take, with its reason and time to wait.
+absl::Status ExplainQueueError(absl::Status status);
+
+// What the ledger said about a request, with its reason and, where waiting helps, a time.
+absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log,
+                                absl::Status status);
+
 // Turns messages into submissions: finds the log, checks each event against the rules, gives ids
 // and the time. One thread: the writer.
 class AppendIntake {

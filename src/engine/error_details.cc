@@ -94,6 +94,10 @@ absl::Status WithRetryDelay(absl::Status status, int64_t delay_ms) {
   return status;
 }
 
+absl::Status StoppingError() {
+  return WithReason(absl::UnavailableError("the server is stopping"), reason::kStopping);
+}
+
 absl::Status InvalidField(std::string_view field, std::string_view description) {
   absl::Status status = absl::InvalidArgumentError(
       field.empty() ? std::string(description) : fmt::format("{}: {}", field, description));

@@ -50,6 +50,9 @@ std::string ReasonOf(const absl::Status& status);
 // The same with a RetryInfo.
 absl::Status WithRetryDelay(absl::Status status, int64_t delay_ms);
 
+// kUnavailable, STOPPING.
+absl::Status StoppingError();
+
 // kInvalidArgument, REQUEST_INVALID, one violation.
 absl::Status InvalidField(std::string_view field, std::string_view description);
 

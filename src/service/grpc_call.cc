@@ -8,9 +8,6 @@
 namespace graven::service {
 namespace {
 
-constexpr int64_t kQueueRetryMs = 100;
-constexpr int64_t kDiskRetryMs = 5000;
-
 std::string_view ToView(grpc::string_ref text) { return {text.data(), text.size()}; }
 
 // The name of the verified certificate; the transport has checked it before the call.
@@ -58,36 +55,6 @@ absl::Status Identify(const engine::Authenticator& authenticator,
 std::string_view MessageBytes(const grpc::ByteBuffer& message, grpc::Slice* slice) {
   if (!message.TrySingleSlice(slice).ok() && !message.DumpToSingleSlice(slice).ok()) return {};
   return {reinterpret_cast<const char*>(slice->begin()), slice->size()};
-}
-
-absl::Status StoppingError() {
-  return engine::WithReason(absl::UnavailableError("the server is stopping"),
-                            engine::reason::kStopping);
-}
-
-absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log,
-                                absl::Status status) {
-  switch (status.code()) {
-    case absl::StatusCode::kResourceExhausted: {
-      const bool disk = ledger.status().write_state == ledger::WriteState::kDiskFull;
-      return engine::WithRetryDelay(
-          engine::WithReason(std::move(status),
-                             disk ? engine::reason::kDiskFull : engine::reason::kJournalFull),
-          disk ? kDiskRetryMs : kQueueRetryMs);
-    }
-    case absl::StatusCode::kFailedPrecondition:
-      return engine::WithReason(std::move(status), log && ledger.Info(log).read_only
-                                                       ? engine::reason::kLogReadOnly
-                                                       : engine::reason::kWritesStopped);
-    case absl::StatusCode::kAlreadyExists:
-      return engine::WithReason(std::move(status), engine::reason::kEventIdConflict);
-    case absl::StatusCode::kAborted:
-      return engine::WithReason(std::move(status), engine::reason::kPreconditionFailed);
-    case absl::StatusCode::kUnavailable:
-      return engine::WithReason(std::move(status), engine::reason::kOutcomeUnknown);
-    default:
-      return status;
-  }
 }
 
 }  // namespace graven::service

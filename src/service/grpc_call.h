@@ -15,6 +15,7 @@
 #include "engine/append_intake.h"
 #include "engine/append_meter.h"
 #include "engine/authenticator.h"
+#include "engine/error_details.h"
 #include "engine/publication_hub.h"
 #include "engine/worker_pool.h"
 #include "ledger/ledger.h"
@@ -88,11 +89,7 @@ inline grpc::ByteBuffer ToMessage(std::string_view bytes) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
-// kUnavailable: the server is stopping.
-absl::Status StoppingError();
-
-// What the ledger said about a request, with its reason and, where waiting helps, a time.
-absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log,
-                                absl::Status status);
+using engine::ExplainAppendError;
+using engine::StoppingError;
 
 }  // namespace graven::service

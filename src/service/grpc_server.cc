@@ -57,7 +57,8 @@ class GrpcServerImpl final : public GrpcServer {
         streams_(environment_, graven_, options.streams),
         follows_(options.tailers_max),
         watches_(environment_, health_, options.watchers_max),
-        stop_tag_(this, &GrpcServerImpl::OnStop) {}
+        stop_tag_(this, &GrpcServerImpl::OnStop),
+        wake_tag_(this, &GrpcServerImpl::OnWake) {}
 
   ~GrpcServerImpl() override { Stop(0); }
 
@@ -65,6 +66,7 @@ class GrpcServerImpl final : public GrpcServer {
   const std::vector<std::string>& addresses() const override { return addresses_; }
   uint64_t tailers() const override { return environment_.counters.tailers; }
   uint64_t tailer_lag_records() const override { return follows_.LagRecordsMax(); }
+  void WakeWriter() override;
   void Stop(int64_t patience_ms) override;
 
  private:
@@ -73,6 +75,7 @@ class GrpcServerImpl final : public GrpcServer {
   bool Drain();
   bool Next(gpr_timespec deadline, bool* got);
   void OnStop(bool ok);
+  void OnWake(bool ok);
 
   engine::Engine& engine_;
   const engine::Authenticator authenticator_;
@@ -95,6 +98,10 @@ class GrpcServerImpl final : public GrpcServer {
   CallTag<GrpcServerImpl> stop_tag_;
   grpc::Alarm stop_alarm_;
   std::promise<void> stop_seen_;
+  CallTag<GrpcServerImpl> wake_tag_;
+  std::mutex wake_mutex_;
+  bool wake_pending_ = false;  // guarded by wake_mutex_
+  grpc::Alarm wake_alarm_;     // the same
   std::thread loop_thread_;
 };
 
@@ -219,6 +226,20 @@ void GrpcServerImpl::OnStop(bool) {
   follows_.Stop();
   watches_.Stop();
   stop_seen_.set_value();
+}
+
+void GrpcServerImpl::WakeWriter() {
+  std::lock_guard lock(wake_mutex_);
+  // An alarm is set again only after its event has been seen.
+  if (wake_pending_) return;
+  wake_pending_ = true;
+  wake_alarm_.Set(queue_.get(), gpr_time_0(GPR_CLOCK_MONOTONIC), static_cast<Tag*>(&wake_tag_));
+}
+
+// On the loop's thread, which looks at the sequencer after every event.
+void GrpcServerImpl::OnWake(bool) {
+  std::lock_guard lock(wake_mutex_);
+  wake_pending_ = false;
 }
 
 void GrpcServerImpl::Stop(int64_t patience_ms) {

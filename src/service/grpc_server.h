@@ -66,6 +66,10 @@ class GrpcServer {
   virtual uint64_t tailers() const = 0;
   virtual uint64_t tailer_lag_records() const = 0;
 
+  // Lets the loop make a round: something was submitted from outside. Any thread, until Stop is
+  // called; cheap when called often.
+  virtual void WakeWriter() = 0;
+
   // Takes no more calls, answers what was accepted, ends the long calls (kUnavailable, STOPPING),
   // and returns when the loop has ended. Calls that are still there after `patience_ms` are
   // cancelled.

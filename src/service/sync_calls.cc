@@ -20,9 +20,6 @@ namespace {
 
 using grpc::health::v1::HealthCheckResponse;
 
-constexpr int64_t kPublicationWaitNs = 5'000'000'000;
-constexpr uint32_t kReadCountDefault = 1000;
-constexpr uint32_t kReadCountMax = 8192;
 constexpr uint32_t kPageSizeMax = 1000;
 
 std::string Bytes(const Hash& hash) { return std::string(hash.view()); }
@@ -105,52 +102,18 @@ grpc::Status ForCaller(const CallEnvironment& environment, const grpc::ServerCon
 }  // namespace
 
 absl::StatusOr<ledger::LogRef> GravenServer::FindLog(const std::string& name) const {
-  return environment_.intake.FindLog(name);
-}
-
-absl::Status GravenServer::AwaitPublished(ledger::LogRef log, TreeSize size) const {
-  if (environment_.ledger.GetPublished(log)->size >= size) return absl::OkStatus();
-  const TreeSize durable = environment_.ledger.DurableSize(log);
-  if (size > durable) {
-    return engine::WithReason(
-        absl::NotFoundError(
-            fmt::format("the log has {} records; {} were asked for", durable.value, size.value)),
-        engine::reason::kIndexNotFound);
-  }
-  switch (environment_.hub.WaitFor(log, size, kPublicationWaitNs)) {
-    case engine::PublicationOutcome::kReached:
-      return absl::OkStatus();
-    case engine::PublicationOutcome::kStopping:
-      return StoppingError();
-    case engine::PublicationOutcome::kTimedOut:
-      break;
-  }
-  return engine::WithRetryDelay(
-      engine::WithReason(absl::UnavailableError("the record is durable but not published yet"),
-                         engine::reason::kNotPublishedYet),
-      1000);
+  return reads_.FindLog(name);
 }
 
 absl::Status GravenServer::ReadRange(const graven::v1::ReadRequest& request,
                                      graven::v1::ReadResponse* response) const {
   ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request.log()));
-  if (request.count() > kReadCountMax) {
-    return engine::InvalidField("count",
-                                fmt::format("is {}; at most {}", request.count(), kReadCountMax));
-  }
-  const uint64_t count = request.count() == 0 ? kReadCountDefault : request.count();
-  const uint64_t first = request.first_index();
-  const uint64_t durable = environment_.ledger.DurableSize(log).value;
-  RETURN_IF_ERROR(AwaitPublished(log, TreeSize(first)));
-  if (first < durable) {
-    RETURN_IF_ERROR(AwaitPublished(log, TreeSize(first + std::min(count, durable - first))));
-  }
-  uint64_t next = first;
+  uint64_t next = request.first_index();
   size_t bytes = 0;
-  RETURN_IF_ERROR(environment_.ledger.ReadRecords(
-      log, LogIndex(first), count, [&](LogIndex, std::string_view record, const Hash& hash) {
+  RETURN_IF_ERROR(reads_.Read(
+      log, next, request.count(), [&](LogIndex, std::string_view record, const Hash& hash) {
         bytes += engine::RecordViewSize(record, request.want_parsed()) + 8;
-        if (next > first && bytes > engine::kReplyBytesMax - 64) return false;
+        if (response->records_size() > 0 && bytes > engine::kReplyBytesMax - 64) return false;
         SetRecord(record, hash, request.want_parsed(), response->add_records());
         ++next;
         return true;
@@ -166,23 +129,6 @@ grpc::Status GravenServer::Read(grpc::ServerContext* context,
   return ForCaller(environment_, *context, [&] { return ReadRange(*request, response); });
 }
 
-// An event that is durable but not published is waited for: its writer may have been told already.
-absl::StatusOr<LogIndex> GravenServer::FindEvent(ledger::LogRef log,
-                                                 const std::string& event_id) const {
-  const TreeSize durable = environment_.ledger.DurableSize(log);
-  if (environment_.ledger.GetPublished(log)->size < durable) {
-    absl::StatusOr<LogIndex> early = environment_.ledger.FindEvent(log, event_id);
-    if (early.ok() || !absl::IsNotFound(early.status())) return early;
-    RETURN_IF_ERROR(AwaitPublished(log, durable));
-  }
-  absl::StatusOr<LogIndex> found = environment_.ledger.FindEvent(log, event_id);
-  if (absl::IsNotFound(found.status())) {
-    return engine::WithReason(absl::NotFoundError("there is no event of this id"),
-                              engine::reason::kEventNotFound);
-  }
-  return found;
-}
-
 absl::Status GravenServer::ReadOne(const graven::v1::GetRecordRequest& request,
                                    graven::v1::GetRecordResponse* response) const {
   ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request.log()));
@@ -191,18 +137,13 @@ absl::Status GravenServer::ReadOne(const graven::v1::GetRecordRequest& request,
     return engine::InvalidField("key", "index or event_id is required");
   }
   if (request.has_event_id()) {
-    ASSIGN_OR_RETURN(index, FindEvent(log, request.event_id()));
+    ASSIGN_OR_RETURN(index, reads_.FindEvent(log, request.event_id()));
   }
-  if (index.value >= kLogIndexLimit) return engine::InvalidField("index", "must be below 2^63");
-  RETURN_IF_ERROR(AwaitPublished(log, SizeThrough(index)));
-  bool found = false;
-  RETURN_IF_ERROR(environment_.ledger.ReadRecords(
-      log, index, 1, [&](LogIndex, std::string_view record, const Hash& hash) {
+  RETURN_IF_ERROR(
+      reads_.ReadOne(log, index.value, [&](LogIndex, std::string_view record, const Hash& hash) {
         SetRecord(record, hash, request.want_parsed(), response->mutable_record());
-        found = true;
         return true;
       }));
-  if (!found) return absl::DataLossError("the record is published and cannot be read");
   if (request.want_receipt()) {
     ASSIGN_OR_RETURN(*response->mutable_tlog_proof(), environment_.ledger.Receipt(log, index));
   }
@@ -244,18 +185,8 @@ grpc::Status GravenServer::GetInclusionProof(grpc::ServerContext* context,
                                              graven::v1::GetInclusionProofResponse* response) {
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
-    if (request->index() >= kLogIndexLimit)
-      return engine::InvalidField("index", "must be below 2^63");
-    const TreeSize size(request->tree_size());
-    if (size.value != 0 && request->index() >= size.value) {
-      return engine::InvalidField(
-          "index", fmt::format("is {}, which a tree of {} records does not have", request->index(),
-                               size.value));
-    }
-    RETURN_IF_ERROR(
-        AwaitPublished(log, size.value == 0 ? SizeThrough(LogIndex(request->index())) : size));
     ASSIGN_OR_RETURN(ledger::ProofAnswer proof,
-                     environment_.ledger.InclusionProof(log, LogIndex(request->index()), size));
+                     reads_.InclusionProof(log, request->index(), TreeSize(request->tree_size())));
     response->set_tree_size(proof.tree_size.value);
     response->set_leaf_hash(Bytes(proof.leaf_hash));
     for (const Hash& hash : proof.hashes) response->add_hashes(Bytes(hash));
@@ -269,17 +200,9 @@ grpc::Status GravenServer::GetConsistencyProof(
     graven::v1::GetConsistencyProofResponse* response) {
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
-    if (request->old_size() == 0) return engine::InvalidField("old_size", "must be at least 1");
-    if (request->new_size() != 0 && request->old_size() > request->new_size()) {
-      return engine::InvalidField(
-          "old_size",
-          fmt::format("is {}; at most new_size, {}", request->old_size(), request->new_size()));
-    }
-    RETURN_IF_ERROR(
-        AwaitPublished(log, TreeSize(std::max(request->old_size(), request->new_size()))));
-    ASSIGN_OR_RETURN(ledger::ProofAnswer proof,
-                     environment_.ledger.ConsistencyProof(log, TreeSize(request->old_size()),
-                                                          TreeSize(request->new_size())));
+    ASSIGN_OR_RETURN(
+        ledger::ProofAnswer proof,
+        reads_.ConsistencyProof(log, TreeSize(request->old_size()), TreeSize(request->new_size())));
     response->set_old_size(request->old_size());
     response->set_new_size(proof.tree_size.value);
     for (const Hash& hash : proof.hashes) response->add_hashes(Bytes(hash));

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "engine/published_reads.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "service/grpc_call.h"
 #include "service/unary_append_calls.h"
@@ -18,7 +19,9 @@ struct ServerFacts {
 class GravenServer final : public GravenCalls {
  public:
   GravenServer(CallEnvironment& environment, ServerFacts facts)
-      : environment_(environment), facts_(std::move(facts)) {}
+      : environment_(environment),
+        reads_(environment.ledger, environment.hub),
+        facts_(std::move(facts)) {}
 
   grpc::Status Read(grpc::ServerContext* context, const graven::v1::ReadRequest* request,
                     graven::v1::ReadResponse* response) override;
@@ -44,15 +47,13 @@ class GravenServer final : public GravenCalls {
 
  private:
   absl::StatusOr<ledger::LogRef> FindLog(const std::string& name) const;
-  // Waits, bounded, until `size` records are published. kNotFound: beyond the durable size.
-  absl::Status AwaitPublished(ledger::LogRef log, TreeSize size) const;
-  absl::StatusOr<LogIndex> FindEvent(ledger::LogRef log, const std::string& event_id) const;
   absl::Status ReadRange(const graven::v1::ReadRequest& request,
                          graven::v1::ReadResponse* response) const;
   absl::Status ReadOne(const graven::v1::GetRecordRequest& request,
                        graven::v1::GetRecordResponse* response) const;
 
   CallEnvironment& environment_;
+  const engine::PublishedReads reads_;
   const ServerFacts facts_;
 };
 

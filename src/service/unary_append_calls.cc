@@ -10,7 +10,6 @@
 namespace graven::service {
 namespace {
 
-constexpr int64_t kQueueRetryMs = 100;
 constexpr uint64_t kEventsWaitingMax = 1'000'000;
 
 // graven.v1.AuditLogService.Append
@@ -150,12 +149,7 @@ absl::Status UnaryAppendCall::Handle() {
   RETURN_IF_ERROR(Identify(environment_.authenticator, *context_, &identity_));
   RETURN_IF_ERROR(Prepare(MessageBytes(request_, &bytes_)));
   submission_.request.owner = static_cast<engine::AppendOwner*>(this);
-  absl::Status queued = environment_.sequencer.Submit(&submission_.request);
-  if (absl::IsResourceExhausted(queued)) {
-    return engine::WithRetryDelay(engine::WithReason(std::move(queued), engine::reason::kQueueFull),
-                                  kQueueRetryMs);
-  }
-  return engine::WithReason(std::move(queued), engine::reason::kStopping);
+  return engine::ExplainQueueError(environment_.sequencer.Submit(&submission_.request));
 }
 
 void UnaryAppendCall::Done(const ledger::RequestResult& result) {

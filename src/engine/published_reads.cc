@@ -1,0 +1,119 @@
+#include "engine/published_reads.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/status_macros.h"
+#include "engine/error_details.h"
+
+namespace graven::engine {
+namespace {
+
+constexpr int64_t kPublicationWaitNs = 5'000'000'000;
+constexpr int64_t kPublicationRetryMs = 1000;
+
+}  // namespace
+
+absl::StatusOr<ledger::LogRef> PublishedReads::FindLog(std::string_view name) const {
+  ledger::LogRef log = ledger_.FindLog(name);
+  if (log) return log;
+  return WithReason(absl::NotFoundError("there is no log of this name"), reason::kLogNotFound);
+}
+
+absl::Status PublishedReads::Await(ledger::LogRef log, TreeSize size) const {
+  if (ledger_.GetPublished(log)->size >= size) return absl::OkStatus();
+  const TreeSize durable = ledger_.DurableSize(log);
+  if (size > durable) {
+    return WithReason(absl::NotFoundError(fmt::format("the log has {} records; {} were asked for",
+                                                      durable.value, size.value)),
+                      reason::kIndexNotFound);
+  }
+  switch (hub_.WaitFor(log, size, kPublicationWaitNs)) {
+    case PublicationOutcome::kReached:
+      return absl::OkStatus();
+    case PublicationOutcome::kStopping:
+      return StoppingError();
+    case PublicationOutcome::kTimedOut:
+      break;
+  }
+  return WithRetryDelay(
+      WithReason(absl::UnavailableError("the record is durable but not published yet"),
+                 reason::kNotPublishedYet),
+      kPublicationRetryMs);
+}
+
+absl::StatusOr<LogIndex> PublishedReads::FindEvent(ledger::LogRef log,
+                                                   std::string_view event_id) const {
+  const TreeSize durable = ledger_.DurableSize(log);
+  if (ledger_.GetPublished(log)->size < durable) {
+    absl::StatusOr<LogIndex> early = ledger_.FindEvent(log, event_id);
+    if (early.ok() || !absl::IsNotFound(early.status())) return early;
+    RETURN_IF_ERROR(Await(log, durable));
+  }
+  absl::StatusOr<LogIndex> found = ledger_.FindEvent(log, event_id);
+  if (absl::IsNotFound(found.status())) {
+    return WithReason(absl::NotFoundError("there is no event of this id"), reason::kEventNotFound);
+  }
+  return found;
+}
+
+absl::Status PublishedReads::Read(ledger::LogRef log, uint64_t first, uint64_t count,
+                                  const ledger::Ledger::RecordVisitor& visit) const {
+  if (count > kReadCountMax) {
+    return InvalidField("count", fmt::format("is {}; at most {}", count, kReadCountMax));
+  }
+  if (count == 0) count = kReadCountDefault;
+  const uint64_t durable = ledger_.DurableSize(log).value;
+  RETURN_IF_ERROR(Await(log, TreeSize(first)));
+  if (first < durable) {
+    RETURN_IF_ERROR(Await(log, TreeSize(first + std::min(count, durable - first))));
+  }
+  return ledger_.ReadRecords(log, LogIndex(first), count, visit);
+}
+
+absl::Status PublishedReads::ReadOne(ledger::LogRef log, uint64_t index,
+                                     const ledger::Ledger::RecordVisitor& visit) const {
+  if (index >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
+  RETURN_IF_ERROR(Await(log, SizeThrough(LogIndex(index))));
+  bool found = false;
+  RETURN_IF_ERROR(ledger_.ReadRecords(log, LogIndex(index), 1,
+                                      [&](LogIndex at, std::string_view record, const Hash& hash) {
+                                        found = true;
+                                        return visit(at, record, hash);
+                                      }));
+  if (found) return absl::OkStatus();
+  return absl::DataLossError("the record is published and cannot be read");
+}
+
+absl::StatusOr<ledger::ProofAnswer> PublishedReads::InclusionProof(ledger::LogRef log,
+                                                                   uint64_t index,
+                                                                   TreeSize size) const {
+  if (index >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
+  if (size.value != 0 && index >= size.value) {
+    return InvalidField(
+        "index", fmt::format("is {}, which a tree of {} records does not have", index, size.value));
+  }
+  RETURN_IF_ERROR(Await(log, size.value == 0 ? SizeThrough(LogIndex(index)) : size));
+  return ledger_.InclusionProof(log, LogIndex(index), size);
+}
+
+absl::StatusOr<ledger::ProofAnswer> PublishedReads::ConsistencyProof(ledger::LogRef log,
+                                                                     TreeSize old_size,
+                                                                     TreeSize new_size) const {
+  if (old_size.value == 0) return InvalidField("old_size", "must be at least 1");
+  if (new_size.value != 0 && old_size > new_size) {
+    return InvalidField("old_size",
+                        fmt::format("is {}; at most new_size, {}", old_size.value, new_size.value));
+  }
+  RETURN_IF_ERROR(Await(log, std::max(old_size, new_size)));
+  return ledger_.ConsistencyProof(log, old_size, new_size);
+}
+
+absl::StatusOr<std::string> PublishedReads::Receipt(ledger::LogRef log, uint64_t index) const {
+  if (index >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
+  RETURN_IF_ERROR(Await(log, SizeThrough(LogIndex(index))));
+  return ledger_.Receipt(log, LogIndex(index));
+}
+
+}  // namespace graven::engine

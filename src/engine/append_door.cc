@@ -74,6 +74,7 @@ class AppendDoor::Call final : public AppendOwner {
 
   void Finish(absl::StatusOr<AppendAnswer> answer) {
     AppendDoor& door = door_;
+    if (!answer.ok()) door.meter_.CountRefused(answer.status());
     done_(std::move(answer));
     delete this;
     door.Leave();
@@ -103,11 +104,12 @@ class AppendDoor::Call final : public AppendOwner {
 };
 
 AppendDoor::AppendDoor(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, PublicationHub& hub,
-                       const record::RuleContext& rules, Clock& clock, Random& random,
-                       std::function<void()> wake_writer)
+                       AppendMeter& meter, const record::RuleContext& rules, Clock& clock,
+                       Random& random, std::function<void()> wake_writer)
     : ledger_(ledger),
       sequencer_(sequencer),
       hub_(hub),
+      meter_(meter),
       clock_(clock),
       wake_writer_(std::move(wake_writer)),
       intake_(ledger, rules, clock, random) {}

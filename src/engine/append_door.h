@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "engine/append_intake.h"
 #include "engine/append_message.h"
+#include "engine/append_meter.h"
 #include "engine/authenticator.h"
 #include "engine/publication_hub.h"
 #include "engine/worker_pool.h"
@@ -51,7 +52,7 @@ class AppendDoor {
   // `wake_writer` is called on any thread after something was submitted: the writer must make a
   // round then. All must outlive the door.
   AppendDoor(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, PublicationHub& hub,
-             const record::RuleContext& rules, Clock& clock, Random& random,
+             AppendMeter& meter, const record::RuleContext& rules, Clock& clock, Random& random,
              std::function<void()> wake_writer);
   ~AppendDoor();
   AppendDoor(const AppendDoor&) = delete;
@@ -76,6 +77,7 @@ class AppendDoor {
   ledger::Ledger& ledger_;
   sequencer::Sequencer& sequencer_;
   PublicationHub& hub_;
+  AppendMeter& meter_;
   Clock& clock_;
   const std::function<void()> wake_writer_;
 

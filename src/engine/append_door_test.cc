@@ -157,7 +157,8 @@ TEST_F(DoorTest, AStopAnswersWhoWaitsAndRefusesTheNext) {
 
 TEST_F(DoorTest, AFullQueueRefusesWithATimeToWait) {
   sequencer::LocalSequencer small(1);
-  AppendDoor door(*world_.ledger, small, engine_.hub(), {}, SystemClock(), SystemRandom(), [] {});
+  AppendDoor door(*world_.ledger, small, engine_.hub(), engine_.meter(), {}, SystemClock(),
+                  SystemRandom(), [] {});
   // The first always fits; nobody takes it before the second has come.
   std::promise<absl::StatusOr<AppendAnswer>> first, second;
   door.Append(Order({"e-0"}), [&](auto answer) { first.set_value(std::move(answer)); });
@@ -165,7 +166,7 @@ TEST_F(DoorTest, AFullQueueRefusesWithATimeToWait) {
   const absl::Status refused = second.get_future().get().status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(refused.GetPayload("type.googleapis.com/google.rpc.RetryInfo").has_value());
-  AppendLoop loop(*world_.ledger, small, 1 << 20, [](const RoundOutcome&) {});
+  AppendLoop loop(*world_.ledger, small, engine_.meter(), 1 << 20, [](const RoundOutcome&) {});
   // The engine's own writer is not woken meanwhile.
   EXPECT_EQ(loop.Round(), 1U);
   EXPECT_TRUE(first.get_future().get().ok());

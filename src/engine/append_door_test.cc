@@ -79,13 +79,13 @@ class DoorTest : public ::testing::Test {
   std::condition_variable wake_;
   bool woken_ = false, held_ = false, ended_ = false;  // guarded by mutex_
   std::thread writer_;
-  std::unique_ptr<AppendDoor> door_ =
-      std::make_unique<AppendDoor>(*world_.ledger, engine_.sequencer(), engine_.hub(),
-                                   record::RuleContext{}, SystemClock(), SystemRandom(), [this] {
-                                     std::lock_guard lock(mutex_);
-                                     woken_ = true;
-                                     wake_.notify_all();
-                                   });
+  std::unique_ptr<AppendDoor> door_ = std::make_unique<AppendDoor>(
+      *world_.ledger, engine_.sequencer(), engine_.hub(), engine_.meter(), record::RuleContext{},
+      SystemClock(), SystemRandom(), [this] {
+        std::lock_guard lock(mutex_);
+        woken_ = true;
+        wake_.notify_all();
+      });
 };
 
 TEST_F(DoorTest, AnswersWithTheReceiptsOfDurableRecords) {

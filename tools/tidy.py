@@ -27,10 +27,10 @@ LONG_FUNCTIONS = set()
 
 # (word, where it is fine, what to say instead)
 WORDS = [
-    (re.compile(r"flush", re.I), re.compile(r"fflush|std::flush|flush\(|flush_on|TCP|pipe"),
+    (re.compile(r"flush", re.I), re.compile(r"fflush|Z_NO_FLUSH|std::flush|flush\(|flush_on|TCP|pipe"),
      "say append (bytes handed to a file) or sync (bytes that survive power loss)"),
     (re.compile(r"\bcommit(s|ted|ting)?\b", re.I),
-     re.compile(r"group commit|commits? (it|them|to) |git|Kafka|offset", re.I),
+     re.compile(r"group commit|\.commit\(|commits? (it|them|to) |git|Kafka|offset", re.I),
      "say append or sync; only the sequencer's own comment says group commit"),
 ]
 NAMES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc|stuff)(_|\.|$)")

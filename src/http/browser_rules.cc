@@ -155,6 +155,7 @@ std::vector<Header> BrowserGate::SecurityHeaders(const Request& head,
       {"Referrer-Policy", "no-referrer"},
       {"X-Content-Type-Options", "nosniff"},
   };
+  if (!cors_origins_.empty()) headers.push_back({"Vary", "Origin"});
   if (cors) {
     headers.push_back({"Access-Control-Allow-Origin", std::string(*origin)});
     headers.push_back({"Access-Control-Expose-Headers", "ETag, Retry-After"});

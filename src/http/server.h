@@ -120,6 +120,7 @@ struct ServerCounters {
   uint64_t refused_malformed = 0;    // 400, 408, 413, 414, 431, 501 of the server itself
   uint64_t connections_evicted = 0;  // to make room
   uint64_t connections = 0;          // now
+  uint64_t bodies_bytes = 0;         // of request bodies, held now
 };
 
 class Server {

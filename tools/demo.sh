@@ -32,11 +32,13 @@ stop() {
 
 # Starts on the default port, or on any other one when that is taken. Sets `server`.
 start() {
-  local address
+  local address http
   for address in 127.0.0.1:7465 127.0.0.1:0; do
+    http=127.0.0.1:7466
+    [ "$address" = 127.0.0.1:7465 ] || http=127.0.0.1:0
     rm -f "$ready"
     # A process group of its own: Ctrl-C is ours to hand on.
-    setsid "$graven" serve --data "$data" --listen "$address" --ready-file "$ready" >"$log" 2>&1 &
+    setsid "$graven" serve --data "$data" --listen "$address" --http "$http" --ready-file "$ready" >"$log" 2>&1 &
     server=$!
     for _ in $(seq 300); do
       [ -f "$ready" ] && return 0
@@ -69,8 +71,9 @@ trap 'stop 0' INT TERM
 bold "1. The server"
 start
 address=$(sed -n 's/.*"grpc": *\["\([^"]*\)".*/\1/p' "$ready")
+url=$(sed -n 's/.*"http": *\["\([^"]*\)".*/\1/p' "$ready")
 export GRAVEN_SERVER=$address
-echo "listens on $address, keeps its logs in $data, writes its own log to $log"
+echo "listens on $address, shows its logs on $url, keeps its logs in $data, writes its own log to $log"
 
 bold "2. Real events go in, exactly once: a second run appends only what is new"
 import_real_events

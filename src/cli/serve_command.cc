@@ -13,7 +13,7 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       "accepted is made durable and answered, then it exits 0.\n"
       "\n"
       "Example:\n"
-      "  graven serve --data ./audit --listen 127.0.0.1:7465 --listen unix:/run/graven.sock");
+      "  graven serve --data ./audit --listen 127.0.0.1:7465 --http 127.0.0.1:7466");
   auto options = std::make_shared<server::ServeOptions>();
   command->add_option("--data", options->data, "Folder of the logs; made when it is missing")
       ->envname("GRAVEN_DATA")
@@ -22,6 +22,11 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       ->add_option("--listen", options->listen,
                    std::string("HOST:PORT (port 0: any) or unix:PATH; may be repeated [") +
                        server::kDefaultListen + "]")
+      ->type_name("ADDR")
+      ->take_all();
+  command
+      ->add_option("--http", options->http,
+                   "HTTP on HOST:PORT (port 0: any) or unix:PATH; may be repeated [none]")
       ->type_name("ADDR")
       ->take_all();
   command->add_option("--config", options->config_file, "Configuration (TOML)")

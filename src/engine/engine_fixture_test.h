@@ -74,6 +74,10 @@ class LedgerWithRoom final : public ledger::Ledger {
                            const RecordVisitor& visit) const override {
     return real_.ReadRecords(log, first, count, visit);
   }
+  absl::Status ReadHashes(ledger::LogRef log, int level, uint64_t first,
+                          std::span<Hash> out) const override {
+    return real_.ReadHashes(log, level, first, out);
+  }
   absl::StatusOr<LogIndex> FindEvent(ledger::LogRef log, std::string_view id) const override {
     return real_.FindEvent(log, id);
   }

@@ -75,6 +75,8 @@ std::string FormatDate(int64_t seconds) {
 Answer MakeAnswer(const Request& request, Response response) {
   Answer answer{std::move(response), {}};
   Response& made = answer.response;
+  // What grew piece by piece may hold twice what is counted for it.
+  if (made.body.capacity() > made.body.size() + made.body.size() / 4) made.body.shrink_to_fit();
   if (made.source != nullptr) return answer;
   const bool kept =
       made.status == 200 && request.method == "GET" && made.cache_control != "no-store";

@@ -1,5 +1,3 @@
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -21,6 +19,7 @@
 #include "http/answer.h"
 #include "http/server_core.h"
 #include "http/target.h"
+#include "http/tls.h"
 
 // One connection, as a coroutine. Everything here is on the connections' thread.
 namespace graven::http {
@@ -103,56 +102,6 @@ std::optional<Refusal> CheckFraming(const Parser::value_type& message) {
   }
   return std::nullopt;
 }
-
-// URI, else DNS name, else common name: what gRPC takes for the peer's identity too.
-std::string CertificateName(SSL* ssl) {
-  const std::unique_ptr<X509, decltype(&X509_free)> certificate(SSL_get1_peer_certificate(ssl),
-                                                                &X509_free);
-  if (certificate == nullptr || SSL_get_verify_result(ssl) != X509_V_OK) return {};
-  const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> names(
-      static_cast<GENERAL_NAMES*>(
-          X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)),
-      &GENERAL_NAMES_free);
-  for (const int kind : {GEN_URI, GEN_DNS}) {
-    for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
-      const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-      if (name->type != kind) continue;
-      const ASN1_IA5STRING* text = name->d.ia5;
-      return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-              static_cast<size_t>(ASN1_STRING_length(text))};
-    }
-  }
-  X509_NAME* subject = X509_get_subject_name(certificate.get());
-  const int position = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (position < 0) return {};
-  unsigned char* utf8 = nullptr;
-  const int size =
-      ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, position)));
-  if (size < 0) return {};
-  std::string text(reinterpret_cast<char*>(utf8), static_cast<size_t>(size));
-  OPENSSL_free(utf8);
-  return text;
-}
-
-// Keeps count of the bytes of a request's body for as long as they are held.
-class BodyCharge {
- public:
-  explicit BodyCharge(ServerCore& core) : core_(core) {}
-  ~BodyCharge() { core_.bodies_bytes -= bytes_; }
-  BodyCharge(const BodyCharge&) = delete;
-  BodyCharge& operator=(const BodyCharge&) = delete;
-
-  bool Add(size_t bytes) {
-    if (core_.bodies_bytes + bytes > core_.options.limits.bodies_bytes) return false;
-    core_.bodies_bytes += bytes;
-    bytes_ += bytes;
-    return true;
-  }
-
- private:
-  ServerCore& core_;
-  size_t bytes_ = 0;
-};
 
 template <class Stream>
 class Connection final : public ConnectionBase,
@@ -290,15 +239,16 @@ class Connection final : public ConnectionBase,
       keep = keep && !has_body;
       co_return co_await Write(request, *std::move(refused), keep);
     }
-    BodyCharge charge(core_);
     if (has_body) {
-      Refusal refusal = co_await ReadBody(parser, admission.body_bytes_max, &request.body, &charge);
+      Refusal refusal = co_await ReadBody(parser, admission.body_bytes_max, &request.body);
       if (cut_ || refusal.status < 0) co_return false;
       if (refusal.status != 0) {
         co_return co_await Write(request, Refuse(refusal), false);
       }
     }
-    co_return co_await AskSite(std::move(request), keep);
+    const bool goes_on = co_await AskSite(std::move(request), keep);
+    core_.Release(this, Budget::kBodies);
+    co_return goes_on;
   }
 
   net::awaitable<bool> RefuseHead(const error_code& error) {
@@ -322,6 +272,8 @@ class Connection final : public ConnectionBase,
   Answer Refuse(const Refusal& refusal) {
     const bool overload = refusal.status == 503;
     ++(overload ? core_.refused_overload : core_.refused_malformed);
+    // Where its peer saw the end of a malformed request is not known.
+    close_after_ = close_after_ || !overload;
     Answer answer{core_.site.Error(refusal.status, refusal.reason, refusal.message), {}};
     answer.response.status = refusal.status;
     if (overload) answer.headers.push_back({"Retry-After", "1"});
@@ -392,8 +344,7 @@ class Connection final : public ConnectionBase,
   }
 
   // A refusal of status 0: the body is there; below 0: the connection is not.
-  net::awaitable<Refusal> ReadBody(Parser& parser, size_t bytes_max, std::string* body,
-                                   BodyCharge* charge) {
+  net::awaitable<Refusal> ReadBody(Parser& parser, size_t bytes_max, std::string* body) {
     const auto length = parser.content_length();
     const auto too_large = [&](uint64_t bytes) {
       return Refusal{413, "BODY_TOO_LARGE",
@@ -427,7 +378,7 @@ class Connection final : public ConnectionBase,
       if (error) co_return Refusal{-1, "", ""};
       const size_t got = sizeof piece - parser.get().body().size;
       if (body->size() + got > bytes_max) co_return too_large(bytes_max);
-      if (!charge->Add(got)) {
+      if (!core_.Hold(this, Budget::kBodies, got)) {
         co_return Refusal{503, "OVERLOADED", "too many bodies at once; try again"};
       }
       body->append(piece, got);
@@ -459,7 +410,7 @@ class Connection final : public ConnectionBase,
   }
 
   net::awaitable<bool> Write(const Request& request, Answer answer, bool keep) {
-    keep = keep && !finishing_;
+    keep = keep && !finishing_ && !close_after_;
     if (answer.response.source != nullptr) {
       if (core_.sources < limits_.sources) {
         co_await WriteSource(request, std::move(answer));
@@ -468,6 +419,9 @@ class Connection final : public ConnectionBase,
       answer = Refuse({503, "OVERLOADED", "too many long answers at once; try again"});
     }
     SetStage(Stage::kPeer);
+    if (!core_.Hold(this, Budget::kAnswers, answer.response.body.size())) {
+      answer = Refuse({503, "OVERLOADED", "too many answers at once; try again"});
+    }
     const std::string& body = answer.response.body;
     ExpireIn(limits_.write_ms + static_cast<int64_t>(body.size() / kWriteBytesPerSecond) * 1000);
     const std::string head =
@@ -477,6 +431,7 @@ class Connection final : public ConnectionBase,
         net::buffer(head), head_only_ ? net::const_buffer() : net::buffer(body)};
     error_code error;
     co_await net::async_write(stream_, both, Redirect(&error));
+    core_.Release(this, Budget::kAnswers);
     linger_ = !keep;
     co_return !error && keep;
   }
@@ -566,6 +521,7 @@ class Connection final : public ConnectionBase,
   bool head_only_ = false;
   bool cut_ = false;
   bool finishing_ = false;
+  bool close_after_ = false;
   bool linger_ = false;
   // What is under way, to be ended by Cut.
   Exchange* exchange_ = nullptr;
@@ -583,31 +539,6 @@ void Spawn(ServerCore& core, std::shared_ptr<Connection<Stream>> connection) {
 }
 
 }  // namespace
-
-void ServerCore::Add(ConnectionBase* connection) {
-  if (connections.size() >= options.limits.connections && !waiting.empty()) {
-    ConnectionBase* const longest = waiting.front();
-    SetStage(longest, Stage::kNew);  // not to be chosen twice
-    longest->Cut();
-    ++evicted;
-  }
-  connection->place = connections.insert(connections.end(), connection);
-  connection_count = connections.size();
-}
-
-void ServerCore::Remove(ConnectionBase* connection) {
-  SetStage(connection, Stage::kNew);
-  connections.erase(connection->place);
-  connection_count = connections.size();
-  if (stopping && connections.empty() && all_gone) all_gone();
-}
-
-void ServerCore::SetStage(ConnectionBase* connection, Stage stage) {
-  const auto waits = [](Stage one) { return one == Stage::kIdle || one == Stage::kPeer; };
-  if (waits(connection->stage)) waiting.erase(connection->waiting);
-  if (waits(stage)) connection->waiting = waiting.insert(waiting.end(), connection);
-  connection->stage = stage;
-}
 
 void StartConnection(ServerCore& core, net::generic::stream_protocol::socket socket,
                      bool unix_socket, std::string peer_address, std::string local_host) {

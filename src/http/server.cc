@@ -22,6 +22,7 @@
 #include "base/thread_name.h"
 #include "http/server_core.h"
 #include "http/target.h"
+#include "http/tls.h"
 
 namespace graven::http {
 namespace {
@@ -33,10 +34,6 @@ using local = net::local::stream_protocol;
 constexpr std::string_view kUnixPrefix = "unix:";
 constexpr int kBacklog = 1024;
 constexpr int64_t kAcceptPauseMs = 50;
-constexpr const char* kCiphers12 =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-
 struct HostPort {
   std::string host;
   std::string port;
@@ -75,35 +72,6 @@ std::vector<std::string> ListenHosts(const ServerOptions& options) {
     if (parsed->host != "0.0.0.0" && parsed->host != "::") hosts.push_back(parsed->host);
   }
   return hosts;
-}
-
-absl::Status WrongPem(std::string_view what, const error_code& error) {
-  return absl::InvalidArgumentError(
-      fmt::format("TLS: the {} cannot be used: {}", what, error.message()));
-}
-
-absl::Status MakeTls(const TlsOptions& options, std::optional<net::ssl::context>* made) {
-  using net::ssl::context;
-  context& tls = made->emplace(context::tls_server);
-  SSL_CTX* const handle = tls.native_handle();
-  SSL_CTX_set_min_proto_version(handle, TLS1_2_VERSION);
-  SSL_CTX_set_cipher_list(handle, kCiphers12);
-  SSL_CTX_set_options(handle, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  static constexpr unsigned char kSessions[] = "graven-http";
-  SSL_CTX_set_session_id_context(handle, kSessions, sizeof kSessions - 1);
-  error_code error;
-  tls.use_certificate_chain(net::buffer(options.certificate_chain_pem), error);
-  if (error) return WrongPem("certificate", error);
-  tls.use_private_key(net::buffer(options.private_key_pem), context::pem, error);
-  if (error) return WrongPem("key", error);
-  if (options.client_ca_pem.empty()) return absl::OkStatus();
-  tls.add_certificate_authority(net::buffer(options.client_ca_pem), error);
-  if (error) return WrongPem("client CA", error);
-  net::ssl::verify_mode mode = net::ssl::verify_peer;
-  if (options.client_certificate_required) mode |= net::ssl::verify_fail_if_no_peer_cert;
-  tls.set_verify_mode(mode, error);
-  if (error) return WrongPem("client CA", error);
-  return absl::OkStatus();
 }
 
 class ServerImpl final : public Server {
@@ -151,8 +119,13 @@ class ServerImpl final : public Server {
   }
 
   ServerCounters counters() const override {
-    return {core_.requests, core_.refused_overload, core_.refused_browser, core_.refused_malformed,
-            core_.evicted,  core_.connection_count, core_.bodies_bytes};
+    return {core_.requests,
+            core_.refused_overload,
+            core_.refused_browser,
+            core_.refused_malformed,
+            core_.evicted,
+            core_.connection_count,
+            core_.held[static_cast<size_t>(Budget::kBodies)]};
   }
 
  private:

@@ -90,7 +90,10 @@ struct ServerLimits {
   size_t sources = 128;  // of them, those that a BodySource feeds
   size_t head_bytes = 16 << 10;
   size_t target_bytes = 4 << 10;
-  size_t bodies_bytes = size_t{64} << 20;  // of all request bodies together
+  // Of all request bodies, and of all answers that are not written yet. When either is used up,
+  // those who read or send slowest lose their connection.
+  size_t bodies_bytes = size_t{64} << 20;
+  size_t answers_bytes = size_t{256} << 20;
   size_t workers = 4;
   size_t queued_requests = 256;  // beyond: 503
   int64_t tls_handshake_ms = 10'000;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
@@ -18,6 +19,11 @@ namespace graven::http {
 // What a connection waits for. Those that wait for their peer can be evicted.
 enum class Stage { kNew, kIdle, kPeer, kSite, kSource };
 
+// Bytes that all connections together may hold: of request bodies, and of answers that are not
+// written yet.
+enum class Budget : size_t { kBodies, kAnswers };
+inline constexpr size_t kBudgets = 2;
+
 class ConnectionBase {
  public:
   virtual ~ConnectionBase() = default;
@@ -27,6 +33,7 @@ class ConnectionBase {
   virtual void Finish() = 0;
 
   Stage stage = Stage::kNew;
+  std::array<size_t, kBudgets> held{};
   std::list<ConnectionBase*>::iterator place;    // among all
   std::list<ConnectionBase*>::iterator waiting;  // among those that wait for their peer
 };
@@ -61,11 +68,20 @@ struct ServerCore {
   std::atomic<uint64_t> refused_malformed{0};
   std::atomic<uint64_t> evicted{0};
   std::atomic<uint64_t> connection_count{0};
-  std::atomic<uint64_t> bodies_bytes{0};
+  std::array<std::atomic<size_t>, kBudgets> held{};
 
   void Add(ConnectionBase* connection);
   void Remove(ConnectionBase* connection);
   void SetStage(ConnectionBase* connection, Stage stage);
+
+  // Counts `bytes` more for the connection. When there is no room, those who hold some and have
+  // kept us waiting longest are cut; false: what is held is all the site's.
+  bool Hold(ConnectionBase* connection, Budget budget, size_t bytes);
+  // All that it holds of it.
+  void Release(ConnectionBase* connection, Budget budget);
+
+ private:
+  void Evict(ConnectionBase* connection);
 };
 
 // Serves one accepted connection until it ends.

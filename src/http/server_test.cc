@@ -101,6 +101,7 @@ class TestSite final : public Site {
       response.compressible = true;
       response.cache_control = "no-cache";
     }
+    if (request.path == "/huge") response.body = std::string(16 << 20, 'a');
     if (request.path == "/source") {
       response.source = std::make_unique<CountingSource>(facts, 3, 5, false);
     }
@@ -246,7 +247,8 @@ TEST_F(ServerTest, AmbiguousBodiesAreRefused) {
        {"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
         "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
         "Content-Length: 4\r\nContent-Length: 4\r\n", "Content-Length: 4\r\nContent-Length: 5\r\n",
-        "Content-Length: 4, 4\r\n", "Content-Length: +4\r\n", "Content-Length: 0x4\r\n",
+        "Content-Length: 4, 4\r\n", "Content-Length: 0\r\nContent-Length: 0\r\n",
+        "Content-Length: +4\r\n", "Content-Length: 0x4\r\n",
         "Content-Length: 99999999999999999999\r\n", "Transfer-Encoding: gzip, chunked\r\n",
         "Transfer-Encoding: chunked, chunked\r\n", "Transfer-Encoding: identity\r\n",
         "Transfer-Encoding: \x0b"
@@ -515,18 +517,50 @@ TEST_F(ServerTest, SiteThatTakesTooLongIs503AndItsLateAnswerIsDropped) {
   EXPECT_THAT(Get("/x"), StartsWith("HTTP/1.1 200 "));
 }
 
-TEST_F(ServerTest, BodiesTogetherAreBounded) {
+TEST_F(ServerTest, SlowBodiesMakeRoomForOthers) {
   ServerOptions options;
   options.limits.bodies_bytes = 150'000;
   Start(options);
   const std::string head = "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
-  RawClient holder(url());
-  holder.Send(head + std::string(99'999, 'a'));
+  RawClient slow(url());
+  slow.Send(head + std::string(99'999, 'a'));
   Await([&] { return server_->counters().bodies_bytes == 99'999; });
-  EXPECT_THAT(Ask(head + std::string(100'000, 'a')), StartsWith("HTTP/1.1 503 "));
-  holder.Send("a");
-  EXPECT_THAT(holder.ReadResponse(), HasSubstr("got 100000"));
   EXPECT_THAT(Ask(head + std::string(100'000, 'a')), HasSubstr("got 100000"));
+  EXPECT_EQ(slow.ReadAll(), "");
+  EXPECT_EQ(server_->counters().connections_evicted, 1u);
+  Await([&] { return server_->counters().bodies_bytes == 0; });
+}
+
+TEST_F(ServerTest, BodiesThatTheSiteHasAreNotTakenFromIt) {
+  ServerOptions options;
+  options.limits.bodies_bytes = 150'000;
+  Start(options);
+  const auto post = [](std::string_view path) {
+    return fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{}",
+                       path, std::string(100'000, 'a'));
+  };
+  RawClient holder(url());
+  holder.Send(post("/hang"));
+  site_.AwaitHanging(1);
+  EXPECT_THAT(Ask(post("/x")), StartsWith("HTTP/1.1 503 "));
+  site_.Release();
+  EXPECT_THAT(holder.ReadResponse(), HasSubstr("got 100000"));
+  EXPECT_THAT(Ask(post("/x")), HasSubstr("got 100000"));
+}
+
+TEST_F(ServerTest, ReadersThatDoNotReadMakeRoomForOthers) {
+  ServerOptions options;
+  options.limits.answers_bytes = 40 << 20;
+  Start(options);
+  // More than the buffers of the two sockets take.
+  std::vector<std::unique_ptr<RawClient>> deaf;
+  for (int i = 0; i < 6; ++i) {
+    deaf.push_back(std::make_unique<RawClient>(url()));
+    deaf.back()->Send("GET /huge HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    ASSERT_TRUE(deaf.back()->ReadUntil("aaaa"));
+  }
+  EXPECT_THAT(Get("/x"), HasSubstr("hello /x"));
+  EXPECT_EQ(server_->counters().connections_evicted, 4u);
 }
 
 TEST_F(ServerTest, SilentConnectionsMakeRoom) {

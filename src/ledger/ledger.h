@@ -243,6 +243,12 @@ class Ledger {
   virtual absl::Status ReadRecords(LogRef log, LogIndex first, uint64_t count,
                                    const RecordVisitor& visit) const = 0;
 
+  // Fills `out` with the nodes `first`, ... of the published tree at `level`: node n covers the
+  // records [n << level, (n + 1) << level). Levels 0, 8, 16 and above are slices of what is stored.
+  // kNotFound: one of them is not whole within the published size. kDataLoss.
+  virtual absl::Status ReadHashes(LogRef log, int level, uint64_t first,
+                                  std::span<Hash> out) const = 0;
+
   // The newest published record with this event id. kNotFound.
   virtual absl::StatusOr<LogIndex> FindEvent(LogRef log, std::string_view event_id) const = 0;
 

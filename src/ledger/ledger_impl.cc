@@ -495,6 +495,18 @@ absl::StatusOr<LogIndex> LedgerImpl::FindEvent(LogRef ref, std::string_view even
   return known->index;
 }
 
+absl::Status LedgerImpl::ReadHashes(LogRef ref, int level, uint64_t first,
+                                    std::span<Hash> out) const {
+  const Log& log = *ref.get();
+  const uint64_t whole = level < 0 || level >= 64 ? 0 : log.published()->size.value >> level;
+  if (first > whole || out.size() > whole - first) {
+    return absl::NotFoundError(
+        fmt::format("log {}: level {} has {} published nodes; asked: {} from {}", log.meta.name,
+                    level, whole, out.size(), first));
+  }
+  return LogNodes(log, segments_).Row(level, first, out);
+}
+
 absl::StatusOr<ProofAnswer> LedgerImpl::InclusionProof(LogRef ref, LogIndex index,
                                                        TreeSize size) const {
   const Log& log = *ref.get();

@@ -67,6 +67,8 @@ class LedgerImpl final : public Ledger {
   TreeSize DurableSize(LogRef log) const override;
   absl::Status ReadRecords(LogRef log, LogIndex first, uint64_t count,
                            const RecordVisitor& visit) const override;
+  absl::Status ReadHashes(LogRef log, int level, uint64_t first,
+                          std::span<Hash> out) const override;
   absl::StatusOr<LogIndex> FindEvent(LogRef log, std::string_view event_id) const override;
   absl::StatusOr<ProofAnswer> InclusionProof(LogRef log, LogIndex index,
                                              TreeSize size) const override;

@@ -72,6 +72,32 @@ TEST_F(ReadingTest, ProofsOfAllSizesCheckAcrossSegmentAndJournal) {
   }
 }
 
+TEST_F(ReadingTest, RowsOfHashesAreThoseOfTheTreeAndEndWhereItEnds) {
+  WriteAcrossSegmentAndJournal();
+  for (int life = 0; life < 2; ++life) {
+    for (int level : {0, 1, 3, 8, 9}) {
+      const uint64_t whole = 600 >> level;
+      for (uint64_t first = 0; first < whole; first += 1 + first / 3) {
+        std::vector<Hash> row(whole - first);
+        ASSERT_TRUE(ledger->ReadHashes(Default(), level, first, std::span(row)).ok());
+        for (size_t i = 0; i < row.size(); ++i) {
+          merkle::Frontier node;
+          for (uint64_t leaf = (first + i) << level; leaf < (first + i + 1) << level; ++leaf) {
+            node.Append(hashes_[leaf]);
+          }
+          ASSERT_EQ(row[i], node.Root()) << level << " " << first + i;
+        }
+      }
+      Hash beyond;
+      EXPECT_EQ(ledger->ReadHashes(Default(), level, whole, std::span(&beyond, 1)).code(),
+                absl::StatusCode::kNotFound);
+      EXPECT_EQ(ledger->ReadHashes(Default(), level, UINT64_MAX, std::span(&beyond, 1)).code(),
+                absl::StatusCode::kNotFound);
+    }
+    KillAndOpen();
+  }
+}
+
 TEST_F(ReadingTest, ProofsBeyondWhatIsPublishedOrOutOfOrderAreRefused) {
   WriteAcrossSegmentAndJournal();
   const LogRef log = Default();

@@ -144,6 +144,22 @@ absl::StatusOr<Hash> LogNodes::Node(int level, uint64_t index) {
   return hashes[0];
 }
 
+absl::Status LogNodes::Row(int level, uint64_t first, std::span<Hash> out) {
+  if (level == 0) return Leaves(LogIndex(first), out);
+  // A call of NodesOfLevel8 lies below one node of level 16.
+  while (level == 8 && !out.empty()) {
+    const uint64_t piece = std::min<uint64_t>(out.size(), 256 - first % 256);
+    RETURN_IF_ERROR(NodesOfLevel8(first, out.first(piece)));
+    first += piece;
+    out = out.subspan(piece);
+  }
+  if (level == 16) return NodesOfLevel16(first, out);
+  for (Hash& node : out) {
+    ASSIGN_OR_RETURN(node, Node(level, first++));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LogNodes::FromSegments(int level, uint64_t first, std::span<Hash> out) {
   for (int rounds = 0; rounds <= kRoundsMax; ++rounds) {
     auto segments = log_.segments();

@@ -57,6 +57,9 @@ class LogNodes final : public merkle::NodeSource {
 
   absl::StatusOr<Hash> Node(int level, uint64_t index) override;
 
+  // Nodes `first`, ... of `level`. REQUIRES: they are whole below a size handed to the caller.
+  absl::Status Row(int level, uint64_t first, std::span<Hash> out);
+
   // The hashes of the records from `first` on.
   absl::Status Leaves(LogIndex first, std::span<Hash> out);
 

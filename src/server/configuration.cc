@@ -119,6 +119,16 @@ Readers LimitReaders(Limits* limits) {
   };
 }
 
+Readers HttpReaders(HttpSettings* http) {
+  return {
+      {"listen", Texts(&http->listen)},
+      {"path_prefix", Text(&http->path_prefix)},
+      {"allowed_hosts", Texts(&http->allowed_hosts)},
+      {"cors_origins", Texts(&http->cors_origins)},
+      {"connections", Number(&http->connections, 16, 100'000)},
+  };
+}
+
 Readers TopReaders(Configuration* configuration) {
   TlsFiles* tls = &configuration->tls;
   auto* authentication = &configuration->authentication;
@@ -130,6 +140,7 @@ Readers TopReaders(Configuration* configuration) {
       {"tls", Table({{"certificate", Text(&tls->certificate)},
                      {"key", Text(&tls->key)},
                      {"client_ca", Text(&tls->client_ca)}})},
+      {"http", Table(HttpReaders(&configuration->http))},
       {"client", Rows([authentication] {
          engine::CertificateIdentity& row = authentication->certificates.emplace_back();
          return Readers{{"name", Text(&row.name)}, {"identity", Text(&row.identity)}};
@@ -194,6 +205,7 @@ absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options) {
   }
   if (!options.data.empty()) configuration.data = options.data;
   if (!options.listen.empty()) configuration.listen = options.listen;
+  if (!options.http.empty()) configuration.http.listen = options.http;
   if (!options.guard.empty()) configuration.guard = options.guard;
   if (!options.descriptor_sets.empty()) configuration.descriptor_sets = options.descriptor_sets;
   if (!options.log_level.empty()) configuration.log_level = options.log_level;
@@ -208,6 +220,30 @@ absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options) {
         "configuration file");
   }
   return configuration;
+}
+
+absl::StatusOr<ListenAddress> ParseAllowedAddress(const Configuration& configuration,
+                                                  const std::string& text) {
+  ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
+  const engine::AuthenticationOptions& authentication = configuration.authentication;
+  const bool protected_by_both =
+      configuration.tls.enabled() &&
+      (!authentication.tokens.empty() || authentication.client_certificates);
+  if (!protected_by_both && !configuration.insecure_listen_on_the_network && !IsLocal(address)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{} can be reached from the network, where anybody could write and read along: configure "
+        "[tls] and tokens or client certificates, or say --insecure-listen-on-the-network",
+        text));
+  }
+  return address;
+}
+
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) return absl::NotFoundError(fmt::format("{}: cannot be read", path));
+  return text.str();
 }
 
 }  // namespace graven::server

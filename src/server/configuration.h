@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/authenticator.h"
+#include "server/listen_address.h"
 #include "server/serve.h"
 
 namespace graven::server {
@@ -28,12 +29,21 @@ struct Limits {
   uint64_t grpc_memory_bytes = uint64_t{512} << 20;
 };
 
+struct HttpSettings {
+  std::vector<std::string> listen;  // as of gRPC; none: no HTTP
+  std::string path_prefix;
+  std::vector<std::string> allowed_hosts;
+  std::vector<std::string> cors_origins;
+  uint64_t connections = 1024;
+};
+
 // Everything that the server goes by: the configuration file, with the flags on top.
 struct Configuration {
   std::string data;
   std::vector<std::string> listen;
   std::string guard;
   std::string ready_file;
+  HttpSettings http;
   TlsFiles tls;
   engine::AuthenticationOptions authentication;
   std::string log_level = "info";
@@ -50,5 +60,13 @@ absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options);
 
 // The same from the text of a file, for which errors use `name`.
 absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const std::string& name);
+
+// kInvalidArgument: no address, or one that can be reached from the network although not both of
+// TLS and authentication are configured and nobody said that this is meant.
+absl::StatusOr<ListenAddress> ParseAllowedAddress(const Configuration& configuration,
+                                                  const std::string& text);
+
+// kNotFound: names the file.
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path);
 
 }  // namespace graven::server

@@ -16,18 +16,29 @@
 
 namespace graven::server {
 
-std::string ReadyText(const std::vector<std::string>& addresses, const ledger::Ledger& ledger) {
-  std::string grpc, logs;
-  for (const std::string& address : addresses) {
-    grpc += fmt::format("{}{}", grpc.empty() ? "" : ", ", JsonText(address));
+namespace {
+
+std::string JsonList(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) {
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", JsonText(text));
   }
+  return list;
+}
+
+}  // namespace
+
+std::string ReadyText(const std::vector<std::string>& grpc_addresses,
+                      const std::vector<std::string>& http_addresses,
+                      const ledger::Ledger& ledger) {
+  std::string logs;
   for (ledger::LogRef log : ledger.Logs()) {
     const ledger::LogInfo info = ledger.Info(log);
     logs += fmt::format("{}{}: {{\"origin\": {}, \"vkey\": {}}}", logs.empty() ? "" : ", ",
                         JsonText(info.name), JsonText(info.origin), JsonText(info.vkey));
   }
-  return fmt::format("{{\"pid\": {}, \"grpc\": [{}], \"http\": [], \"logs\": {{{}}}}}\n", getpid(),
-                     grpc, logs);
+  return fmt::format("{{\"pid\": {}, \"grpc\": [{}], \"http\": [{}], \"logs\": {{{}}}}}\n",
+                     getpid(), JsonList(grpc_addresses), JsonList(http_addresses), logs);
 }
 
 absl::Status ReadyFile::Clear() {

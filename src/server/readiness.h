@@ -11,8 +11,9 @@
 // Telling others that the server is ready.
 namespace graven::server {
 
-// {"pid": ..., "grpc": [...], "http": [], "logs": {"default": {"origin": ..., "vkey": ...}}}
-std::string ReadyText(const std::vector<std::string>& addresses, const ledger::Ledger& ledger);
+// {"pid": ..., "grpc": [...], "http": [...], "logs": {"default": {"origin": ..., "vkey": ...}}}
+std::string ReadyText(const std::vector<std::string>& grpc_addresses,
+                      const std::vector<std::string>& http_addresses, const ledger::Ledger& ledger);
 
 // The file that is there while the server is ready, and only then. Without a path it does nothing.
 class ReadyFile {

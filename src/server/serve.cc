@@ -6,9 +6,8 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 #include <memory>
-#include <sstream>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -19,12 +18,15 @@
 #include "metrics/registry.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
+#include "server/http_door.h"
 #include "server/listen_address.h"
 #include "server/operational_log.h"
 #include "server/readiness.h"
 #include "server/server_metrics.h"
 #include "server/stop_signals.h"
 #include "service/grpc_server.h"
+#include "web/basic_routes.h"
+#include "web/tile_routes.h"
 
 namespace graven::server {
 namespace {
@@ -35,14 +37,6 @@ constexpr int kExitUsage = 2;
 constexpr int kExitCannotOpen = 3;
 
 constexpr int64_t kPatienceMs = 10'000;
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) return absl::NotFoundError(fmt::format("{}: cannot be read", path));
-  return text.str();
-}
 
 // A thousand logs need no handle each, but clients do.
 void RaiseHandleLimit() {
@@ -64,11 +58,11 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(
   }
   grpc::SslServerCredentialsOptions options(request);
   grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
-  ASSIGN_OR_RETURN(pair.private_key, ReadFile(files.key));
-  ASSIGN_OR_RETURN(pair.cert_chain, ReadFile(files.certificate));
+  ASSIGN_OR_RETURN(pair.private_key, ReadWholeFile(files.key));
+  ASSIGN_OR_RETURN(pair.cert_chain, ReadWholeFile(files.certificate));
   options.pem_key_cert_pairs.push_back(std::move(pair));
   if (!files.client_ca.empty()) {
-    ASSIGN_OR_RETURN(options.pem_root_certs, ReadFile(files.client_ca));
+    ASSIGN_OR_RETURN(options.pem_root_certs, ReadWholeFile(files.client_ca));
   }
   return grpc::SslServerCredentials(options);
 }
@@ -85,18 +79,8 @@ absl::StatusOr<Listening> PrepareListening(const Configuration& configuration) {
   if (configuration.tls.enabled()) {
     ASSIGN_OR_RETURN(tls, MakeCredentials(configuration));
   }
-  const engine::AuthenticationOptions& authentication = configuration.authentication;
-  const bool protected_by_both =
-      configuration.tls.enabled() &&
-      (!authentication.tokens.empty() || authentication.client_certificates);
   for (const std::string& text : configuration.listen) {
-    ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
-    if (!protected_by_both && !configuration.insecure_listen_on_the_network && !IsLocal(address)) {
-      return absl::InvalidArgumentError(fmt::format(
-          "{} can be reached from the network, where anybody could write and read along: configure "
-          "[tls] and tokens or client certificates, or say --insecure-listen-on-the-network",
-          text));
-    }
+    ASSIGN_OR_RETURN(ListenAddress address, ParseAllowedAddress(configuration, text));
     if (address.is_unix()) {
       ASSIGN_OR_RETURN(auto lock, UnixSocketLock::Take(address.path));
       listening.locks.push_back(std::move(lock));
@@ -166,6 +150,14 @@ service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
   return options;
 }
 
+// What HTTP serves. `ledger` must outlive the routes.
+web::Routes MakeRoutes(const ledger::Ledger& ledger) {
+  web::Routes routes;
+  web::AddBasicRoutes(ledger, GRAVEN_VERSION, &routes);
+  web::AddTileRoutes(ledger, &routes);
+  return routes;
+}
+
 void ReportOpening(const ledger::LedgerStatus& status, OperationalLog* log) {
   if (!status.recovery_report.empty()) log->Warning("recovery: " + status.recovery_report);
   if (status.guard_on_data_device) {
@@ -185,73 +177,136 @@ void WaitForStop(StopSignals& signals, OperationalLog* log) {
   log->Info(fmt::format("stopping on signal {}: answering what was accepted", signal));
 }
 
+// Why the server ends before its time.
+struct Failure {
+  int exit_code = kExitDone;
+  absl::Status status;
+  std::string_view next_step = {};
+};
+
+// The running server, taken up in steps: Prepare touches no folder, Open recovers the logs, Start
+// takes calls.
+class Running {
+ public:
+  Running(const Configuration& configuration, OperationalLog* log)
+      : configuration_(configuration), log_(log) {}
+
+  std::optional<Failure> Prepare() {
+    if (absl::Status added = AddDescriptorSets(configuration_.descriptor_sets, &any_types_);
+        !added.ok()) {
+      return Failure{ExitCodeOf(added), added};
+    }
+    absl::StatusOr<Listening> listening = PrepareListening(configuration_);
+    if (!listening.ok()) return Failure{ExitCodeOf(listening.status()), listening.status()};
+    listening_ = *std::move(listening);
+    absl::StatusOr<std::unique_ptr<HttpDoor>> http = HttpDoor::Prepare(configuration_);
+    if (!http.ok()) return Failure{ExitCodeOf(http.status()), http.status()};
+    http_ = *std::move(http);
+    return std::nullopt;
+  }
+
+  std::optional<Failure> Open() {
+    absl::StatusOr<std::unique_ptr<ledger::Ledger>> opened =
+        ledger::Ledger::Open(io::PosixFileSystem(), SystemClock(), SystemRandom(),
+                             MakeLedgerOptions(configuration_, rules_));
+    if (!opened.ok()) {
+      return Failure{kExitCannotOpen, opened.status(), NextStep(opened.status())};
+    }
+    ledger_ = *std::move(opened);
+    ReportOpening(ledger_->status(), log_);
+    return std::nullopt;
+  }
+
+  std::optional<Failure> Start() {
+    engine_ = std::make_unique<engine::Engine>(
+        *ledger_, SystemClock(), MakeEngineOptions(configuration_, &metrics_, log_),
+        [log = log_](const absl::Status& status) { log->Error(std::string(status.message())); });
+    engine_->Start();
+    absl::StatusOr<std::unique_ptr<service::GrpcServer>> server = service::GrpcServer::Start(
+        *ledger_, *engine_, SystemClock(), SystemRandom(),
+        MakeServerOptions(configuration_, rules_, std::move(listening_.addresses)));
+    absl::Status started = server.status();
+    if (started.ok()) {
+      grpc_ = *std::move(server);
+      server_metrics_ =
+          std::make_unique<ServerMetrics>(metrics_, *ledger_, *engine_, *grpc_, SystemClock());
+      started = http_->Start(MakeRoutes(*ledger_));
+    }
+    if (started.ok()) return std::nullopt;
+    (void)Stop();
+    return Failure{absl::IsInvalidArgument(started) ? kExitUsage : kExitCannotOpen, started};
+  }
+
+  std::string ready_text() const {
+    return ReadyText(grpc_->addresses(), http_->addresses(), *ledger_);
+  }
+  void ReportAddresses() const {
+    for (const std::string& address : grpc_->addresses()) {
+      log_->Info(fmt::format("serving {} on {}", configuration_.data, address));
+    }
+    for (const std::string& address : http_->addresses()) log_->Info("HTTP on " + address);
+  }
+
+  // Answers and publishes what was accepted, and closes the folder.
+  std::optional<Failure> Stop() {
+    // What came by HTTP is answered as long as the loop of gRPC makes rounds.
+    http_->Stop(kPatienceMs);
+    if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
+    engine_->Stop();
+    server_metrics_.reset();
+    grpc_.reset();
+    const bool writes_stopped = ledger_->status().write_state == ledger::WriteState::kStopped;
+    if (absl::Status closed = ledger_->Close(); !closed.ok()) {
+      return Failure{kExitWritesStopped, closed, "the next start recovers"};
+    }
+    if (writes_stopped) return Failure{kExitWritesStopped, absl::OkStatus()};
+    return std::nullopt;
+  }
+
+ private:
+  const Configuration& configuration_;
+  OperationalLog* const log_;
+  record::SchemaSet any_types_;
+  const record::RuleContext rules_{&any_types_};
+  Listening listening_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  metrics::Registry metrics_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<service::GrpcServer> grpc_;
+  std::unique_ptr<ServerMetrics> server_metrics_;
+  std::unique_ptr<HttpDoor> http_;  // its routes know of all the others
+};
+
 // Serves until told to stop. What it returns is the exit code.
 int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
                       OperationalLog* log) {
-  const auto fail = [log](int code, const absl::Status& status, std::string_view next) {
-    log->Error(
-        fmt::format("{}{}{}", std::string(status.message()), next.empty() ? "" : "; next: ", next));
-    return code;
+  const auto fail = [log](const Failure& failure) {
+    if (!failure.status.ok()) {
+      log->Error(fmt::format("{}{}{}", std::string(failure.status.message()),
+                             failure.next_step.empty() ? "" : "; next: ", failure.next_step));
+    }
+    return failure.exit_code;
   };
   ReadyFile ready(configuration.ready_file);
-  if (absl::Status cleared = ready.Clear(); !cleared.ok()) {
-    return fail(kExitCannotOpen, cleared, "");
-  }
-  record::SchemaSet any_types;
-  const record::RuleContext rules{&any_types};
-  if (absl::Status added = AddDescriptorSets(configuration.descriptor_sets, &any_types);
-      !added.ok()) {
-    return fail(ExitCodeOf(added), added, "");
-  }
-  absl::StatusOr<Listening> listening = PrepareListening(configuration);
-  if (!listening.ok()) {
-    return fail(ExitCodeOf(listening.status()), listening.status(), "");
-  }
-  absl::StatusOr<std::unique_ptr<ledger::Ledger>> opened =
-      ledger::Ledger::Open(io::PosixFileSystem(), SystemClock(), SystemRandom(),
-                           MakeLedgerOptions(configuration, rules));
-  if (!opened.ok()) return fail(kExitCannotOpen, opened.status(), NextStep(opened.status()));
-  ledger::Ledger& ledger = **opened;
-  ReportOpening(ledger.status(), log);
-
-  metrics::Registry metrics;
-  engine::Engine engine(
-      ledger, SystemClock(), MakeEngineOptions(configuration, &metrics, log),
-      [log](const absl::Status& status) { log->Error(std::string(status.message())); });
-  engine.Start();
-  absl::StatusOr<std::unique_ptr<service::GrpcServer>> server = service::GrpcServer::Start(
-      ledger, engine, SystemClock(), SystemRandom(),
-      MakeServerOptions(configuration, rules, std::move(listening->addresses)));
-  if (!server.ok()) {
-    engine.Stop();
-    (void)ledger.Close();
-    return fail(absl::IsInvalidArgument(server.status()) ? kExitUsage : kExitCannotOpen,
-                server.status(), "");
-  }
-  auto server_metrics =
-      std::make_unique<ServerMetrics>(metrics, ledger, engine, **server, SystemClock());
+  if (absl::Status cleared = ready.Clear(); !cleared.ok()) return fail({kExitCannotOpen, cleared});
+  Running running(configuration, log);
+  if (const auto failure = running.Prepare()) return fail(*failure);
+  if (const auto failure = running.Open()) return fail(*failure);
+  if (const auto failure = running.Start()) return fail(*failure);
   // Whoever waits for the file would wait forever: no file, no server.
-  const absl::Status told = ready.Write(ReadyText((*server)->addresses(), ledger));
+  const absl::Status told = ready.Write(running.ready_text());
   if (told.ok()) {
-    for (const std::string& address : (*server)->addresses()) {
-      log->Info(fmt::format("serving {} on {}", configuration.data, address));
-    }
+    running.ReportAddresses();
     WaitForStop(signals, log);
   } else {
     log->Error(std::string(told.message()));
   }
   ready.Remove();
-  (*server)->Stop(kPatienceMs);
-  engine.Stop();
-  server_metrics.reset();
-  server->reset();
-  const bool writes_stopped = ledger.status().write_state == ledger::WriteState::kStopped;
-  if (absl::Status closed = ledger.Close(); !closed.ok()) {
-    return fail(kExitWritesStopped, closed, "the next start recovers");
-  }
+  const std::optional<Failure> failure = running.Stop();
+  if (failure && !failure->status.ok()) return fail(*failure);
   log->Info("stopped");
   if (!told.ok()) return kExitCannotOpen;
-  return writes_stopped ? kExitWritesStopped : kExitDone;
+  return failure ? failure->exit_code : kExitDone;
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ struct ServeOptions {
   std::string data;
   // HOST:PORT (port 0: the system chooses) or unix:PATH. Default 127.0.0.1:7465.
   std::vector<std::string> listen;
+  // The same for HTTP. Default: none.
+  std::vector<std::string> http;
   // TOML; every key is in deploy/graven.toml. An unknown key is an error.
   std::string config_file;
   // Receives one JSON object once the server is ready, in one step. Removed at the start if it is

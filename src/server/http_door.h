@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "http/server.h"
+#include "server/configuration.h"
+#include "server/listen_address.h"
+#include "web/routes.h"
+#include "web/site.h"
+
+namespace graven::server {
+
+// The HTTP addresses of the configuration, with the TLS files, tokens and client certificates that
+// gRPC has. Does nothing when there are none.
+class HttpDoor {
+ public:
+  // Checks all and reads the files; listens on nothing yet. kInvalidArgument: an address that is
+  // none or must not be reached unprotected, prefix, tokens. kNotFound: a file.
+  // kFailedPrecondition: a unix socket that another server has.
+  static absl::StatusOr<std::unique_ptr<HttpDoor>> Prepare(const Configuration& configuration);
+
+  // Listens and serves `routes` until Stop. kUnavailable: an address cannot be listened on.
+  absl::Status Start(web::Routes routes);
+
+  // As URLs; empty when there are none or before Start.
+  std::vector<std::string> addresses() const;
+
+  // Null before Start and when there are no addresses.
+  const http::Server* server() const { return server_.get(); }
+
+  // Answers what is under way, for at most `patience_ms`.
+  void Stop(int64_t patience_ms);
+
+ private:
+  HttpDoor() = default;
+
+  http::ServerOptions options_;
+  engine::AuthenticationOptions authentication_;
+  std::vector<std::unique_ptr<UnixSocketLock>> locks_;
+  std::unique_ptr<web::LogSite> site_;
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace graven::server

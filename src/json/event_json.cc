@@ -9,13 +9,13 @@
 
 #include "base/absl_views.h"
 #include "base/encoding.h"
-#include "base/text_safety.h"
 #include "graven/v1/event.pb.h"
 #include "graven/v1/record.pb.h"
 #include "json/object_text.h"
 #include "json/strict_json.h"
 #include "record/entry_view.h"
 #include "record/record.h"
+#include "record/utf8.h"
 
 namespace graven::json {
 namespace {
@@ -107,7 +107,10 @@ JsonProblem Explain(std::string_view words) {
   } else {
     problem.description = "has a value that the field does not take";
   }
-  problem.field = SafeText(problem.field.substr(0, kFieldBytesMax));
+  // A name that is no field's may be long, and is cut between code points.
+  while (problem.field.size() > kFieldBytesMax || !record::IsUtf8(problem.field)) {
+    problem.field.pop_back();
+  }
   return problem;
 }
 

@@ -5,6 +5,7 @@
 #include <google/protobuf/descriptor.pb.h>
 
 #include <fstream>
+#include <memory>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -94,16 +95,17 @@ absl::Status DefineType(const Descriptor& type, record::SchemaSet* types) {
   return absl::OkStatus();
 }
 
-absl::Status AddFile(const std::string& path, record::SchemaSet* types) {
+absl::Status AddFile(const std::string& path, record::SchemaSet* types,
+                     json::MessageTypes* messages) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::NotFoundError(fmt::format("{}: cannot be read", path));
   google::protobuf::FileDescriptorSet set;
   if (!set.ParseFromIstream(&file)) {
     return absl::InvalidArgumentError(fmt::format("{}: is not a FileDescriptorSet", path));
   }
-  google::protobuf::DescriptorPool pool;
+  auto pool = std::make_unique<google::protobuf::DescriptorPool>();
   for (const google::protobuf::FileDescriptorProto& proto : set.file()) {
-    const google::protobuf::FileDescriptor* built = pool.BuildFile(proto);
+    const google::protobuf::FileDescriptor* built = pool->BuildFile(proto);
     if (built == nullptr) {
       return absl::InvalidArgumentError(
           fmt::format("{}: {} does not stand on its own; make the set with --include_imports", path,
@@ -113,13 +115,15 @@ absl::Status AddFile(const std::string& path, record::SchemaSet* types) {
       RETURN_IF_ERROR(DefineType(*built->message_type(i), types));
     }
   }
+  messages->Add(std::move(pool));
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status AddDescriptorSets(const std::vector<std::string>& files, record::SchemaSet* types) {
-  for (const std::string& file : files) RETURN_IF_ERROR(AddFile(file, types));
+absl::Status AddDescriptorSets(const std::vector<std::string>& files, record::SchemaSet* types,
+                               json::MessageTypes* messages) {
+  for (const std::string& file : files) RETURN_IF_ERROR(AddFile(file, types, messages));
   if (const std::string_view missing = types->FirstUndefined(); !missing.empty()) {
     return absl::InvalidArgumentError(
         fmt::format("descriptor sets: {} is used and not defined", missing));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "json/message_types.h"
 #include "record/rules.h"
 
 namespace graven::server {
@@ -12,6 +13,8 @@ namespace graven::server {
 // every message type in them one that an event's Any may hold. kNotFound: a file cannot be read.
 // kInvalidArgument: it is not a descriptor set, lacks an import, or has a type that cannot be
 // checked (groups).
-absl::Status AddDescriptorSets(const std::vector<std::string>& files, record::SchemaSet* types);
+// `messages` gets the same types, to show them as JSON and read them from it.
+absl::Status AddDescriptorSets(const std::vector<std::string>& files, record::SchemaSet* types,
+                               json::MessageTypes* messages);
 
 }  // namespace graven::server

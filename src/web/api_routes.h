@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/append_door.h"
+#include "engine/publication_hub.h"
+#include "json/message_types.h"
+#include "ledger/ledger.h"
+#include "sequencer/sequencer.h"
+#include "web/routes.h"
+
+// The JSON API (docs/http.md, openapi.json): logs, records, proofs, status, and events in. Numbers
+// of 64 bits are strings, bytes base64, times RFC 3339; hashes go in as hex or base64.
+namespace graven::web {
+
+// What the API stands on. All outlive it.
+struct ApiParts {
+  ledger::Ledger& ledger;
+  sequencer::Sequencer& sequencer;
+  engine::PublicationHub& hub;
+  engine::AppendDoor& door;
+  const json::MessageTypes& types;
+  std::string version;
+  int64_t started_at_ns = 0;
+};
+
+// Adds the routes. Reads may block on the disk and, below the durable size, for the publication;
+// appends are answered later, on a thread of the door.
+void AddApiRoutes(ApiParts parts, Routes* routes);
+
+// The document that describes all of it (OpenAPI 3.1).
+std::string_view OpenApiDocument();
+
+}  // namespace graven::web

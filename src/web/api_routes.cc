@@ -262,7 +262,10 @@ void AddApiRoutes(ApiParts parts, Routes* routes) {
                  })});
   }
   Route document{"GET", "/openapi.json", Directly([](const Call&) {
-                   return JsonResponse(std::string(OpenApiDocument()));
+                   // Its file ends in a newline.
+                   std::string_view text = OpenApiDocument();
+                   text.remove_suffix(1);
+                   return JsonResponse(std::string(text));
                  })};
   document.open = true;
   routes->Add(std::move(document));

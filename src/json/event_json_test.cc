@@ -87,8 +87,8 @@ TEST(EventJson, ANegativeZeroIsShownAsOne) {
 }
 
 TEST(EventJson, TheOrderOfMembersAndTheSpellingOfNamesDoNotChangeTheBytes) {
-  const std::string one = FromJson(
-      R"({"eventId":"e","actor":{"id":"a"},"action":"x","detailsStruct":{"p":1,"q":{"r":2,"s":3}}})");
+  const std::string one = FromJson(R"({"eventId":"e","actor":{"id":"a"},"action":"x",)"
+                                   R"("detailsStruct":{"p":1,"q":{"r":2,"s":3}}})");
   const std::string other = FromJson(
       R"({ "details_struct" : {"q":{"s":3,"r":2}, "p":1.0},"action":"x", "actor":{"id":"a"},)"
       R"("event_id":"e"})");

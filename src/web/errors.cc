@@ -25,7 +25,7 @@ struct Names {
 
 constexpr Names kNames[] = {
     {absl::StatusCode::kOk, "OK", 200},
-    {absl::StatusCode::kCancelled, "CANCELLED", 499},
+    {absl::StatusCode::kCancelled, "CANCELLED", 503},
     {absl::StatusCode::kUnknown, "UNKNOWN", 500},
     {absl::StatusCode::kInvalidArgument, "INVALID_ARGUMENT", 400},
     {absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED", 504},

@@ -154,7 +154,8 @@ TEST(LogSite, ParametersAndQueryReachTheHandler) {
 TEST(LogSite, StatusOfAHandlerBecomesJson) {
   LogSite site = MakeSite();
   EXPECT_EQ(Handle(site, MakeRequest("GET", "/broken")),
-            "{\"code\":\"DATA_LOSS\",\"reason\":\"RECORD_DAMAGED\",\"message\":\"record 7 is "
+            "{\"code\":\"DATA_LOSS\",\"reason\":\"RECORD_DAMAGED\",\"field\":\"\",\"message\":"
+            "\"record 7 is "
             "damaged\"}\n");
 }
 

@@ -13,8 +13,10 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "engine/append_door.h"
 #include "engine/engine.h"
 #include "io/file_system.h"
+#include "json/message_types.h"
 #include "metrics/registry.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
@@ -25,6 +27,7 @@
 #include "server/server_metrics.h"
 #include "server/stop_signals.h"
 #include "service/grpc_server.h"
+#include "web/api_routes.h"
 #include "web/basic_routes.h"
 #include "web/tile_routes.h"
 
@@ -150,11 +153,12 @@ service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
   return options;
 }
 
-// What HTTP serves. `ledger` must outlive the routes.
-web::Routes MakeRoutes(const ledger::Ledger& ledger) {
+// What HTTP serves. All that `api` names must outlive the routes.
+web::Routes MakeRoutes(web::ApiParts api) {
   web::Routes routes;
-  web::AddBasicRoutes(ledger, GRAVEN_VERSION, &routes);
-  web::AddTileRoutes(ledger, &routes);
+  web::AddBasicRoutes(api.ledger, GRAVEN_VERSION, &routes);
+  web::AddTileRoutes(api.ledger, &routes);
+  web::AddApiRoutes(std::move(api), &routes);
   return routes;
 }
 
@@ -192,7 +196,8 @@ class Running {
       : configuration_(configuration), log_(log) {}
 
   std::optional<Failure> Prepare() {
-    if (absl::Status added = AddDescriptorSets(configuration_.descriptor_sets, &any_types_);
+    if (absl::Status added =
+            AddDescriptorSets(configuration_.descriptor_sets, &any_types_, &message_types_);
         !added.ok()) {
       return Failure{ExitCodeOf(added), added};
     }
@@ -230,7 +235,12 @@ class Running {
       grpc_ = *std::move(server);
       server_metrics_ =
           std::make_unique<ServerMetrics>(metrics_, *ledger_, *engine_, *grpc_, SystemClock());
-      started = http_->Start(MakeRoutes(*ledger_));
+      append_door_ = std::make_unique<engine::AppendDoor>(
+          *ledger_, engine_->sequencer(), engine_->hub(), engine_->meter(), rules_, SystemClock(),
+          SystemRandom(), [this] { grpc_->WakeWriter(); });
+      started =
+          http_->Start(MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), *append_door_,
+                                   message_types_, GRAVEN_VERSION, SystemClock().WallNs()}));
     }
     if (started.ok()) return std::nullopt;
     (void)Stop();
@@ -251,6 +261,7 @@ class Running {
   std::optional<Failure> Stop() {
     // What came by HTTP is answered as long as the loop of gRPC makes rounds.
     http_->Stop(kPatienceMs);
+    if (append_door_ != nullptr) append_door_->Stop();
     if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
     engine_->Stop();
     server_metrics_.reset();
@@ -267,6 +278,7 @@ class Running {
   const Configuration& configuration_;
   OperationalLog* const log_;
   record::SchemaSet any_types_;
+  json::MessageTypes message_types_;
   const record::RuleContext rules_{&any_types_};
   Listening listening_;
   std::unique_ptr<ledger::Ledger> ledger_;
@@ -274,7 +286,8 @@ class Running {
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<service::GrpcServer> grpc_;
   std::unique_ptr<ServerMetrics> server_metrics_;
-  std::unique_ptr<HttpDoor> http_;  // its routes know of all the others
+  std::unique_ptr<engine::AppendDoor> append_door_;  // wakes the loop of gRPC
+  std::unique_ptr<HttpDoor> http_;                   // its routes know of all the others
 };
 
 // Serves until told to stop. What it returns is the exit code.

@@ -25,7 +25,6 @@ struct Names {
 
 constexpr Names kNames[] = {
     {absl::StatusCode::kOk, "OK", 200},
-    {absl::StatusCode::kCancelled, "CANCELLED", 503},
     {absl::StatusCode::kUnknown, "UNKNOWN", 500},
     {absl::StatusCode::kInvalidArgument, "INVALID_ARGUMENT", 400},
     {absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED", 504},
@@ -41,12 +40,16 @@ constexpr Names kNames[] = {
     {absl::StatusCode::kUnavailable, "UNAVAILABLE", 503},
     {absl::StatusCode::kDataLoss, "DATA_LOSS", 500},
     {absl::StatusCode::kUnauthenticated, "UNAUTHENTICATED", 401},
+    // Has no status that a server would send.
+    {absl::StatusCode::kCancelled, "CANCELLED", 503},
 };
+
+constexpr Names kUnknown = {absl::StatusCode::kUnknown, "UNKNOWN", 500};
 
 const Names& NamesOf(absl::StatusCode code) {
   const auto* found = std::find_if(std::begin(kNames), std::end(kNames),
                                    [code](const Names& names) { return names.code == code; });
-  return found == std::end(kNames) ? kNames[2] : *found;
+  return found == std::end(kNames) ? kUnknown : *found;
 }
 
 // The details that travel with the status.

@@ -16,8 +16,11 @@ constexpr auto kSleep = std::chrono::milliseconds(100);
 // The preparer looks after so many bytes, so that a full journal file is followed by a ready one.
 constexpr size_t kBytesPerWake = size_t{4} << 20;
 // Filling new journal files costs more than sealing without compression does.
-constexpr double kHasteAbove = 0.3;
-constexpr double kLeisureBelow = 0.15;
+constexpr double kHasteAbove = 0.45;
+// A burst: so many bytes since the last look, and the journal less full than this.
+constexpr size_t kBurstBytes = size_t{12} << 20;
+constexpr double kBurstFillMax = 0.35;
+constexpr double kLeisureBelow = 0.25;
 
 bool SetPolicy(pid_t thread_id, int policy) {
   sched_param param{};
@@ -93,10 +96,16 @@ void Housekeeper::RunSealer() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    SealWhileWanted();
+    if (!InBurst()) SealWhileWanted();
     lock.lock();
     wake_.wait_for(lock, kSleep, [&] { return stopping_.load(); });
   }
+}
+
+bool Housekeeper::InBurst() {
+  const size_t bytes = bytes_;
+  const size_t arrived = bytes - std::exchange(bytes_seen_, bytes);
+  return arrived > kBurstBytes && ledger_.journal_fill() < kBurstFillMax;
 }
 
 void Housekeeper::SealWhileWanted() {

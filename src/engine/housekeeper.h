@@ -15,10 +15,10 @@ namespace graven::engine {
 // The work behind the scenes, on two threads:
 //
 //   preparer  PrepareJournal, at once when woken: it is what keeps appends going
-//   sealer    Seal, at idle priority; in haste and at normal priority while the journal is more
-//   than half
-//             full. The preparer raises it, because a thread at idle priority may not get far
-//             enough to raise itself.
+//   sealer    Seal, at idle priority; not at all while a burst arrives that the journal has room
+//             for; in haste and at normal priority while the journal is nearly half full. The
+//             preparer raises it, because a thread at idle priority may not get far enough to raise
+//             itself.
 class Housekeeper {
  public:
   // `failed` is told of errors other than a full disk, on one of the threads.
@@ -35,6 +35,8 @@ class Housekeeper {
 
  private:
   void SealWhileWanted();
+  // The journal takes what arrives now, so fast that sealing would slow it down.
+  bool InBurst();
   void RunPreparer();
   void RunSealer();
   void SetHaste();
@@ -45,6 +47,7 @@ class Housekeeper {
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> in_haste_ = false;
   std::atomic<size_t> bytes_ = 0;
+  size_t bytes_seen_ = 0;  // the sealer's own: at the last look
   std::atomic<pid_t> sealer_thread_id_ = 0;
   std::atomic<bool> has_work_ = false;
   std::mutex mutex_;

@@ -47,6 +47,13 @@ class File {
   // Says that what was synced will not be read soon: the page cache may let go of it. Only a hint.
   virtual void DropFromCache() {}
 
+  // Says that these bytes will be synced soon: the disk may begin now. Only a hint; promises
+  // nothing.
+  virtual void StartWriteback(uint64_t offset, uint64_t length) {
+    (void)offset;
+    (void)length;
+  }
+
   // Cuts, or grows with zeros. Not durable until Sync.
   virtual absl::Status Truncate(uint64_t size) = 0;
 };

@@ -122,6 +122,11 @@ class PosixFile final : public File {
     return absl::OkStatus();
   }
 
+  void StartWriteback(uint64_t offset, uint64_t length) override {
+    (void)::sync_file_range(fd_.get(), static_cast<off64_t>(offset), static_cast<off64_t>(length),
+                            SYNC_FILE_RANGE_WRITE);
+  }
+
   void DropFromCache() override { (void)::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }
 
   absl::StatusOr<uint64_t> Size() override {

@@ -40,6 +40,12 @@ class SimulatedFile final : public File {
         life_);
   }
 
+  // Unsynced sectors may reach the disk at any moment anyway.
+  void StartWriteback(uint64_t, uint64_t) override {
+    const std::lock_guard lock(disk_->mutex_);
+    ++disk_->counts_.writebacks_asked;
+  }
+
   absl::Status WriteAt(uint64_t offset, std::string_view data) override {
     const SimulatedCall call{Operation::kWrite, path_, {}, offset, data.size()};
     return disk_->Perform(

@@ -90,6 +90,7 @@ struct FaultCounts {
   uint64_t entries_kept = 0;      // unsynced directory operations that survived
   uint64_t entries_lost = 0;      // that did not
   uint64_t early_writebacks = 0;  // sectors that reached the disk before they were overwritten
+  uint64_t writebacks_asked = 0;  // no fault: calls of StartWriteback
   // By failed syncs:
   uint64_t sync_sectors_kept = 0;  // written although the Sync failed
   uint64_t sync_sectors_lost = 0;  // marked clean without being written

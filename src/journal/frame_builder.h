@@ -65,6 +65,9 @@ class FrameBuilder {
   };
   // Called by Journal::Append. REQUIRES: not empty, no open section.
   Finished Finish(const Place& place);
+  // What stands so far and changes no more, but for the header at its beginning. REQUIRES: no open
+  // section.
+  std::string_view unfinished() const { return {bytes_.get(), used_}; }
   uint32_t section_count() const { return section_count_; }
   // The sections, without padding. REQUIRES: as Finish.
   std::string_view body() const;

@@ -16,6 +16,11 @@ namespace graven::journal {
 namespace {
 
 constexpr size_t kZeroChunkBytes = size_t{1} << 20;
+constexpr uint64_t kPageBytes = 4096;
+
+uint64_t RoundUpToPage(uint64_t offset) {
+  return (offset + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
 
 absl::Status CheckOptions(const JournalOptions& options) {
   if (options.file_bytes % 4096 != 0 || options.file_bytes < 3 * 4096 ||
@@ -208,6 +213,41 @@ absl::StatusOr<std::shared_ptr<Journal::OpenFile>> Journal::FileFor(size_t frame
   return file;
 }
 
+absl::Status Journal::WriteAhead(const FrameBuilder& frame) {
+  RETURN_IF_ERROR(CheckAlive());
+  std::shared_ptr<OpenFile> file;
+  {
+    MutexLock lock(&mutex_);
+    file = current_;
+  }
+  if (file == nullptr || file->appended + frame.size_bytes() > options_.file_bytes) {
+    return absl::OkStatus();
+  }
+  // Whole pages, without that of the header: no page is written back twice.
+  const uint64_t at = file->appended;
+  const bool first = ahead_.file == 0;
+  const uint64_t begin = first ? RoundUpToPage(at + kFrameHeaderBytes) - at : ahead_.end;
+  const uint64_t stands = at + frame.unfinished().size();
+  if (stands - stands % kPageBytes < at + begin + options_.write_ahead_bytes)
+    return absl::OkStatus();
+  const uint64_t end = stands - stands % kPageBytes - at;
+  const absl::Status written =
+      file->file->WriteAt(at + begin, frame.unfinished().substr(begin, end - begin));
+  if (!written.ok()) return Die(written);
+  file->file->StartWriteback(at + begin, end - begin);
+  ahead_ = {file->number, first ? begin : ahead_.begin, end};
+  return absl::OkStatus();
+}
+
+// What was written ahead into another file, which the frame outgrew, lies behind that file's last
+// frame and means nothing.
+absl::Status Journal::WriteRest(OpenFile& file, std::string_view frame) {
+  const Ahead ahead = std::exchange(ahead_, {});
+  if (ahead.file != file.number) return file.file->WriteAt(file.appended, frame);
+  RETURN_IF_ERROR(file.file->WriteAt(file.appended + ahead.end, frame.substr(ahead.end)));
+  return file.file->WriteAt(file.appended, frame.substr(0, ahead.begin));
+}
+
 absl::StatusOr<FramePosition> Journal::Append(FrameBuilder& frame) {
   RETURN_IF_ERROR(CheckAlive());
   const size_t frame_bytes = frame.size_bytes();
@@ -219,7 +259,7 @@ absl::StatusOr<FramePosition> Journal::Append(FrameBuilder& frame) {
   const FrameBuilder::Finished finished =
       frame.Finish({next_sequence_, last_check_, synced_sequence_.load(), file->salt});
   const FramePosition position{file->number, static_cast<uint32_t>(file->appended)};
-  const absl::Status written = file->file->WriteAt(position.offset, finished.bytes);
+  const absl::Status written = WriteRest(*file, finished.bytes);
   if (!written.ok()) return Die(written);
 
   ++next_sequence_;
@@ -266,10 +306,10 @@ absl::Status Journal::Sync() {
   return absl::OkStatus();
 }
 
-bool Journal::NeedsSpare() const {
+bool Journal::NeedsSpare(uint64_t enough) const {
   if (random_ == nullptr || dead()) return false;
   MutexLock lock(&mutex_);
-  return spares_.size() < options_.spares;
+  return spares_.size() < std::min(options_.spares, enough);
 }
 
 // Oldest first, and never the newest that holds durable frames: numbers and sequence go on from it.

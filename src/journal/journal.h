@@ -42,6 +42,8 @@ struct JournalOptions {
   uint64_t files_max = 64;      // of the folder; beyond, PrepareSpare waits for the sealer
   uint64_t spares = 1;          // files to keep prepared
   uint64_t reserve_bytes = 0;   // free space that PrepareSpare leaves on the disk
+  // Less than this WriteAhead leaves to Append.
+  uint64_t write_ahead_bytes = uint64_t{128} << 10;
 };
 
 // Where a frame was appended: add FrameBuilder::last_record_offset to find a record.
@@ -83,13 +85,19 @@ class Journal {
   // kFailedPrecondition: dead since an earlier failure, or read-only.
   absl::StatusOr<FramePosition> Append(FrameBuilder& frame);
 
+  // Hands to the disk what changes no more of a frame that still grows (no open section), so that
+  // Sync finds less to do. Nothing of it counts before Append, which writes the header. Does
+  // nothing when that is little, or when the frame may not fit into the current file. The next
+  // frame appended must be this one. kUnavailable: as of Append.
+  absl::Status WriteAhead(const FrameBuilder& frame);
+
   // Everything appended before the call is durable on return.
   // kUnavailable: the sync failed, what is on disk is unknown; dead from now on.
   // kFailedPrecondition: dead since an earlier failure, or read-only.
   absl::Status Sync();
 
-  // Whether fewer files than `options.spares` are prepared.
-  bool NeedsSpare() const;
+  // Whether fewer files than `options.spares`, and fewer than `enough`, are prepared.
+  bool NeedsSpare(uint64_t enough = UINT64_MAX) const;
 
   // Prepares the next file: takes a retired one, or writes zeros; durable on return, its name too.
   // Takes the time of writing a whole file: for a background thread. One call at a time.
@@ -154,6 +162,7 @@ class Journal {
   absl::Status CheckAlive() const;
   std::shared_ptr<OpenFile> FindFile(uint64_t number) const;
   absl::StatusOr<std::shared_ptr<OpenFile>> FileFor(size_t frame_bytes);
+  absl::Status WriteRest(OpenFile& file, std::string_view frame);
   std::shared_ptr<OpenFile> StartFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string HeaderOf(const OpenFile& file) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CollectRetired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -176,6 +185,12 @@ class Journal {
   std::atomic<uint64_t> synced_sequence_{0};  // frames below it are durable
 
   Mutex taking_away_;  // held before mutex_: PrepareSpare and RemoveRetired may run side by side
+  // The writer's own: the bytes of the frame under way that stand in a file already.
+  struct Ahead {
+    uint64_t file = 0;  // number; 0: none
+    uint64_t begin = 0, end = 0;
+  };
+  Ahead ahead_;
   mutable Mutex mutex_;
   using FileMap = std::map<uint64_t, std::shared_ptr<OpenFile>>;
   FileMap files_ ABSL_GUARDED_BY(mutex_);                      // hold frames, or are about to

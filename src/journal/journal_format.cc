@@ -149,6 +149,8 @@ bool LooksLikeFrame(std::string_view bytes, uint64_t sequence) {
          GetFixed64(bytes.data() + 8) == sequence;
 }
 
+uint64_t RecordCheck(std::string_view record) { return XXH3_64bits(record.data(), record.size()); }
+
 bool CheckFrameBody(std::string_view header_bytes, std::string_view body, const JournalSalt& salt) {
   const XXH128_canonical_t check = Check128(body, BodySeed(salt));
   return std::memcmp(header_bytes.data() + kBodyCheckAt, check.digest, 16) == 0;

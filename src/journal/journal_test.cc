@@ -98,6 +98,73 @@ TEST_F(JournalTest, WhatWasSyncedIsReadBackInOrder) {
   EXPECT_EQ(recovery_.files[0].logs[0].end, LogIndex(5));
 }
 
+// A frame that grows: what stands is handed over early, and again when there is more.
+TEST_F(JournalTest, FrameWrittenAheadIsTheSameFrame) {
+  options_.write_ahead_bytes = 4096;
+  Reopen();
+  Prepare();
+  Append(1, 1, 100);
+  FrameBuilder frame;
+  TestFrame sections;
+  for (int i = 0; i < 3; ++i) {
+    sections.push_back(frames_.MakeSection(static_cast<uint32_t>(2 + i), 10, 1000, random_));
+    TestFrames::Add(sections.back(), &frame);
+    ASSERT_EQ(journal_->WriteAhead(frame), absl::OkStatus());
+  }
+  EXPECT_EQ(fs_.Counts().writebacks_asked, 3u);
+  frames_.push_back(sections);
+  ASSERT_TRUE(journal_->Append(frame).ok());
+  Append(1, 1, 100);
+  Sync();
+  fs_.Crash();
+  fs_.Restart();
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+  EXPECT_EQ(recovery_.frames, 3u);
+}
+
+TEST_F(JournalTest, FrameWrittenAheadAndNotAppendedIsNothing) {
+  options_.write_ahead_bytes = 4096;
+  Reopen();
+  Prepare();
+  Append(1, 1, 100);
+  Sync();
+  FrameBuilder frame;
+  TestFrames::Add(frames_.MakeSection(2, 10, 1000, random_), &frame);
+  ASSERT_EQ(journal_->WriteAhead(frame), absl::OkStatus());
+  EXPECT_EQ(fs_.Counts().writebacks_asked, 1u);
+  journal_.reset();
+  fs_.Kill();
+  fs_.Restart();
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+}
+
+// What was written ahead stays behind in the file that the frame outgrew.
+TEST_F(JournalTest, FrameWrittenAheadThatOutgrowsItsFileGoesIntoTheNext) {
+  options_.write_ahead_bytes = 4096;
+  Reopen();
+  Prepare();
+  Prepare();
+  Append(1, 1, 20'000);
+  FrameBuilder frame;
+  TestFrame sections{frames_.MakeSection(2, 10, 2'000, random_)};
+  TestFrames::Add(sections[0], &frame);
+  ASSERT_EQ(journal_->WriteAhead(frame), absl::OkStatus());
+  EXPECT_EQ(fs_.Counts().writebacks_asked, 1u);
+  sections.push_back(frames_.MakeSection(3, 10, 3'000, random_));
+  TestFrames::Add(sections[1], &frame);
+  frames_.push_back(sections);
+  const absl::StatusOr<FramePosition> position = journal_->Append(frame);
+  ASSERT_TRUE(position.ok()) << position.status();
+  EXPECT_EQ(position->file, 2u);
+  Sync();
+  fs_.Crash();
+  fs_.Restart();
+  Reopen();
+  EXPECT_EQ(read_, frames_.Sections());
+}
+
 TEST_F(JournalTest, RecordsAreReadAtTheirPlace) {
   Reopen();
   Prepare();

@@ -57,15 +57,17 @@ class TestFrames {
 
   static void Build(const TestFrame& sections, FrameBuilder* frame) {
     frame->Reset();
-    for (const TestSection& section : sections) {
-      frame->BeginSection(section.log_number, LogIndex(section.first),
-                          TreeSize(section.acknowledged));
-      for (const std::string& record : section.records) {
-        char* const out = frame->AddRecord(record.size());
-        if (!record.empty()) std::memcpy(out, record.data(), record.size());
-      }
-      frame->EndSection(section.root);
+    for (const TestSection& section : sections) Add(section, frame);
+  }
+
+  static void Add(const TestSection& section, FrameBuilder* frame) {
+    frame->BeginSection(section.log_number, LogIndex(section.first),
+                        TreeSize(section.acknowledged));
+    for (const std::string& record : section.records) {
+      char* const out = frame->AddRecord(record.size());
+      if (!record.empty()) std::memcpy(out, record.data(), record.size());
     }
+    frame->EndSection(section.root);
   }
 
   void push_back(TestFrame frame) { frames_.push_back(std::move(frame)); }

@@ -37,6 +37,12 @@ class NodesOfLevel8 final : public merkle::NodeSink {
   std::vector<std::pair<uint64_t, Hash>>& nodes_;
 };
 
+// Where the window of an event that would stand at `place` begins.
+LogIndex WindowStart(const Log& log, TreeSize place) {
+  const uint64_t window = log.meta.duplicate_window;
+  return LogIndex(place.value > window ? place.value - window : 0);
+}
+
 }  // namespace
 
 size_t BatchWriter::FrameBytesBound(std::span<sequencer::Request* const> requests) {
@@ -68,10 +74,10 @@ void BatchWriter::Apply(std::span<sequencer::Request* const> requests, const Log
     const Log* log = log_of(requests[i]->log_number);
     for (const sequencer::NewEvent& event : requests[i]->events) {
       fingerprints_.push_back(log == nullptr ? 0 : duplicates_.Fingerprint(*log, event.event_id));
+      if (log != nullptr && fingerprints_.size() <= kPrefetchAhead) {
+        duplicates_.Prefetch(*log, fingerprints_.back(), WindowStart(*log, SizeNow(*log)));
+      }
     }
-  }
-  for (size_t i = 0; i < std::min(kPrefetchAhead, fingerprints_.size()); ++i) {
-    duplicates_.Prefetch(fingerprints_[i]);
   }
   if (receipt_blocks_used_ == receipt_blocks_.size()) receipt_blocks_.emplace_back();
   receipts_ = &receipt_blocks_[receipt_blocks_used_++];
@@ -91,6 +97,8 @@ void BatchWriter::Apply(std::span<sequencer::Request* const> requests, const Log
     first += request.events.size();
   }
   EndSection();
+  // While more arrives. An error has stopped the journal, which MakeDurable will say.
+  (void)journal_.WriteAhead(frame_);
 }
 
 RequestResult BatchWriter::ApplyOne(Log& log, const sequencer::Request& request, size_t first) {
@@ -147,7 +155,9 @@ absl::Status BatchWriter::FindKnown(Log& log, const sequencer::Request& request,
     const sequencer::NewEvent& event = request.events[i];
     Candidate& candidate = candidates_[i];
     if (first + i + kPrefetchAhead < fingerprints_.size()) {
-      duplicates_.Prefetch(fingerprints_[first + i + kPrefetchAhead]);
+      // It may be another log's; this one's window is a good guess then.
+      duplicates_.Prefetch(log, fingerprints_[first + i + kPrefetchAhead],
+                           WindowStart(log, TreeSize(size)));
     }
     std::string_view stored;
     record::BodyKind stored_kind = event.kind;
@@ -160,8 +170,7 @@ absl::Status BatchWriter::FindKnown(Log& log, const sequencer::Request& request,
       stored_kind = earlier.kind;
     } else {
       // The record would stand at size + *new_events: the window lies right before it.
-      uint64_t place = size + *new_events;
-      LogIndex from(place > log.meta.duplicate_window ? place - log.meta.duplicate_window : 0);
+      const LogIndex from = WindowStart(log, TreeSize(size + *new_events));
       const DuplicateFinder::Question question{log, event.event_id, fingerprints[i], from,
                                                TreeSize(size)};
       ASSIGN_OR_RETURN(candidate.known,
@@ -228,7 +237,8 @@ EventReceipt BatchWriter::AppendRecord(Log& log, const sequencer::Request& reque
   char* end = record::Encode(header, bytes);
   GRAVEN_CHECK(end == bytes + size);
   Hash hash = merkle::HashLeaf({bytes, size});
-  open_->records.push_back({hash, frame_.last_record_offset(), static_cast<uint32_t>(size)});
+  open_->records.push_back({hash, journal::RecordCheck({bytes, size}), frame_.last_record_offset(),
+                            static_cast<uint32_t>(size)});
   duplicates_.Insert(log, fingerprint, header.index);
   log.sequenced.last_hash = hash;
   log.sequenced.last_received_at_ns = header.received_at_ns;
@@ -276,7 +286,8 @@ absl::StatusOr<std::vector<BatchWriter::Grown>> BatchWriter::MakeDurable() {
     Section& section = sections_[i];
     Tail& tail = section.log->tail();
     for (const Pending& pending : section.records) {
-      tail.Append(pending.hash, {position.file, position.offset + pending.offset, pending.length});
+      tail.Append(pending.hash, pending.check,
+                  {position.file, position.offset + pending.offset, pending.length});
     }
     for (const auto& [chunk, node] : section.nodes) tail.SetNode(chunk, node);
   }

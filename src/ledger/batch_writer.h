@@ -62,6 +62,7 @@ class BatchWriter final : public PendingRecords {
   // One record of the frame being built.
   struct Pending {
     Hash hash;
+    uint64_t check;
     uint32_t offset;  // in the frame
     uint32_t length;
   };

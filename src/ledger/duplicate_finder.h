@@ -44,7 +44,10 @@ class DuplicateFinder {
   uint64_t Fingerprint(const Log& log, std::string_view event_id) const {
     return fingerprint_(log.meta.fingerprint_key, event_id);
   }
-  void Prefetch(uint64_t fingerprint) const { table_.Prefetch(fingerprint); }
+  // `from`: as in the question that will be asked about it.
+  void Prefetch(const Log& log, uint64_t fingerprint, LogIndex from) const {
+    table_.Prefetch(fingerprint, table_.ScopeOf(log.meta.number, from));
+  }
 
   // What is asked for: the newest record of `log` with this id, from index `from` to below `size`.
   struct Question {
@@ -60,8 +63,9 @@ class DuplicateFinder {
     LogIndex covered_from;
   };
   Hint Ask(const Question& question) const {
-    return {table_.Find(question.fingerprint, question.size),
-            table_.CoveredFrom(question.log.meta.number)};
+    const uint32_t number = question.log.meta.number;
+    return {table_.Find(question.fingerprint, question.size, table_.ScopeOf(number, question.from)),
+            table_.CoveredFrom(number)};
   }
   // The record, if there is one. `pending` answers for what is not durable yet; null: nothing of
   // that kind is below the question's size. Any thread.

@@ -68,16 +68,38 @@ DuplicateTable::DuplicateTable(const Options& options)
       slots_max_(std::bit_floor(std::max<size_t>(
           options.bytes_max / sizeof(uint64_t) / std::max<size_t>(options.generations, 1), 16))) {}
 
-void DuplicateTable::Prefetch(uint64_t fingerprint) const {
-  for (const Generation& generation : generations_) {
+DuplicateTable::Scope DuplicateTable::ScopeOf(uint32_t log_number, LogIndex from) const {
+  // An older answer for a lower index has bits too many at most.
+  constexpr uint64_t kIndexesAhead = 65'536;
+  if (last_scope_ && last_scope_->log_number == log_number &&
+      from.value - last_scope_->from.value < kIndexesAhead) {
+    return last_scope_->scope;
+  }
+  // The newest one is being filled: what it holds is not asked.
+  Scope scope = generations_.empty() ? 0 : Scope{1} << (generations_.size() - 1);
+  for (size_t i = 0; i + 1 < generations_.size(); ++i) {
+    const auto highest = generations_[i].highest.find(log_number);
+    if (highest != generations_[i].highest.end() && highest->second >= from) scope |= Scope{1} << i;
+  }
+  last_scope_ = {log_number, from, scope};
+  return scope;
+}
+
+void DuplicateTable::Prefetch(uint64_t fingerprint, Scope scope) const {
+  for (size_t i = generations_.size(); i-- > 0;) {
+    if ((scope >> i & 1) == 0) continue;
+    const Generation& generation = generations_[i];
     __builtin_prefetch(&generation.slots[Home(fingerprint, generation.slot_count)]);
   }
 }
 
-DuplicateTable::Candidates DuplicateTable::Find(uint64_t fingerprint, TreeSize size) const {
+DuplicateTable::Candidates DuplicateTable::Find(uint64_t fingerprint, TreeSize size,
+                                                Scope scope) const {
   Candidates candidates;
   const uint64_t tag = SlotTag(fingerprint);
-  for (auto it = generations_.rbegin(); it != generations_.rend(); ++it) {
+  for (size_t i = generations_.size(); i-- > 0;) {
+    if ((scope >> i & 1) == 0) continue;
+    const Generation* const it = &generations_[i];
     const size_t mask = it->slot_count - 1;
     for (size_t at = Home(fingerprint, it->slot_count);; at = (at + kLineSlots) & mask) {
       const uint64_t* const line = &it->slots[at];
@@ -117,7 +139,9 @@ void DuplicateTable::StartGeneration() {
   Generation& generation = generations_.emplace_back();
   generation.slots = MapZeros(slot_count);
   generation.slot_count = slot_count;
+  GRAVEN_CHECK(generations_.size() <= 64);  // the bits of a Scope
   bytes_ += bytes;
+  last_scope_.reset();
   last_highest_ = nullptr;
 }
 
@@ -132,6 +156,7 @@ void DuplicateTable::DropOldest() {
   ++drops_;
   generations_.pop_front();
   last_highest_ = nullptr;
+  last_scope_.reset();
 }
 
 void DuplicateTable::Insert(uint64_t fingerprint, LogIndex index, uint32_t log_number) {

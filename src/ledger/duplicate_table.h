@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -26,19 +27,27 @@ class DuplicateTable {
  public:
   struct Options {
     size_t bytes_max = size_t{128} << 20;
-    size_t generations = 8;                // full ones that fit below bytes_max
+    size_t generations = 4;                // full ones that fit below bytes_max
     size_t first_slots = size_t{1} << 16;  // of the first generation; the next ones are 32 times
                                            // larger, as far as the cap allows
   };
 
   explicit DuplicateTable(const Options& options);
 
+  // Which of the generations may hold records of one log at or above some index: a bit each, the
+  // oldest the lowest. The others cost a cache miss and can say nothing.
+  using Scope = uint64_t;
+  static constexpr Scope kAll = ~Scope{0};
+  // Cheap when asked again for the same log and an index a little higher. Valid until the next
+  // Insert.
+  Scope ScopeOf(uint32_t log_number, LogIndex from) const;
+
   // Begins to fetch what Find and Insert of this fingerprint will touch. For pipelining.
-  void Prefetch(uint64_t fingerprint) const;
+  void Prefetch(uint64_t fingerprint, Scope scope = kAll) const;
 
   using Candidates = absl::InlinedVector<LogIndex, 4>;
-  // The candidates below `size`, the size of the log now; newest first.
-  Candidates Find(uint64_t fingerprint, TreeSize size) const;
+  // The candidates below `size`, the size of the log now, in `scope`; newest first.
+  Candidates Find(uint64_t fingerprint, TreeSize size, Scope scope = kAll) const;
 
   void Insert(uint64_t fingerprint, LogIndex index, uint32_t log_number);
 
@@ -84,6 +93,13 @@ class DuplicateTable {
   // The last log inserted and its entry in the newest generation: batches come log by log.
   uint32_t last_log_ = 0;
   LogIndex* last_highest_ = nullptr;
+  // The last answer of ScopeOf; void when generations come or go.
+  struct LastScope {
+    uint32_t log_number = 0;
+    LogIndex from;
+    Scope scope = 0;
+  };
+  mutable std::optional<LastScope> last_scope_;
 };
 
 }  // namespace graven::ledger

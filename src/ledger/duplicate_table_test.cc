@@ -1,6 +1,7 @@
 #include "ledger/duplicate_table.h"
 
-#include <map>
+#include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "base/seeded_random_test.h"
@@ -103,6 +104,30 @@ TEST(DuplicateTable, BusyLogPushesOutAQuietOne) {
   for (uint64_t i = 0; i < 1000; ++i) table.Insert(random.Next(), LogIndex(i), 2);
   EXPECT_EQ(table.CoveredFrom(1), LogIndex(121));
   EXPECT_EQ(table.CoveredFrom(3), LogIndex(0));
+}
+
+TEST(DuplicateTable, AScopeLeavesOutOnlyWhatHoldsNothingOfTheLogThere) {
+  DuplicateTable table(SmallOptions());
+  SeededRandom random(5);
+  std::vector<uint64_t> fingerprints;
+  for (uint64_t i = 0; i < 150; ++i) {
+    fingerprints.push_back(random.Next() * 0x9e3779b97f4a7c15);
+    table.Insert(fingerprints.back(), LogIndex(i), 1);
+  }
+  table.Insert(random.Next(), LogIndex(0), 2);
+  const DuplicateTable::Scope all = table.ScopeOf(1, LogIndex(0));
+  const DuplicateTable::Scope newest = table.ScopeOf(2, LogIndex(100'000));
+  EXPECT_GT(std::popcount(all), 2);
+  EXPECT_EQ(std::popcount(newest), 1);
+  for (uint64_t from : {0u, 60u, 110u, 140u, 60u}) {
+    const DuplicateTable::Scope scope = table.ScopeOf(1, LogIndex(from));
+    for (uint64_t i = from; i < fingerprints.size(); ++i) {
+      const auto found = table.Find(fingerprints[i], TreeSize(150), scope);
+      EXPECT_NE(std::find(found.begin(), found.end(), LogIndex(i)), found.end()) << i;
+    }
+  }
+  // Asked with the newest alone, the oldest are not seen.
+  EXPECT_TRUE(table.Find(fingerprints[0], TreeSize(150), newest).empty());
 }
 
 TEST(DuplicateTable, GenerationsBelowEveryWindowAreDropped) {

@@ -65,6 +65,8 @@ struct LedgerOptions {
   std::string guard_path;
   uint64_t journal_file_bytes = uint64_t{64} << 20;
   uint32_t journal_files_max = 16;
+  // Of a batch that still grows, pieces of so many bytes go to the disk early.
+  uint64_t journal_write_ahead_bytes = uint64_t{128} << 10;
   // Appends are refused when the disk has less than this left.
   uint64_t disk_reserve_bytes = uint64_t{256} << 20;
   uint64_t duplicate_table_bytes_max = uint64_t{128} << 20;

@@ -147,6 +147,7 @@ class LedgerImpl final : public Ledger {
   bool guard_on_data_device_ = false;
   std::atomic<uint64_t> disk_free_bytes_{0};
   std::atomic<uint64_t> events_appended_{0};
+  uint64_t events_at_last_prepare_ = 0;  // of the thread that prepares
   std::atomic<uint64_t> events_duplicate_{0};
   std::atomic<uint64_t> requests_refused_{0};
   std::atomic<uint64_t> batches_{0};

@@ -389,7 +389,7 @@ absl::Status Recovery::ReplaySection(const journal::FrameSection& section) {
     }
     Hash hash = merkle::HashLeaf(bytes);
     hashes.push_back(hash);
-    log.tail().Append(hash, location);
+    log.tail().Append(hash, journal::RecordCheck(bytes), location);
     ledger_.duplicates_->Insert(log, ledger_.duplicates_->Fingerprint(log, EventIdOf(*header)),
                                 header->index);
     log.sequenced.last_hash = hash;
@@ -427,8 +427,9 @@ absl::Status Recovery::UseJournal(bool read_only) {
   journal_options.file_bytes = options.journal_file_bytes;
   journal_options.files_max = options.journal_files_max;
   journal_options.reserve_bytes = options.disk_reserve_bytes;
+  journal_options.write_ahead_bytes = options.journal_write_ahead_bytes;
   // A burst fills a file faster than the next one can be written with zeros.
-  journal_options.spares = std::clamp<uint64_t>(options.journal_files_max / 3, 1, 6);
+  journal_options.spares = std::clamp<uint64_t>(options.journal_files_max * 3 / 4, 1, 12);
   ASSIGN_OR_RETURN(ledger_.journal_,
                    journal::Journal::Open(ledger_.fs_, ledger_.JournalFolder(), journal_options,
                                           ledger_.random_, *journal_));

@@ -116,20 +116,24 @@ absl::Status Sealer::WriteSegment(Log& log, LogIndex first, TreeSize end,
   }
   ASSIGN_OR_RETURN(auto writer, store::SegmentWriter::Create(fs_, folder, meta, codec));
   absl::Status added;
-  RETURN_IF_ERROR(records_.Visit(log, first, end.value - first.value,
-                                 [&](LogIndex, std::string_view record, const Hash& hash) {
-                                   auto header = record::Decode(record);
-                                   if (!header.ok()) {
-                                     added = header.status();
-                                     return false;
-                                   }
-                                   uint64_t fingerprint =
-                                       fingerprint_(log.meta.fingerprint_key, EventIdOf(*header));
-                                   added = writer->Add(record, hash, fingerprint);
-                                   return added.ok();
-                                 }));
+  RETURN_IF_ERROR(records_.VisitUnsealed(log, first, end.value - first.value,
+                                         [&](LogIndex, std::string_view record, const Hash& hash) {
+                                           auto header = record::Decode(record);
+                                           if (!header.ok()) {
+                                             added = header.status();
+                                             return false;
+                                           }
+                                           uint64_t fingerprint = fingerprint_(
+                                               log.meta.fingerprint_key, EventIdOf(*header));
+                                           added = writer->Add(record, hash, fingerprint);
+                                           return added.ok();
+                                         }));
   RETURN_IF_ERROR(added);
-  ASSIGN_OR_RETURN(store::SegmentSummary summary, writer->Finish());
+  // The nodes of full chunks were computed when the records came; what is not here any more, the
+  // writer computes.
+  std::vector<Hash> nodes((end.value - first.value) / Tail::kChunkRecords);
+  if (!log.tail().Nodes(first.value / Tail::kChunkRecords, nodes)) nodes.clear();
+  ASSIGN_OR_RETURN(store::SegmentSummary summary, writer->Finish(nodes));
   log.segment_names_synced = true;
   // Durable, and nobody reads it yet. A crash here leaves it beside the provisional one, which
   // recovery removes.

@@ -46,7 +46,16 @@ size_t CoverRun(const std::vector<Tail::Entry>& entries, journal::RecordLocation
 
 absl::Status StoredRecords::Visit(const Log& log, LogIndex first, uint64_t count,
                                   const Ledger::RecordVisitor& visit) const {
-  Progress progress{first, count};
+  return VisitAll(log, visit, {first, count});
+}
+
+absl::Status StoredRecords::VisitUnsealed(const Log& log, LogIndex first, uint64_t count,
+                                          const Ledger::RecordVisitor& visit) const {
+  return VisitAll(log, visit, {first, count, /*by_check=*/true});
+}
+
+absl::Status StoredRecords::VisitAll(const Log& log, const Ledger::RecordVisitor& visit,
+                                     Progress progress) const {
   for (int rounds = 0; progress.count > 0 && !progress.stopped; ++rounds) {
     uint64_t before = progress.count;
     auto segments = log.segments();
@@ -104,7 +113,9 @@ absl::Status StoredRecords::VisitTail(const Log& log, const Ledger::RecordVisito
     const journal::RecordLocation& place = *entries[i].location;
     std::string_view record =
         std::string_view(bytes).substr(place.offset - run.offset, place.length);
-    if (merkle::HashLeaf(record) != entries[i].hash) {
+    const bool same = progress->by_check ? journal::RecordCheck(record) == entries[i].check
+                                         : merkle::HashLeaf(record) == entries[i].hash;
+    if (!same) {
       return Damaged(log, progress->first,
                      fmt::format("journal file {:016x}, offset {}", place.file, place.offset));
     }

@@ -29,6 +29,11 @@ class StoredRecords {
   absl::Status Visit(const Log& log, LogIndex first, uint64_t count,
                      const Ledger::RecordVisitor& visit) const;
 
+  // The same for the sealer: what the journal returns is held against the checksum of the bytes
+  // that were hashed, not hashed again.
+  absl::Status VisitUnsealed(const Log& log, LogIndex first, uint64_t count,
+                             const Ledger::RecordVisitor& visit) const;
+
   // One record.
   absl::StatusOr<std::string> Get(const Log& log, LogIndex index) const;
 
@@ -38,8 +43,11 @@ class StoredRecords {
   struct Progress {
     LogIndex first;
     uint64_t count;
+    bool by_check = false;
     bool stopped = false;
   };
+  absl::Status VisitAll(const Log& log, const Ledger::RecordVisitor& visit,
+                        Progress progress) const;
   absl::Status VisitSegment(const Log& log, const SegmentEntry& segment,
                             const Ledger::RecordVisitor& visit, Progress* progress) const;
   absl::Status VisitTail(const Log& log, const Ledger::RecordVisitor& visit,

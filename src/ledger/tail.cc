@@ -16,7 +16,7 @@ Tail::Tail(LogIndex first, std::span<const Hash> hashes_before)
   last_->located_from = static_cast<uint32_t>(hashes_before.size());
 }
 
-void Tail::Append(const Hash& hash, const journal::RecordLocation& location) {
+void Tail::Append(const Hash& hash, uint64_t check, const journal::RecordLocation& location) {
   uint64_t place = next_ % kChunkRecords;
   if (place == 0) {
     auto chunk = std::make_shared<Chunk>();
@@ -28,6 +28,7 @@ void Tail::Append(const Hash& hash, const journal::RecordLocation& location) {
   }
   last_->hashes[place] = hash;
   last_->locations[place] = location;
+  last_->checks[place] = check;
   ++next_;
 }
 
@@ -60,8 +61,11 @@ std::vector<Tail::Entry> Tail::Find(LogIndex first, uint64_t count) const {
   for (uint64_t index = first.value; index < first.value + count; ++index) {
     const Chunk& chunk = *chunks[index / kChunkRecords - first_chunk];
     uint64_t place = index % kChunkRecords;
-    Entry entry{chunk.hashes[place], std::nullopt};
-    if (place >= chunk.located_from) entry.location = chunk.locations[place];
+    Entry entry{chunk.hashes[place], 0, std::nullopt};
+    if (place >= chunk.located_from) {
+      entry.location = chunk.locations[place];
+      entry.check = chunk.checks[place];
+    }
     entries.push_back(entry);
   }
   return entries;

@@ -30,6 +30,8 @@ class Tail {
   // What it takes to find one record.
   struct Entry {
     Hash hash;
+    // RecordCheck of its bytes; only where there is a location.
+    uint64_t check = 0;
     // Nothing when the record is in a segment already and only its hash is still needed here.
     std::optional<journal::RecordLocation> location;
   };
@@ -39,7 +41,7 @@ class Tail {
   Tail(LogIndex first, std::span<const Hash> hashes_before);
 
   // Adds the next record. Writer only.
-  void Append(const Hash& hash, const journal::RecordLocation& location);
+  void Append(const Hash& hash, uint64_t check, const journal::RecordLocation& location);
   // Gives the node (8, chunk) of a chunk that Append has just filled. Writer only.
   void SetNode(uint64_t chunk, const Hash& node);
 
@@ -60,6 +62,7 @@ class Tail {
   struct Chunk {
     std::array<Hash, kChunkRecords> hashes;
     std::array<journal::RecordLocation, kChunkRecords> locations;
+    std::array<uint64_t, kChunkRecords> checks;
     Hash node;
     uint32_t located_from = 0;  // entries below this have a hash only
   };

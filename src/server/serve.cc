@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <grpcpp/security/server_credentials.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -47,6 +48,13 @@ void RaiseHandleLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// What batches take and give back comes again: pages that went back to the system would have to be
+// zeroed for the next one, which costs the loop a tenth of its time.
+void KeepFreedMemory() {
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(
@@ -325,6 +333,7 @@ int ServeUntilStopped(const Configuration& configuration, StopSignals& signals,
 }  // namespace
 
 int RunServer(const ServeOptions& options) {
+  KeepFreedMemory();
   StopSignals signals;
   RaiseHandleLimit();
   absl::StatusOr<Configuration> configuration = LoadConfiguration(options);

@@ -26,7 +26,7 @@ namespace {
 constexpr int kEmptyPollsMax = 4;
 // Under constant load the queue never runs empty: a round is due after so much.
 constexpr int kEventsPerDrainMax = 16'384;
-constexpr size_t kBytesPerDrainMax = size_t{1} << 20;
+constexpr size_t kBytesPerDrainMax = size_t{512} << 10;
 // So much is applied at once, while more is still arriving.
 constexpr size_t kBytesPerAbsorb = size_t{32} << 10;
 // Held requests of streams are tried again so often.

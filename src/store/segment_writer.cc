@@ -29,6 +29,34 @@ std::optional<uint64_t> ParsePaddedNumber(std::string_view text) {
   return ParseDecimal(digits == std::string_view::npos ? "0" : text.substr(digits));
 }
 
+std::vector<Hash> FoldEightLevels(std::vector<Hash> row) {
+  for (int level = 0; level < 8; ++level) {
+    Sha256Nodes(row.data(), row.size() / 2, row.data());
+    row.resize(row.size() / 2);
+  }
+  return row;
+}
+
+// Fingerprints are spread evenly: sorted into 65,536 buckets by their high bits, they are nearly in
+// order. Whatever somebody makes of his ids, the rest is a sort of each bucket.
+void SortByFingerprint(const std::vector<uint64_t>& fingerprints,
+                       std::vector<std::pair<uint64_t, uint16_t>>* ids) {
+  constexpr int kBucketShift = 48;
+  std::vector<uint32_t> ends((size_t{1} << (64 - kBucketShift)) + 1, 0);
+  for (uint64_t fingerprint : fingerprints) ++ends[(fingerprint >> kBucketShift) + 1];
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  // Each bucket's beginning moves to its end as it fills.
+  ids->resize(fingerprints.size());
+  for (size_t i = 0; i < fingerprints.size(); ++i) {
+    (*ids)[ends[fingerprints[i] >> kBucketShift]++] = {fingerprints[i], static_cast<uint16_t>(i)};
+  }
+  uint32_t begin = 0;
+  for (uint32_t end : ends) {
+    if (end - begin > 1) std::sort(ids->begin() + begin, ids->begin() + end);
+    begin = end;
+  }
+}
+
 struct FreeZstd {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
@@ -175,7 +203,7 @@ absl::Status SegmentWriter::WriteOut() {
   return absl::OkStatus();
 }
 
-absl::Status SegmentWriter::WriteRows() {
+absl::Status SegmentWriter::WriteRows(std::span<const Hash> known_row8) {
   Build& build = *build_;
   const auto bytes_of = [](const Hash* hashes, size_t count) {
     return std::string_view(reinterpret_cast<const char*>(hashes), count * Hash::kSize);
@@ -188,11 +216,9 @@ absl::Status SegmentWriter::WriteRows() {
     RETURN_IF_ERROR(Put(chunk));
   }
   build.frame.last_hash = build.hashes.back();
-  std::vector<Hash> row8 = std::move(build.hashes);
-  for (int level = 0; level < 8; ++level) {
-    Sha256Nodes(row8.data(), row8.size() / 2, row8.data());
-    row8.resize(row8.size() / 2);
-  }
+  std::vector<Hash> row8(known_row8.begin(), known_row8.end());
+  if (row8.size() != build.hashes.size() / 256) row8 = FoldEightLevels(std::move(build.hashes));
+  build.hashes.clear();
   const std::string_view bytes = bytes_of(row8.data(), row8.size());
   build.index.row8_check = SegmentCheck(bytes);
   RETURN_IF_ERROR(Put(bytes));
@@ -208,11 +234,8 @@ absl::Status SegmentWriter::WriteRows() {
 absl::Status SegmentWriter::WriteIds() {
   Build& build = *build_;
   build.frame.ids_at = build.offset;
-  std::vector<std::pair<uint64_t, uint16_t>> ids(build.fingerprints.size());
-  for (size_t i = 0; i < ids.size(); ++i) {
-    ids[i] = {build.fingerprints[i], static_cast<uint16_t>(i)};
-  }
-  std::sort(ids.begin(), ids.end());
+  std::vector<std::pair<uint64_t, uint16_t>> ids;
+  SortByFingerprint(build.fingerprints, &ids);
   for (size_t at = 0; at < ids.size(); at += kIdChunkEntries) {
     const size_t end = std::min(ids.size(), at + kIdChunkEntries);
     char chunk[kIdChunkEntries * kIdEntryBytes];
@@ -240,7 +263,7 @@ absl::Status SegmentWriter::WriteIndexAndFooter() {
   return file_->WriteAt(0, EncodeSegmentHeader(build.frame));
 }
 
-absl::StatusOr<SegmentSummary> SegmentWriter::Finish() {
+absl::StatusOr<SegmentSummary> SegmentWriter::Finish(std::span<const Hash> row8) {
   Build& build = *build_;
   GRAVEN_CHECK(file_ != nullptr);
   if (build.hashes.empty()) return absl::InvalidArgumentError("segment: no records");
@@ -249,7 +272,7 @@ absl::StatusOr<SegmentSummary> SegmentWriter::Finish() {
   build.frame.end = meta_.first + build.hashes.size();
   build.frame.previous_hash = meta_.previous_hash;
   RETURN_IF_ERROR(EndBlock());
-  RETURN_IF_ERROR(WriteRows());
+  RETURN_IF_ERROR(WriteRows(row8));
   RETURN_IF_ERROR(WriteIds());
   RETURN_IF_ERROR(WriteIndexAndFooter());
   // Until the rename nothing of this is seen; after it, and before the folder is synced, a crash

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -62,11 +63,12 @@ class SegmentWriter {
   // destroy it.
   absl::Status Add(std::string_view record, const Hash& record_hash, uint64_t fingerprint);
 
-  // Writes rows, index and footer, syncs, renames, syncs the folder: durable and visible on return.
-  // Replaces a file with the same bounds; removes nothing else.
+  // `row8`: the nodes of level 8 of all full groups of 256 records, where the caller has them; they
+  // are computed otherwise. Writes rows, index and footer, syncs, renames, syncs the folder:
+  // durable and visible on return. Replaces a file with the same bounds; removes nothing else.
   // kInvalidArgument: no records. On error the temporary file is removed, or left to
   // IsSegmentLeftover.
-  absl::StatusOr<SegmentSummary> Finish();
+  absl::StatusOr<SegmentSummary> Finish(std::span<const Hash> row8 = {});
 
   uint64_t record_count() const;
 
@@ -78,7 +80,7 @@ class SegmentWriter {
   absl::Status EndBlock();
   absl::Status Put(std::string_view bytes);
   absl::Status WriteOut();
-  absl::Status WriteRows();
+  absl::Status WriteRows(std::span<const Hash> known_row8);
   absl::Status WriteIds();
   absl::Status WriteIndexAndFooter();
 

@@ -16,6 +16,9 @@ class InterleavingFile final : public io::File {
   absl::Status WriteAt(uint64_t offset, std::string_view data) override {
     return below_->WriteAt(offset, data);
   }
+  void StartWriteback(uint64_t offset, uint64_t length) override {
+    below_->StartWriteback(offset, length);
+  }
   absl::Status Sync() override {
     while_waiting_();
     absl::Status synced = below_->Sync();

@@ -22,6 +22,7 @@ Setup::Setup(Choices& choices, bool is_large) : large(is_large) {
   journal_file_bytes = (large ? uint64_t{1} << 20 : uint64_t{64 * 1024} << choices.Below(2));
   journal_files_max = static_cast<uint32_t>(large ? 12 : choices.Between(3, 8));
   batch_bytes_max = choices.Percent(50) ? 4096 : 24 * 1024;
+  write_ahead_bytes = choices.Percent(70) ? 4096 : 128 * 1024;
 }
 
 Server::Server(World& world, Model& model, Writers& writers, const Setup& setup)
@@ -38,6 +39,7 @@ absl::Status Server::Open() {
   if (setup_.guard_elsewhere) options.guard_path = fmt::format("{}/guard", kGuardFolder);
   options.journal_file_bytes = setup_.journal_file_bytes;
   options.journal_files_max = setup_.journal_files_max;
+  options.journal_write_ahead_bytes = setup_.write_ahead_bytes;
   options.disk_reserve_bytes = 64 * 1024;
   options.duplicate_table_bytes_max = setup_.large ? 192 * 1024 : 1 << 20;
   options.segment_readers_max = 4;

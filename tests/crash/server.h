@@ -22,6 +22,7 @@ struct Setup {
   uint64_t writers;
   uint64_t logs_max;
   uint64_t journal_file_bytes;
+  uint64_t write_ahead_bytes;
   uint32_t journal_files_max;
   uint64_t batch_bytes_max;
 };

@@ -76,6 +76,7 @@ constexpr NamedFault kFaults[] = {
     {"crash: entries kept", &io::FaultCounts::entries_kept},
     {"crash: entries lost", &io::FaultCounts::entries_lost},
     {"crash: early writebacks", &io::FaultCounts::early_writebacks},
+    {"written ahead", &io::FaultCounts::writebacks_asked},
     {"failed sync: sectors kept", &io::FaultCounts::sync_sectors_kept},
     {"failed sync: sectors lost", &io::FaultCounts::sync_sectors_lost},
 };

@@ -1,11 +1,18 @@
 #include "http/worker_queue.h"
 
+#include <sys/resource.h>
+
 #include <exception>
 #include <utility>
 
 #include "base/thread_name.h"
 
 namespace graven::http {
+namespace {
+
+constexpr int kWorkerNice = 5;
+
+}  // namespace
 
 WorkerQueue::WorkerQueue(size_t threads, size_t jobs_max) : jobs_max_(jobs_max) {
   for (size_t i = 0; i < threads; ++i) {
@@ -37,6 +44,9 @@ void WorkerQueue::Stop() {
 }
 
 void WorkerQueue::Run() {
+  // Compressing for whoever asks must not take the processor from those who write. Best effort: of
+  // the calling thread alone, as Linux has it.
+  (void)setpriority(PRIO_PROCESS, 0, kWorkerNice);
   while (true) {
     std::function<void()> job;
     {

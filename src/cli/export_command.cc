@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/export_tiles.h"
 #include "cli/key_flag.h"
+#include "cli/policy_flag.h"
 #include "cli/record_text.h"
 #include "client/tail_stream.h"
 #include "fmt/format.h"
@@ -25,6 +26,7 @@ struct ExportFlags {
   uint64_t to = 0;
   std::string tiles;
   KeyFlag key;
+  std::string policy;
   const CLI::App* command = nullptr;
 
   bool Typed(const char* flag) const { return WasTyped(*command, *command->get_option(flag)); }
@@ -154,13 +156,14 @@ CommandResult ExportAsTiles(CommandContext& context, const ExportFlags& flags) {
     return UsageError("--data: one thing is exported at a time, --data or --server");
   }
   ASSIGN_OR_RETURN(const auto key, flags.key.Read());
+  ASSIGN_OR_RETURN(const auto policy, ReadPolicy(flags.policy));
   const bool from_data = !context.data().empty() && !flags.Typed("--server");
-  return ExportTiles(context, {flags.tiles, from_data ? context.data() : "", key});
+  return ExportTiles(context, {flags.tiles, from_data ? context.data() : "", key, policy});
 }
 
 CommandResult Export(CommandContext& context, const ExportFlags& flags) {
   if (!flags.tiles.empty()) return ExportAsTiles(context, flags);
-  for (const char* flag : {"--data", "--key"}) {
+  for (const char* flag : {"--data", "--key", "--policy"}) {
     if (flags.Typed(flag)) return UsageError(fmt::format("{} goes with --tiles", flag));
   }
   if (context.json() && flags.format != "jsonl") {
@@ -205,6 +208,11 @@ void AddExportCommand(CLI::App& app, CommandContext& context) {
                          ->type_name("INDEX");
   command->add_option("--tiles", flags->tiles, "Folder for checkpoint, tiles and entries")
       ->type_name("DIR");
+  command
+      ->add_option("--policy", flags->policy,
+                   "With --tiles: only a checkpoint that this quorum of witnesses has cosigned "
+                   "(C2SP tlog-policy)")
+      ->type_name("FILE");
   flags->command = command;
   flags->key.AddTo(*command);
   context.AddData(*command);

@@ -1,6 +1,7 @@
 #include "cli/export_tiles.h"
 
 #include <memory>
+#include <span>
 
 #include "base/absl_views.h"
 #include "base/encoding.h"
@@ -27,12 +28,25 @@ struct Target {
   note::Checkpoint checkpoint;
 };
 
-absl::StatusOr<Target> MakeTarget(const std::string& own_vkey, std::string note,
-                                  const std::optional<note::VerifierKey>& pinned) {
-  const auto own = note::VerifierKey::Parse(own_vkey);
-  if (!pinned && !own.ok()) return own.status();
-  Target target{pinned ? *pinned : *own, std::move(note), {}};
-  ASSIGN_OR_RETURN(target.checkpoint, note::OpenCheckpoint(target.note, target.key));
+absl::StatusOr<note::VerifierKey> KeyOf(const std::string& own_vkey, const TilesRun& run) {
+  if (run.key) return *run.key;
+  return note::VerifierKey::Parse(own_vkey);
+}
+
+// The checkpoint that `note` is. kFailedPrecondition: the policy's witnesses have not cosigned it.
+absl::StatusOr<Target> MakeTarget(const note::VerifierKey& key, std::string note,
+                                  const TilesRun& run) {
+  Target target{key, std::move(note), {}};
+  const note::Policy policy = run.policy.value_or(note::Policy());
+  ASSIGN_OR_RETURN(note::CosignedCheckpoint cosigned,
+                   note::OpenCosigned(target.note, std::span(&key, 1), policy));
+  if (!cosigned.meets_quorum) {
+    return absl::FailedPreconditionError(fmt::format(
+        "the checkpoint of {} records is cosigned by {} of the policy's {} witnesses, "
+        "which is no quorum; nothing was exported",
+        cosigned.checkpoint.size.value, cosigned.cosigners.size(), policy.witnesses().size()));
+  }
+  target.checkpoint = std::move(cosigned.checkpoint);
   return target;
 }
 
@@ -107,7 +121,8 @@ CommandResult ExportFromServer(CommandContext& context, const TilesRun& run) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   ASSIGN_OR_RETURN(const v1::Log log, client->GetLog());
   ASSIGN_OR_RETURN(const v1::GetCheckpointResponse answer, client->GetCheckpoint());
-  ASSIGN_OR_RETURN(const Target target, MakeTarget(log.vkey(), answer.checkpoint(), run.key));
+  ASSIGN_OR_RETURN(const note::VerifierKey key, KeyOf(log.vkey(), run));
+  ASSIGN_OR_RETURN(const Target target, MakeTarget(key, answer.checkpoint(), run));
   ASSIGN_OR_RETURN(const auto folder, OpenFolder(run, target));
   const uint64_t before = folder->published().value;
   RETURN_IF_ERROR(AppendFromServer(context, *client, target, *folder));
@@ -122,14 +137,19 @@ absl::StatusOr<Target> TargetOfData(const CommandContext& context, const TilesRu
   RETURN_IF_ERROR(store::CheckLogName(context.log()));
   const auto meta = store::ReadLogMeta(fs, paths.Meta(context.log()));
   if (!meta.ok()) return Unreachable(run.data, meta.status());
-  ASSIGN_OR_RETURN(const auto kept,
-                   store::CheckpointsFile::Open(fs, paths.Checkpoints(context.log())));
-  if (!kept.last().has_value()) {
-    return absl::FailedPreconditionError(
-        "the folder keeps no checkpoint of this log yet; a server that is started and stopped "
-        "signs and keeps one");
-  }
-  return MakeTarget(meta->vkey, *kept.last(), run.key);
+  ASSIGN_OR_RETURN(const note::VerifierKey key, KeyOf(meta->vkey, run));
+  absl::StatusOr<Target> newest = absl::FailedPreconditionError(
+      "the folder keeps no checkpoint of this log yet; a server that is started and stopped signs "
+      "and keeps one");
+  const absl::Status read = store::CheckpointsFile::ForEach(
+      fs, paths.Checkpoints(context.log()), [&](std::string_view note) -> absl::Status {
+        absl::StatusOr<Target> target = MakeTarget(key, std::string(note), run);
+        // An earlier one that met the quorum stands until there is a later one.
+        if (target.ok() || !newest.ok()) newest = std::move(target);
+        return absl::OkStatus();
+      });
+  if (!read.ok() && !absl::IsNotFound(read)) return read;
+  return newest;
 }
 
 // The records of a data folder as its check meets them, so that nothing is exported that `verify`

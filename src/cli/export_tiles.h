@@ -5,6 +5,7 @@
 
 #include "cli/command_context.h"
 #include "note/keys.h"
+#include "note/policy.h"
 
 namespace graven::cli {
 
@@ -15,6 +16,8 @@ struct TilesRun {
   std::string data;
   // The key that the log must have; without one, whichever it says it has.
   std::optional<note::VerifierKey> key;
+  // Whose quorum the checkpoint must meet, if there is one.
+  std::optional<note::Policy> policy;
 };
 
 // `export --tiles`: brings the folder up to the newest checkpoint.

@@ -10,6 +10,7 @@
 #include "base/text_safety.h"
 #include "cli/commands.h"
 #include "cli/key_flag.h"
+#include "cli/policy_flag.h"
 #include "cli/record_text.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
@@ -55,18 +56,6 @@ CommandResult Get(CommandContext& context, const GetFlags& flags) {
     context.PrintNote(receipt);
   }
   return ExitCode::kDone;
-}
-
-// What --policy asks for; nothing when the flag was not given.
-absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path) {
-  if (path.empty()) return std::nullopt;
-  const auto text = io::ReadWholeFile(io::PosixFileSystem(), path, note::kPolicyBytesMax);
-  if (!text.ok()) return Unreachable("--policy", text.status());
-  auto policy = note::Policy::Parse(*text);
-  if (!policy.ok()) {
-    return UsageError(fmt::format("--policy: {}", ToStd(policy.status().message())));
-  }
-  return *std::move(policy);
 }
 
 // Whether the witnesses that the reader asked for are there: COSIGNED, NOT_COSIGNED or NOT_ASKED.

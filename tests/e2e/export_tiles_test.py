@@ -1,5 +1,6 @@
 """`graven export --tiles`: a folder that any static web server serves, read back over HTTP and recomputed from
 the files alone."""
+import base64
 import functools
 import http.server
 import json
@@ -125,6 +126,16 @@ class ExportTiles(unittest.TestCase):
         with serving.Server(self.folder / "stranger") as stranger:
             self.export("--server", stranger.address, check=3)
         self.assertEqual((self.site / "checkpoint").read_bytes(), kept)
+        # Nobody has cosigned it.
+        key = b"\x04" + oracle.sha256(b"some witness")
+        key_id = oracle.sha256(b"w.example\n" + key)[:4].hex()
+        vkey = f"w.example+{key_id}+{base64.b64encode(key).decode()}"
+        policy = self.folder / "policy.txt"
+        policy.write_text(f"witness w {vkey}\nquorum w\n")
+        done = self.export("--data", server.data, "--policy", policy, check=1)
+        self.assertIn("0 of the policy's 1 witnesses", done.stderr)
+        policy.write_text("quorum none\n")
+        self.assertEqual(self.export("--data", server.data, "--policy", policy)["size"], 20)
         # Flags that would have no effect are refused.
         for flags in (["--format", "records"], ["--from", "3"], ["--data", copy, "--server", "x"]):
             self.export(*flags, check=2)

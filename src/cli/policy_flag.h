@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "note/policy.h"
+
+namespace graven::cli {
+
+// The file of --policy (C2SP tlog-policy); nothing when `path` is empty. A usage error when it is
+// no policy.
+absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path);
+
+}  // namespace graven::cli

@@ -182,7 +182,7 @@ void AddReceiptCommand(CLI::App& app, CommandContext& context) {
       "must have been cosigned by the policy's quorum of witnesses too. Exit code 1: it does not\n"
       "verify, or not up to that level.\n"
       "\n"
-      "Examples:\n"
+      "Example:\n"
       "  graven receipt verify 42.receipt --key \"$(graven keys show --data ./audit)\"\n"
       "  graven receipt verify 42.receipt --policy policy.txt");
   auto flags = std::make_shared<VerifyFlags>();

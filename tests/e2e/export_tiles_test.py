@@ -14,6 +14,7 @@ import unittest
 import urllib.error
 import urllib.request
 
+import oracle
 import serving
 from tiles import append, recompute
 

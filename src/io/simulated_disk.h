@@ -31,6 +31,7 @@ struct SimulatedNode {
   uint32_t mode = 0;
   int64_t mtime_ns = 0;
   SimulatedContent content;
+  std::vector<std::pair<uint64_t, uint64_t>> unreadable;                       // offset, bytes
   std::map<std::string, std::shared_ptr<SimulatedNode>, std::less<>> entries;  // as programs see it
   std::map<std::string, std::shared_ptr<SimulatedNode>, std::less<>>
       disk_entries;  // as it is on the disk

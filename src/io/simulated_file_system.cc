@@ -34,6 +34,12 @@ class SimulatedFile final : public File {
                 absl::StatusCode::kOutOfRange, "read", path_,
                 fmt::format("the file ends at {}, before {}", size, offset + out.size()));
           }
+          for (const auto& [bad_at, bad_bytes] : node_->unreadable) {
+            if (offset >= bad_at + bad_bytes || bad_at >= offset + out.size()) continue;
+            ++disk_->counts_.unreadable_reads;
+            return SimulatedStatus(absl::StatusCode::kUnavailable, "read", path_,
+                                   "input/output error");
+          }
           node_->content.Read(offset, out);
           return absl::OkStatus();
         },
@@ -276,6 +282,14 @@ absl::Status SimulatedFileSystem::FlipBit(const std::string& path, uint64_t bit)
   disk_->pages_used_ += node->content.pages_used() - before;
   ++disk_->counts_.bit_flips;
   if (disk_->trace_) disk_->Trace(fmt::format("  bit {} of {} flips", bit, path));
+  return absl::OkStatus();
+}
+
+absl::Status SimulatedFileSystem::MakeUnreadable(const std::string& path, uint64_t offset,
+                                                 uint64_t bytes) {
+  const std::lock_guard lock(disk_->mutex_);
+  ASSIGN_OR_RETURN(const SimulatedNodePointer node, disk_->Find("make unreadable", path));
+  node->unreadable.emplace_back(offset, bytes);
   return absl::OkStatus();
 }
 

@@ -80,6 +80,7 @@ struct FaultCounts {
   uint64_t crashes = 0;
   uint64_t kills = 0;
   uint64_t bit_flips = 0;
+  uint64_t unreadable_reads = 0;
   // By crashes:
   uint64_t sectors_kept = 0;      // unsynced and survived
   uint64_t sectors_lost = 0;      // unsynced and gone
@@ -139,6 +140,10 @@ class SimulatedFileSystem final : public FileSystem {
 
   // Inverts one bit on the disk and in what programs see. kNotFound, kOutOfRange.
   absl::Status FlipBit(const std::string& path, uint64_t bit);
+
+  // From now on reads that touch these bytes of the file answer kUnavailable, through crashes too.
+  // kNotFound.
+  absl::Status MakeUnreadable(const std::string& path, uint64_t offset, uint64_t bytes);
 
   // Operations so far that change the disk (those that a Fault without `operation` counts).
   uint64_t ChangingOperations() const;

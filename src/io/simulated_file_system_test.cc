@@ -408,6 +408,24 @@ TEST(SimulatedDiskFull, FaultStrikesOnce) {
   EXPECT_EQ(fs.Counts().disk_full, 1u);
 }
 
+TEST(SimulatedUnreadablePlace, ReadsThatTouchItFailThroughCrashesAndOthersDoNot) {
+  SimulatedFileSystem fs(1);
+  ASSERT_TRUE(WriteFileDurably(fs, "/f", "abcdef").ok());
+  ASSERT_TRUE(fs.MakeUnreadable("/f", 2, 2).ok());
+  for (int round = 0; round < 2; ++round) {
+    auto file = fs.Open("/f", OpenMode::kRead);
+    ASSERT_TRUE(file.ok()) << file.status();
+    std::string two(2, ' ');
+    EXPECT_TRUE((*file)->ReadAt(0, two).ok());
+    EXPECT_TRUE((*file)->ReadAt(4, two).ok());
+    EXPECT_EQ((*file)->ReadAt(1, two).code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ((*file)->ReadAt(3, two).code(), absl::StatusCode::kUnavailable);
+    CrashAndRestart(fs);
+  }
+  EXPECT_EQ(fs.Counts().unreadable_reads, 4u);
+  EXPECT_EQ(fs.MakeUnreadable("/none", 0, 1).code(), absl::StatusCode::kNotFound);
+}
+
 TEST(SimulatedBitFlip, ChangesOneBitHereAndAfterACrash) {
   SimulatedFileSystem fs(1);
   ASSERT_TRUE(WriteFileDurably(fs, "/f", "abc").ok());

@@ -517,7 +517,8 @@ absl::Status Journal::ReadFile(uint64_t number, const SectionCallback& on_sectio
   uint64_t offset = kJournalHeaderBytes;
   while (offset < end) {
     FrameScanner::Frame frame;
-    ASSIGN_OR_RETURN(const FrameScanner::Found found, scanner.ReadAt(offset, 0, &frame));
+    const FrameScanner::Found found = scanner.ReadAt(offset, 0, &frame);
+    if (found == FrameScanner::Found::kUnreadable) return scanner.read_error();
     if (found != FrameScanner::Found::kFrame) {
       return absl::DataLossError(
           fmt::format("{}: the frame at offset {} is damaged", PathOf(number), offset));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
@@ -23,6 +24,7 @@ struct FoundFile {
   uint64_t size = 0;
   HeaderState state = HeaderState::kUnused;
   JournalHeader header;
+  std::string read_error;  // why the header could not be read; the state is then kDamaged
 };
 using FoundFiles = std::map<uint64_t, FoundFile>;
 
@@ -33,6 +35,7 @@ struct ChainLink {
   FoundFile* file = nullptr;
   uint64_t end = 0;  // named by the next one's header; 0: not known
   std::string reason;
+  bool unreadable = false;  // the disk refuses: what stands there may have been promised
 };
 
 absl::StatusOr<FoundFiles> FindFiles(io::FileSystem& fs, const std::string& dir) {
@@ -48,7 +51,11 @@ absl::StatusOr<FoundFiles> FindFiles(io::FileSystem& fs, const std::string& dir)
     entry.size = std::min(entry.size, kJournalFileBytesMax);
     if (entry.size < kJournalHeaderBytes) continue;
     std::string bytes(kJournalHeaderBytes, '\0');
-    RETURN_IF_ERROR(entry.file->ReadAt(0, {bytes.data(), bytes.size()}));
+    if (const absl::Status read = entry.file->ReadAt(0, {bytes.data(), bytes.size()}); !read.ok()) {
+      entry.state = HeaderState::kDamaged;
+      entry.read_error = fmt::format("its header cannot be read: {}", ToStd(read.message()));
+      continue;
+    }
     entry.state = DecodeJournalHeader(bytes, *number, &entry.header);
     if (entry.state == HeaderState::kNewer) {
       return absl::FailedPreconditionError(
@@ -66,7 +73,9 @@ std::vector<ChainLink> BuildChain(FoundFiles& found) {
   });
   for (auto it = found.rbegin(); it != newest; ++it) {
     if (it->second.state != HeaderState::kDamaged) continue;
-    chain.push_back({it->first, nullptr, 0, "the file's header is damaged"});
+    chain.push_back(it->second.read_error.empty()
+                        ? ChainLink{it->first, nullptr, 0, "the file's header is damaged"}
+                        : ChainLink{it->first, nullptr, 0, it->second.read_error, true});
   }
   if (newest == found.rend()) {
     std::reverse(chain.begin(), chain.end());
@@ -96,9 +105,12 @@ std::vector<ChainLink> BuildChain(FoundFiles& found) {
       return entry.second.state == HeaderState::kValid;
     });
     if (present || older != found.rend()) {
-      chain.push_back(
-          {number, nullptr, 0,
-           present ? "the file's header is damaged or was never written" : "the file is missing"});
+      const bool unreadable = present && !it->second.read_error.empty();
+      chain.push_back({number, nullptr, 0,
+                       unreadable ? it->second.read_error
+                       : present  ? "the file's header is damaged or was never written"
+                                  : "the file is missing",
+                       unreadable});
     }
     number = older == found.rend() ? 0 : older->first;
     end = 0;
@@ -127,21 +139,24 @@ class ChainReader {
   absl::Status Read(const ChainLink& link, bool last) {
     if (link.file == nullptr) {
       Damage(link.number, 0, link.reason);
+      recovery_.damage->was_durable |= link.unreadable;
       return absl::OkStatus();
     }
     const uint64_t end = link.end == 0 ? link.file->size : link.end;
     FrameScanner scanner(*link.file->file, link.number, link.file->header.salt,
                          std::min(end, link.file->size));
-    if (recovery_.damage) return SearchLater(scanner, kJournalHeaderBytes);
-    if (!Follows(link.file->header)) {
+    if (!recovery_.damage && !Follows(link.file->header)) {
       Damage(link.number, 0, "the file does not follow the frame before it");
-      return SearchLater(scanner, kJournalHeaderBytes);
+    }
+    if (recovery_.damage) {
+      SearchLater(scanner, kJournalHeaderBytes);
+      return absl::OkStatus();
     }
     uint64_t offset = kJournalHeaderBytes;
     FrameScanner::Found found;
     while (true) {
       FrameScanner::Frame frame;
-      ASSIGN_OR_RETURN(found, scanner.ReadAt(offset, recovery_.next_sequence, &frame));
+      found = scanner.ReadAt(offset, recovery_.next_sequence, &frame);
       if (found != FrameScanner::Found::kFrame) break;
       if (frame.header.sequence != recovery_.next_sequence ||
           frame.header.previous_check != recovery_.last_check) {
@@ -155,7 +170,8 @@ class ChainReader {
     if (link.end != 0 ? offset == link.end : found == FrameScanner::Found::kEnd && last) {
       return absl::OkStatus();
     }
-    return StopAt(scanner, offset, found, last, link.end != 0);
+    StopAt(scanner, offset, found, last, link.end != 0);
+    return absl::OkStatus();
   }
 
  private:
@@ -214,18 +230,23 @@ class ChainReader {
   // Reading stopped at `offset`. In the newest file that is the ordinary end of the journal, unless
   // there is the trace of a frame. Where the end is not known, a gap in the chain follows and is
   // reported.
-  absl::Status StopAt(FrameScanner& scanner, uint64_t offset, FrameScanner::Found found, bool last,
-                      bool end_known) {
-    if (!last && end_known) {
+  void StopAt(FrameScanner& scanner, uint64_t offset, FrameScanner::Found found, bool last,
+              bool end_known) {
+    if (found == FrameScanner::Found::kUnreadable) {
+      // No torn end: what stands there may have been synced, and promised.
+      Damage(scanner.number(), offset,
+             fmt::format("it cannot be read: {}", ToStd(scanner.read_error().message())));
+      recovery_.damage->was_durable = true;
+    } else if (!last && end_known) {
       Damage(scanner.number(), offset, "a frame is damaged or missing");
     } else if (found == FrameScanner::Found::kPart) {
       Damage(scanner.number(), offset, "a frame is not whole");
     }
-    return SearchLater(scanner, offset);
+    SearchLater(scanner, offset);
   }
 
-  absl::Status SearchLater(FrameScanner& scanner, uint64_t offset) {
-    return scanner.Search(offset, [&](const FrameScanner::Frame& frame) {
+  void SearchLater(FrameScanner& scanner, uint64_t offset) {
+    scanner.Search(offset, [&](const FrameScanner::Frame& frame) {
       if (frame.header.sequence < recovery_.next_sequence) return;
       Damage(scanner.number(), offset, "a frame is missing before others that are whole");
       recovery_.damage->was_durable |= frame.header.synced_sequence > recovery_.next_sequence;

@@ -89,7 +89,8 @@ struct JournalDamage {
   uint64_t file = 0;
   uint64_t offset = 0;
   std::string reason;  // for an operator
-  // A frame behind it says that what is damaged had been synced: no torn tail, but loss.
+  // No torn tail, but loss: a frame behind it says that what is damaged had been synced, or the
+  // disk does not give the bytes, so that nobody can say what they were.
   bool was_durable = false;
 };
 
@@ -141,8 +142,8 @@ struct JournalRecovery {
 };
 
 // Reads the journal in folder `dir` from its oldest frame. Memory is bounded by the largest frame
-// and a window. Changes nothing. kNotFound: no such folder. Other errors: of the disk, or of
-// `on_section`. Damage is not an error.
+// and a window. Changes nothing. kNotFound: no such folder. Other errors: the folder or a file
+// cannot be opened, or of `on_section`. Damage is not an error, nor is a place that cannot be read.
 absl::StatusOr<JournalRecovery> ReadJournal(io::FileSystem& fs, const std::string& dir,
                                             const SectionCallback& on_section);
 

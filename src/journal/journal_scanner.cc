@@ -8,35 +8,52 @@ namespace graven::journal {
 namespace {
 
 constexpr uint64_t kWindowBytes = uint64_t{1} << 20;
+// What a system reads off a disk at once.
+constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kUnreadablePagesMax = 256;
 
 }  // namespace
 
 absl::StatusOr<std::string_view> FrameScanner::View(uint64_t offset, uint64_t size) {
   if (offset < window_at_ || offset + size > window_at_ + window_bytes_) {
-    const uint64_t wanted = std::min(std::max(size, kWindowBytes), end_ - offset);
+    uint64_t wanted = std::min(std::max(size, kWindowBytes), end_ - offset);
     if (wanted > capacity_) {
       window_.reset(new char[wanted]);  // not zero-filled: all of it is read into
       capacity_ = wanted;
     }
     window_bytes_ = 0;
-    RETURN_IF_ERROR(file_.ReadAt(offset, {window_.get(), wanted}));
+    absl::Status read = file_.ReadAt(offset, {window_.get(), wanted});
+    // A bad place further on does not hide what stands before it.
+    while (!read.ok() && wanted > size) {
+      wanted = std::max(size, wanted / 2);
+      read = file_.ReadAt(offset, {window_.get(), wanted});
+    }
+    RETURN_IF_ERROR(read);
     window_at_ = offset;
     window_bytes_ = wanted;
   }
   return std::string_view(window_.get() + (offset - window_at_), size);
 }
 
-absl::StatusOr<FrameScanner::Found> FrameScanner::ReadAt(uint64_t offset, uint64_t sequence,
-                                                         Frame* frame) {
+FrameScanner::Found FrameScanner::ReadAt(uint64_t offset, uint64_t sequence, Frame* frame) {
   if (offset >= end_ || end_ - offset < kSectorBytes) return Found::kEnd;
-  ASSIGN_OR_RETURN(std::string_view head, View(offset, kFrameHeaderBytes));
-  const Found otherwise = LooksLikeFrame(head, sequence) ? Found::kPart : Found::kNothing;
+  const absl::StatusOr<std::string_view> head = View(offset, kFrameHeaderBytes);
+  if (!head.ok()) {
+    read_error_ = head.status();
+    return Found::kUnreadable;
+  }
+  const Found otherwise = LooksLikeFrame(*head, sequence) ? Found::kPart : Found::kNothing;
   FrameHeader header;
-  if (!DecodeFrameHeader(head, salt_, &header)) return otherwise;
+  if (!DecodeFrameHeader(*head, salt_, &header)) return otherwise;
   if (header.frame_bytes() > end_ - offset) return Found::kPart;
-  ASSIGN_OR_RETURN(std::string_view whole, View(offset, kFrameHeaderBytes + header.body_bytes));
-  const std::string_view body = whole.substr(kFrameHeaderBytes);
-  if (!CheckFrameBody(whole.substr(0, kFrameHeaderBytes), body, salt_)) return Found::kPart;
+  const absl::StatusOr<std::string_view> whole =
+      View(offset, kFrameHeaderBytes + header.body_bytes);
+  if (!whole.ok()) {
+    read_error_ = whole.status();
+    return Found::kUnreadable;
+  }
+  const std::string_view body = whole->substr(kFrameHeaderBytes);
+  if (!CheckFrameBody(whole->substr(0, kFrameHeaderBytes), body, salt_)) return Found::kPart;
   const uint32_t body_offset = static_cast<uint32_t>(offset + kFrameHeaderBytes);
   if (!ParseSections(body, header, number_, body_offset, true, [](const FrameSection&) {})) {
     return Found::kPart;
@@ -45,11 +62,18 @@ absl::StatusOr<FrameScanner::Found> FrameScanner::ReadAt(uint64_t offset, uint64
   return Found::kFrame;
 }
 
-absl::Status FrameScanner::Search(uint64_t offset, absl::FunctionRef<void(const Frame&)> on_frame) {
-  while (true) {
+void FrameScanner::Search(uint64_t offset, absl::FunctionRef<void(const Frame&)> on_frame) {
+  uint64_t unreadable_pages = 0;
+  while (unreadable_pages < kUnreadablePagesMax) {
     Frame frame;
-    ASSIGN_OR_RETURN(const Found found, ReadAt(offset, 0, &frame));
-    if (found == Found::kEnd) return absl::OkStatus();
+    const Found found = ReadAt(offset, 0, &frame);
+    if (found == Found::kEnd) return;
+    if (found == Found::kUnreadable) {
+      ++unreadable_pages;
+      offset = (offset / kPageBytes + 1) * kPageBytes;
+      continue;
+    }
+    unreadable_pages = 0;
     if (found == Found::kFrame) {
       offset += frame.header.frame_bytes();
       on_frame(frame);

@@ -26,18 +26,22 @@ class FrameScanner {
   };
 
   enum class Found {
-    kFrame,    // whole, of this incarnation, well-formed
-    kNothing,  // no trace of one
-    kPart,     // something that begins like the frame `sequence`
-    kEnd,      // no room for one
+    kFrame,       // whole, of this incarnation, well-formed
+    kNothing,     // no trace of one
+    kPart,        // something that begins like the frame `sequence`
+    kEnd,         // no room for one
+    kUnreadable,  // the disk does not give the bytes that would tell
   };
 
-  // What stands at `offset`. Errors: of the disk.
-  absl::StatusOr<Found> ReadAt(uint64_t offset, uint64_t sequence, Frame* frame);
+  // What stands at `offset`.
+  Found ReadAt(uint64_t offset, uint64_t sequence, Frame* frame);
 
   // Calls `on_frame` for every whole frame of this incarnation at or behind `offset`, whatever its
-  // number.
-  absl::Status Search(uint64_t offset, absl::FunctionRef<void(const Frame&)> on_frame);
+  // number. Passes over what cannot be read, and gives up where that is a MiB in a row.
+  void Search(uint64_t offset, absl::FunctionRef<void(const Frame&)> on_frame);
+
+  // Why the last kUnreadable was one.
+  const absl::Status& read_error() const { return read_error_; }
 
   absl::Status ForEachSection(const Frame& frame, const SectionCallback& on_section) const;
 
@@ -55,6 +59,7 @@ class FrameScanner {
   uint64_t capacity_ = 0;
   uint64_t window_at_ = 0;
   uint64_t window_bytes_ = 0;
+  absl::Status read_error_;
 };
 
 }  // namespace graven::journal

@@ -69,6 +69,26 @@ class JournalTest : public testing::Test {
     frames_.Acknowledge();
   }
 
+  // A journal of one durable frame.
+  FramePosition OneFrame() {
+    Reopen();
+    Prepare();
+    const FramePosition position = Append(1, 1, 100);
+    Sync();
+    return position;
+  }
+
+  // So many files of one durable frame each.
+  std::vector<uint64_t> FillFiles(int count) {
+    std::vector<uint64_t> files;
+    for (int i = 0; i < count; ++i) {
+      Prepare();
+      files.push_back(Append(1, 1, 50000).file);
+      Sync();
+    }
+    return files;
+  }
+
   std::string PathOf(uint64_t file) { return fmt::format("{}/{:016x}", kDir, file); }
 
   SimulatedFileSystem fs_{7};
@@ -350,20 +370,14 @@ TEST_F(JournalTest, FramesBehindTheCutAreNeverReadAgain) {
 }
 
 TEST_F(JournalTest, DamagedHeaderCopyIsReplacedByTheOther) {
-  Reopen();
-  Prepare();
-  const FramePosition position = Append(1, 1, 100);
-  Sync();
+  const FramePosition position = OneFrame();
   ASSERT_EQ(fs_.FlipBit(PathOf(position.file), 100), absl::OkStatus());
   Reopen();
   EXPECT_EQ(read_, frames_.Sections());
 }
 
 TEST_F(JournalTest, DamagedHeaderIsDamage) {
-  Reopen();
-  Prepare();
-  const FramePosition position = Append(1, 1, 100);
-  Sync();
+  const FramePosition position = OneFrame();
   ASSERT_EQ(fs_.FlipBit(PathOf(position.file), 100), absl::OkStatus());
   ASSERT_EQ(fs_.FlipBit(PathOf(position.file), 2048 * 8 + 100), absl::OkStatus());
   absl::StatusOr<JournalRecovery> recovery = Recover();
@@ -375,12 +389,7 @@ TEST_F(JournalTest, DamagedHeaderIsDamage) {
 
 TEST_F(JournalTest, MissingFileInTheMiddleIsDamageThatWasDurable) {
   Reopen();
-  std::vector<uint64_t> files;
-  for (int i = 0; i < 3; ++i) {
-    Prepare();
-    files.push_back(Append(1, 1, 50000).file);
-    Sync();
-  }
+  const std::vector<uint64_t> files = FillFiles(3);
   ASSERT_EQ(fs_.Remove(PathOf(files[1])), absl::OkStatus());
   absl::StatusOr<JournalRecovery> recovery = Recover();
   ASSERT_TRUE(recovery.ok());
@@ -446,12 +455,7 @@ TEST_F(JournalTest, CurrentFileCannotBeRetired) {
 
 TEST_F(JournalTest, FilesGoAwayOldestFirst) {
   Reopen();
-  std::vector<uint64_t> files;
-  for (int i = 0; i < 3; ++i) {
-    Prepare();
-    files.push_back(Append(1, 1, 50000).file);
-    Sync();
-  }
+  const std::vector<uint64_t> files = FillFiles(3);
   Prepare();
   ASSERT_EQ(journal_->Retire(files[1]), absl::OkStatus());
   ASSERT_EQ(journal_->RemoveRetired(), absl::OkStatus());
@@ -496,10 +500,7 @@ TEST_F(JournalTest, TooManyUnsealedFilesWaitForTheSealer) {
 }
 
 TEST_F(JournalTest, ReadOnlyJournalReadsAndRefusesToWrite) {
-  Reopen();
-  Prepare();
-  const FramePosition position = Append(1, 1, 100);
-  Sync();
+  const FramePosition position = OneFrame();
   journal_.reset();
   absl::StatusOr<JournalRecovery> recovery = Recover();
   ASSERT_TRUE(recovery.ok());
@@ -519,11 +520,23 @@ TEST_F(JournalTest, ReadOnlyJournalReadsAndRefusesToWrite) {
   EXPECT_EQ(fs_.ChangingOperations(), before);
 }
 
-TEST_F(JournalTest, DamageInASealedReadIsDataLoss) {
+TEST_F(JournalTest, APlaceThatCannotBeReadIsDamageAndFramesOnBothSidesAreFound) {
   Reopen();
-  Prepare();
-  const FramePosition position = Append(1, 1, 100);
-  Sync();
+  const std::vector<uint64_t> files = FillFiles(3);
+  ASSERT_EQ(fs_.MakeUnreadable(PathOf(files[1]), 20000, 1), absl::OkStatus());
+  const absl::StatusOr<JournalRecovery> recovery = Recover();
+  ASSERT_TRUE(recovery.ok()) << recovery.status();
+  EXPECT_GT(fs_.Counts().unreadable_reads, 0u);
+  ASSERT_TRUE(recovery->damage);
+  EXPECT_EQ(recovery->damage->file, files[1]);
+  EXPECT_TRUE(recovery->damage->was_durable);
+  EXPECT_EQ(read_.size(), 1u);
+  ASSERT_EQ(recovery->later.size(), 1u);
+  EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(2));
+}
+
+TEST_F(JournalTest, DamageInASealedReadIsDataLoss) {
+  const FramePosition position = OneFrame();
   ASSERT_EQ(fs_.FlipBit(PathOf(position.file), (position.offset + 150) * 8), absl::OkStatus());
   const absl::Status read =
       journal_->ReadFile(position.file, [](const FrameSection&) { return absl::OkStatus(); });

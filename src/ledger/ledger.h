@@ -198,7 +198,8 @@ class Ledger {
   // --- the publisher thread ---
 
   // Publishes the durable size of every log that grew: one guard sync, then a signature each.
-  // Returns the logs published. An error stops the ledger like a failed sync.
+  // Returns the logs published. An error stops the ledger like a failed sync; logs whose turn came
+  // before it are published nevertheless (GetPublished says which).
   virtual absl::StatusOr<std::vector<LogRef>> Publish() = 0;
 
   // Logs that Publish would publish now; those that a Publish under way has taken do not count.

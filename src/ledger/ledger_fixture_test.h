@@ -198,15 +198,19 @@ class LedgerTest : public testing::Test {
     }
     return paths;
   }
+  // The first place in `path` where `text` stands.
+  size_t PlaceIn(const std::string& path, const std::string& text) {
+    auto file = disk.Open(path, io::OpenMode::kRead);
+    EXPECT_TRUE(file.ok());
+    std::string bytes(disk.Stat(path)->size, '\0');
+    EXPECT_TRUE((*file)->ReadAt(0, bytes).ok());
+    const size_t at = bytes.find(text);
+    EXPECT_NE(at, std::string::npos) << text << " does not stand in " << path;
+    return at;
+  }
   // Turns a bit of the first place in `path` where `text` stands.
   void FlipIn(const std::string& path, const std::string& text) {
-    auto file = disk.Open(path, io::OpenMode::kRead);
-    ASSERT_TRUE(file.ok());
-    std::string bytes(disk.Stat(path)->size, '\0');
-    ASSERT_TRUE((*file)->ReadAt(0, bytes).ok());
-    const size_t at = bytes.find(text);
-    ASSERT_NE(at, std::string::npos) << text << " does not stand in " << path;
-    ASSERT_TRUE(disk.FlipBit(path, at * 8).ok());
+    ASSERT_TRUE(disk.FlipBit(path, PlaceIn(path, text) * 8).ok());
     ASSERT_EQ(disk.Counts().bit_flips, ++flips_);
   }
 

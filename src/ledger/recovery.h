@@ -60,6 +60,7 @@ class Recovery {
   absl::Status Show(Found& found);
   // When the last of the first `size` records was received; untouched when there is none.
   absl::Status LastTime(const Log& log, TreeSize size, int64_t* received_at_ns) const;
+  std::string JournalHeld() const;
   std::string Report() const;
   // The first record of the log that is damaged or missing.
   uint64_t FirstBad(const Found& found) const;

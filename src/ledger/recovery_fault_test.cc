@@ -91,6 +91,62 @@ TEST_F(RecoveryFaultTest, RecordsBehindTheGuardAreMissedAndTheLogIsReadOnly) {
   EXPECT_EQ(Append(Events("refused", 1)).status.code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(RecoveryFaultTest, AFrameThatCannotBeReadMakesTheFolderReadOnlyAndNamesTheRecord) {
+  const std::string path = JournalFiles().front();
+  ASSERT_TRUE(disk.MakeUnreadable(path, PlaceIn(path, "o0"), 1).ok());
+  Open();
+  EXPECT_GT(disk.Counts().unreadable_reads, 0u);
+  EXPECT_EQ(ledger->status().write_state, WriteState::kReadOnly);
+  EXPECT_THAT(ledger->status().recovery_report,
+              testing::ContainsRegex("log other: .*first missing or bad record is 0"));
+  EXPECT_THAT(ledger->status().write_state_reason, testing::HasSubstr("cannot be read"));
+  EXPECT_EQ(Records(Default()).size(), 5u);
+  EXPECT_EQ(Append(Events("refused", 1)).status.code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(RecoveryFaultTest, FramesBehindOneThatCannotBeReadStillSayWhatWasPromised) {
+  Open();
+  ASSERT_TRUE(Append(ledger->FindLog("other"), Events("behind", 3)).status.ok());
+  ledger.reset();
+  const std::string path = JournalFiles().front();
+  ASSERT_TRUE(disk.MakeUnreadable(path, PlaceIn(path, "e0"), 1).ok());
+  Open();
+  EXPECT_GT(disk.Counts().unreadable_reads, 0u);
+  EXPECT_EQ(ledger->status().write_state, WriteState::kReadOnly);
+  EXPECT_THAT(ledger->Info(ledger->FindLog("other")).read_only_reason,
+              testing::HasSubstr("says so"));
+  EXPECT_THAT(ledger->Info(Default()).read_only_reason, testing::HasSubstr("bad record is 0"));
+}
+
+TEST_F(RecoveryFaultTest, AJournalHeaderThatCannotBeReadCutsNothing) {
+  const std::string path = JournalFiles().back();
+  ASSERT_TRUE(disk.MakeUnreadable(path, 0, 512).ok());
+  Open();
+  EXPECT_GT(disk.Counts().unreadable_reads, 0u);
+  EXPECT_EQ(ledger->status().write_state, WriteState::kReadOnly);
+  EXPECT_THAT(ledger->status().write_state_reason, testing::HasSubstr("cannot be read"));
+  EXPECT_TRUE(disk.Stat(path).ok());
+}
+
+TEST_F(RecoveryFaultTest, AReadOnlyLogThatHoldsTheJournalIsReportedAtTheStart) {
+  options.unsealed_records_max = 10;
+  Open();
+  ASSERT_TRUE(Append(ledger->FindLog("other"), Events("more", 20)).status.ok());
+  SealAll();
+  ASSERT_TRUE(Append(ledger->FindLog("other"), Events("tail", 2)).status.ok());
+  ASSERT_TRUE(ledger->Close().ok());
+  ledger.reset();
+  auto segments = disk.List("/data/logs/other/segments");
+  ASSERT_TRUE(segments.ok());
+  ASSERT_EQ(segments->size(), 1u);
+  const std::string path = "/data/logs/other/segments/" + segments->front();
+  ASSERT_TRUE(disk.FlipBit(path, disk.Stat(path)->size * 8 - 1).ok());
+  Open();
+  EXPECT_TRUE(ledger->Info(ledger->FindLog("other")).read_only);
+  EXPECT_THAT(ledger->status().recovery_report, testing::HasSubstr("raise journal_files"));
+  EXPECT_TRUE(Append(Events("goes-on", 1)).status.ok());
+}
+
 TEST_F(RecoveryFaultTest, AGuardOfAnotherFolderIsRefused) {
   auto guard = io::ReadWholeFile(disk, "/data/guard", 1 << 20);
   options.folder = "/fresh";

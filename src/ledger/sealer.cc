@@ -87,7 +87,13 @@ absl::StatusOr<bool> Sealer::EmptyOldest(const journal::LogRange& unsealed,
         "{}",
         unsealed.end.value, log.meta.name, log.read_only_reason()));
   }
-  RETURN_IF_ERROR(CarryTail(log, codec));
+  const absl::Status carried = CarryTail(log, codec);
+  if (absl::IsDataLoss(carried) && log.read_only()) {
+    // Known since the start, and no reason to stop the other logs.
+    return absl::FailedPreconditionError(
+        fmt::format("the journal cannot be emptied: {}", std::string(carried.message())));
+  }
+  RETURN_IF_ERROR(carried);
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/bad_record.h"
 #include "base/status_macros.h"
 #include "merkle/leaf.h"
 
@@ -22,9 +23,11 @@ constexpr uint32_t kRunBytesMax = 1 << 20;
 constexpr uint32_t kRunGapBytesMax = 4096;
 
 absl::Status Damaged(const Log& log, LogIndex index, std::string_view where) {
-  return absl::DataLossError(fmt::format(
-      "log {}: record {}: the stored bytes do not have the hash that is in the tree ({})",
-      log.meta.name, index.value, where));
+  return WithBadRecord(
+      absl::DataLossError(fmt::format(
+          "log {}: record {}: the stored bytes do not have the hash that is in the tree ({})",
+          log.meta.name, index.value, where)),
+      index);
 }
 
 // The place in one read of the journal that covers `entries` [0, n), and n.
@@ -95,7 +98,9 @@ absl::Status StoredRecords::VisitSegment(const Log& log, const SegmentEntry& seg
         return progress->stopped ? absl::CancelledError() : absl::OkStatus();
       });
   RETURN_IF_ERROR(damage);
-  return progress->stopped ? absl::OkStatus() : read;
+  if (progress->stopped) return absl::OkStatus();
+  const std::optional<store::SegmentDamage> segment_damage = store::SegmentDamageOf(read);
+  return segment_damage ? WithBadRecord(read, segment_damage->first_bad) : read;
 }
 
 absl::Status StoredRecords::VisitTail(const Log& log, const Ledger::RecordVisitor& visit,

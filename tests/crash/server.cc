@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -141,13 +142,24 @@ std::unique_ptr<Ticket> Server::TakeOwnership(sequencer::Request* request) {
 void Server::WriterStep() {
   writer_busy_ = true;
   if (!applied_.empty()) {
+    ApplyMore();
     MakeDurable();
   } else {
     TakeAndApply();
+    ApplyMore();
     // Most often at once; sometimes others come in between.
     if (!applied_.empty() && world_.choices.Percent(75)) MakeDurable();
   }
   writer_busy_ = false;
+}
+
+// While more arrives, the real loop applies several times before it makes the batch durable.
+void Server::ApplyMore() {
+  while (!applied_.empty() && !waiting_.empty() && world_.choices.Percent(30)) {
+    const size_t before = applied_.size();
+    TakeAndApply();
+    if (applied_.size() > before) world_.tally.Add(Kind::kAppliedAgain);
+  }
 }
 
 void Server::TakeAndApply() {
@@ -165,7 +177,7 @@ void Server::TakeAndApply() {
   for (auto& [name, log] : model_.logs) logs_grown += log->applied_size() > log->size() ? 1 : 0;
   if (logs_grown > 1) world_.tally.Add(Kind::kBatchOfManyLogs);
   world_.story.Tell("writer: applied {} requests, {} logs grow", batch.size(), logs_grown);
-  applied_ = std::move(tickets);
+  std::move(tickets.begin(), tickets.end(), std::back_inserter(applied_));
   model_.batch_open = logs_grown > 0;
 }
 

@@ -69,6 +69,7 @@ class Server {
  private:
   void WhileWaiting();
   void TakeAndApply();
+  void ApplyMore();
   void MakeDurable();
   void HoldResult(Ticket& ticket, const ledger::RequestResult& result);
   void HoldRefusal(const absl::Status& status);

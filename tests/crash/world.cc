@@ -23,6 +23,7 @@ constexpr const char* kKindNames[] = {
     "retries that found the event",
     "retries that did not",
     "batches of many logs",
+    "applied again before the sync",
     "refusals for want of room",
     "refusals after a failure",
     "publications",

@@ -111,6 +111,7 @@ enum class Kind {
   kRetryFoundStored,
   kRetryFoundLost,
   kBatchOfManyLogs,
+  kAppliedAgain,
   kRefusedNoRoom,
   kRefusedStopped,
   kPublish,

@@ -4,6 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "base/absl_views.h"
+#include "base/encoding.h"
 #include "fmt/format.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -77,6 +78,15 @@ absl::Status EndedByServer(absl::Status status) {
 std::string ErrorReason(const absl::Status& status) {
   const auto info = FindDetail<google::rpc::ErrorInfo>(status);
   return info ? info->reason() : std::string();
+}
+
+std::optional<LogIndex> BadRecord(const absl::Status& status) {
+  const auto info = FindDetail<google::rpc::ErrorInfo>(status);
+  if (!info || !absl::IsDataLoss(status)) return std::nullopt;
+  const auto found = info->metadata().find("index");
+  if (found == info->metadata().end()) return std::nullopt;
+  const auto index = ParseDecimal(found->second);
+  return index ? std::optional<LogIndex>(LogIndex(*index)) : std::nullopt;
 }
 
 std::vector<FieldViolation> Violations(const absl::Status& status) {

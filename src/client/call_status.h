@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/log_index.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
 
@@ -22,6 +23,9 @@ absl::Status FromRpcStatus(const google::rpc::Status& status);
 // For a call that its caller did not cancel: a server that closes ends calls with CANCELLED, which
 // is no different from being gone. That becomes kUnavailable.
 absl::Status EndedByServer(absl::Status status);
+
+// Of a DATA_LOSS: the first record that cannot be trusted, when the server knows.
+std::optional<LogIndex> BadRecord(const absl::Status& status);
 
 struct FieldViolation {
   std::string field;

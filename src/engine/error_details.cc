@@ -7,6 +7,7 @@
 
 #include "absl/strings/cord.h"
 #include "base/absl_views.h"
+#include "base/bad_record.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -74,6 +75,9 @@ absl::Status WithReason(absl::Status status, std::string_view reason) {
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(reason));
   info.set_domain(std::string(kDomain));
+  if (const auto index = BadRecordOf(status)) {
+    (*info.mutable_metadata())["index"] = fmt::format("{}", index->value);
+  }
   SetDetail(&status, kErrorInfoType, info);
   return status;
 }
@@ -139,6 +143,7 @@ std::string EncodeRpcStatus(const absl::Status& status) {
   out.set_code(static_cast<int>(whole.code()));
   out.set_message(std::string(WireMessage(whole)));
   whole.ForEachPayload([&](absl::string_view type, const absl::Cord& bytes) {
+    if (ToStd(type).find('/') == std::string_view::npos) return;  // our own, between rooms
     auto* detail = out.add_details();
     detail->set_type_url(std::string(ToStd(type)));
     detail->set_value(std::string(bytes));

@@ -141,31 +141,50 @@ absl::Status CheckDataFolder(io::FileSystem& fs, const DataPaths& paths) {
   return CheckInside(fs, paths.Logs());
 }
 
-absl::StatusOr<std::vector<LogMeta>> ReadLogMetas(io::FileSystem& fs, const DataPaths& paths) {
+namespace {
+
+// Nothing for a directory that an interrupted CreateLog left.
+absl::StatusOr<std::optional<LogMeta>> ReadMetaOf(io::FileSystem& fs, const DataPaths& paths,
+                                                  const std::string& name) {
+  if (!IsFolderLogName(name)) {
+    return FolderStatus(absl::StatusCode::kDataLoss, io::JoinPath(paths.Logs(), name),
+                        "not the name of a log");
+  }
+  absl::StatusOr<LogMeta> meta = ReadLogMeta(fs, paths.Meta(name));
+  if (absl::IsNotFound(meta.status())) {
+    ASSIGN_OR_RETURN(const bool unfinished, IsUnfinishedLog(fs, paths, name));
+    if (unfinished) return std::optional<LogMeta>();
+  }
+  if (absl::IsNotFound(meta.status()) || (meta.ok() && meta->name != name)) {
+    return FolderStatus(absl::StatusCode::kDataLoss, paths.Meta(name),
+                        meta.ok() ? "of another log" : "missing beside the log's data");
+  }
+  if (!meta.ok()) return meta.status();
+  return std::optional<LogMeta>(*std::move(meta));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<LogMeta>> ReadLogMetas(io::FileSystem& fs, const DataPaths& paths,
+                                                  std::vector<DamagedLog>* damaged) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(paths.Logs()));
   std::vector<LogMeta> metas;
   std::map<uint32_t, std::string> numbers;
   for (const std::string& name : names) {
-    if (!IsFolderLogName(name)) {
-      return FolderStatus(absl::StatusCode::kDataLoss, io::JoinPath(paths.Logs(), name),
-                          "not the name of a log");
+    absl::StatusOr<std::optional<LogMeta>> meta = ReadMetaOf(fs, paths, name);
+    if (meta.ok() && meta->has_value()) {
+      const auto [other, fresh] = numbers.emplace((*meta)->number, name);
+      if (!fresh) {
+        meta = FolderStatus(absl::StatusCode::kDataLoss, paths.Meta(name),
+                            fmt::format("has the number of log '{}'", other->second));
+      }
     }
-    absl::StatusOr<LogMeta> meta = ReadLogMeta(fs, paths.Meta(name));
-    if (absl::IsNotFound(meta.status())) {
-      ASSIGN_OR_RETURN(const bool unfinished, IsUnfinishedLog(fs, paths, name));
-      if (unfinished) continue;
+    if (damaged != nullptr && absl::IsDataLoss(meta.status())) {
+      damaged->push_back({name, meta.status()});
+      continue;
     }
-    if (absl::IsNotFound(meta.status()) || (meta.ok() && meta->name != name)) {
-      return FolderStatus(absl::StatusCode::kDataLoss, paths.Meta(name),
-                          meta.ok() ? "of another log" : "missing beside the log's data");
-    }
-    if (!meta.ok()) return meta.status();
-    const auto [other, fresh] = numbers.emplace(meta->number, name);
-    if (!fresh) {
-      return FolderStatus(absl::StatusCode::kDataLoss, paths.Meta(name),
-                          fmt::format("has the number of log '{}'", other->second));
-    }
-    metas.push_back(*std::move(meta));
+    RETURN_IF_ERROR(meta.status());
+    if (meta->has_value()) metas.push_back(**std::move(meta));
   }
   return metas;
 }

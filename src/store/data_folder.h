@@ -68,7 +68,14 @@ absl::Status CheckDataFolder(io::FileSystem& fs, const DataPaths& paths);
 // interrupted CreateLog left are passed over. kDataLoss: a log with segments and no meta, a name
 // that is none, two logs of one number, a damaged meta file. kFailedPrecondition: a log of a newer
 // format.
-absl::StatusOr<std::vector<LogMeta>> ReadLogMetas(io::FileSystem& fs, const DataPaths& paths);
+// With `damaged` what is kDataLoss of one log ends nothing: it is put there, and the others are
+// read.
+struct DamagedLog {
+  std::string name;  // of its directory
+  absl::Status status;
+};
+absl::StatusOr<std::vector<LogMeta>> ReadLogMetas(io::FileSystem& fs, const DataPaths& paths,
+                                                  std::vector<DamagedLog>* damaged = nullptr);
 
 struct DataFolderOptions {
   // Makes the folder when it is missing or empty (its parent must exist).

@@ -205,6 +205,18 @@ TEST_F(LogsTest, TwoLogsOfOneNumberAreDataLoss) {
   EXPECT_EQ(ReadLogMetas(fs_, folder_->paths()).status().code(), absl::StatusCode::kDataLoss);
 }
 
+TEST_F(LogsTest, DamageOfOneLogLeavesTheOthersReadable) {
+  for (const char* name : {"a", "b", "c"}) {
+    ASSERT_TRUE(folder_->CreateLog(MetaOf(name, static_cast<uint32_t>(name[0]))).ok());
+  }
+  ASSERT_TRUE(fs_.FlipBit("/data/logs/b/meta", 8 * 30).ok());
+  std::vector<DamagedLog> damaged;
+  EXPECT_THAT(Names(ReadLogMetas(fs_, folder_->paths(), &damaged)), ElementsAre("a", "c"));
+  ASSERT_EQ(damaged.size(), 1u);
+  EXPECT_EQ(damaged[0].name, "b");
+  EXPECT_EQ(damaged[0].status.code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(LogsTest, RenamedLogIsDataLoss) {
   ASSERT_TRUE(folder_->CreateLog(MetaOf("a", 1)).ok());
   ASSERT_TRUE(fs_.Rename("/data/logs/a", "/data/logs/b").ok());

@@ -97,7 +97,10 @@ bool IsFolderLogName(std::string_view name) {
 
 absl::Status CheckLogMeta(const LogMeta& meta) {
   if (!IsFolderLogName(meta.name)) return BadField("name", "not a log's name");
-  if (meta.number == 0) return BadField("number", "log numbers begin at 1");
+  if (meta.number == 0 || meta.number > kLogNumberMax) {
+    return BadField("number",
+                    fmt::format("is {}; log numbers are 1 to {}", meta.number, kLogNumberMax));
+  }
   if (absl::Status origin = note::CheckOrigin(meta.origin); !origin.ok()) {
     return BadField("origin", ToStd(origin.message()));
   }

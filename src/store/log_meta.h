@@ -27,10 +27,13 @@ namespace graven::store {
 inline constexpr uint32_t kLogMetaFormat = 1;
 inline constexpr uint64_t kLogMetaBytesMax = 4096;
 inline constexpr size_t kLogNameBytesMax = 63;
+// Tables of the server are indexed by number.
+inline constexpr uint32_t kLogNumberMax = 1'000'000;
 
 struct LogMeta {
   std::string name;
-  // The log's short name in journal and guard: 1 or more, unique in the folder, never used again.
+  // The log's short name in journal and guard: 1 to kLogNumberMax, unique in the folder, never used
+  // again.
   uint32_t number = 0;
   std::string origin;
   // The key that signs the log's checkpoints (C2SP vkey); its name is the origin.

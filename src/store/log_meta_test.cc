@@ -86,6 +86,7 @@ TEST(LogMeta, OtherSpellingWithAGoodSumIsDataLoss) {
            {"number: 1", "number: 01"},
            {"number: 1", "number: 0"},
            {"number: 1", "number: 4294967296"},
+           {"number: 1", "number: 4294967295"},
            {"name: default", "name: Default"},
            {"created_at_ns: 1", "created_at_ns: 99"},
            {"ddeeff", "DDEEFF"},
@@ -109,6 +110,8 @@ TEST(LogMeta, WrongFieldIsNamed) {
   };
   EXPECT_THAT(message([](LogMeta& m) { m.name = "../x"; }), HasSubstr("name"));
   EXPECT_THAT(message([](LogMeta& m) { m.number = 0; }), HasSubstr("number"));
+  // A table as large as this one would be allocated by its reader.
+  EXPECT_THAT(message([](LogMeta& m) { m.number = kLogNumberMax + 1; }), HasSubstr("1000000"));
   EXPECT_THAT(message([](LogMeta& m) { m.origin = "a b"; }), HasSubstr("origin"));
   EXPECT_THAT(message([](LogMeta& m) { m.vkey = "x"; }), HasSubstr("vkey"));
   EXPECT_THAT(message([](LogMeta& m) { m.origin = "other"; }), HasSubstr("vkey"));

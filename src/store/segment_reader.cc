@@ -195,7 +195,7 @@ absl::Status SegmentReader::ReadRecords(LogIndex first, uint64_t count,
   for (; block != index->blocks.end() && block->first < end; ++block) {
     RETURN_IF_ERROR(ReadStored(*block, &stored));
     if (SegmentCheck(stored) != block->check) {
-      return Damaged(block->offset, block->first, block->end(), "a block is damaged");
+      return DamageOfBlock(*index, *block);
     }
     RETURN_IF_ERROR(Unpack(*block, stored, &raw));
     hashes.resize(block->records + 1u);
@@ -369,6 +369,19 @@ absl::Status SegmentReader::VerifyRecords(const SegmentIndex& index, std::vector
                    "the footer contradicts the last record");
   }
   return absl::OkStatus();
+}
+
+absl::Status SegmentReader::DamageOfBlock(const SegmentIndex& index,
+                                          const SegmentBlock& block) const {
+  std::vector<Hash> row(record_count());
+  const uint64_t first = block.first == 0 ? 0 : block.first - 1;
+  RETURN_IF_ERROR(ReadRow0(index, first, std::span(row).subspan(first, block.end() - first)));
+  Hash previous = block.first == 0 ? frame_->previous_hash : row[first];
+  const std::vector<bool> row_good(index.row0_checks.size(), true);  // or ReadRow0 had said so
+  RETURN_IF_ERROR(
+      VerifyBlock(block, row, row_good, &previous,
+                  [](LogIndex, std::string_view, const Hash&) { return absl::OkStatus(); }));
+  return Damaged(block.offset, block.first, block.end(), "a block is damaged");
 }
 
 absl::Status SegmentReader::VerifyBlock(const SegmentBlock& block, std::span<const Hash> row,

@@ -61,7 +61,8 @@ class SegmentReader {
   // returns.
   using RecordCallback =
       std::function<absl::Status(LogIndex index, std::string_view record, const Hash& record_hash)>;
-  // Records [first, first + count), in order. kOutOfRange: not within the segment.
+  // Records [first, first + count), in order. kOutOfRange: not within the segment. kDataLoss: of a
+  // block, the first record of it that is damaged, if its bytes can be unpacked.
   absl::Status ReadRecords(LogIndex first, uint64_t count, const RecordCallback& on_record) const;
   absl::Status ReadRecord(LogIndex index, std::string* record) const;
 
@@ -101,6 +102,8 @@ class SegmentReader {
   absl::Status VerifyRecords(const SegmentIndex& index, std::vector<Hash>* hashes,
                              std::vector<uint64_t>* fingerprints,
                              const RecordFingerprint& fingerprint_of) const;
+  // REQUIRES: the block's checksum is wrong. Names the record, as far as it can be told.
+  absl::Status DamageOfBlock(const SegmentIndex& index, const SegmentBlock& block) const;
   absl::Status VerifyBlock(const SegmentBlock& block, std::span<const Hash> row,
                            const std::vector<bool>& row_good, Hash* previous,
                            const RecordCallback& on_record) const;

@@ -295,8 +295,12 @@ TEST_F(SegmentTest, FlippedByteOfARawRecordNamesTheRecord) {
   EXPECT_EQ(damage->first_bad, LogIndex(300));
   // Reads of other blocks go on.
   EXPECT_EQ(ReadAll(*reader, 0, 256).size(), 256u);
+  // One that needs its block names the very record too.
   std::string record;
-  EXPECT_EQ(reader->ReadRecord(LogIndex(256), &record).code(), absl::StatusCode::kDataLoss);
+  const absl::Status read = reader->ReadRecord(LogIndex(256), &record);
+  EXPECT_EQ(read.code(), absl::StatusCode::kDataLoss);
+  ASSERT_TRUE(SegmentDamageOf(read));
+  EXPECT_EQ(SegmentDamageOf(read)->first_bad, LogIndex(300));
 }
 
 TEST_F(SegmentTest, FlippedHashNamesItsRecord) {

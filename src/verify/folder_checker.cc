@@ -54,7 +54,18 @@ class FolderCheck {
   }
 
   absl::Status FindLogs() {
-    ASSIGN_OR_RETURN(const std::vector<store::LogMeta> metas, store::ReadLogMetas(fs_, paths_));
+    std::vector<store::DamagedLog> damaged;
+    ASSIGN_OR_RETURN(const std::vector<store::LogMeta> metas,
+                     store::ReadLogMetas(fs_, paths_, &damaged));
+    for (const store::DamagedLog& log : damaged) {
+      nameless_ = true;
+      if (!options_.log.empty() && log.name != options_.log) continue;
+      LogVerdict verdict;
+      verdict.name = log.name;
+      verdict.status = log.status;
+      verdict.bad_file = paths_.Meta(log.name);
+      verdict_.logs.push_back(std::move(verdict));
+    }
     std::vector<bool> used(options_.keys.size());
     for (const store::LogMeta& meta : metas) {
       known_numbers_[meta.number] = meta.name;
@@ -68,7 +79,7 @@ class FolderCheck {
       logs_.emplace(meta.number,
                     std::make_unique<LogCheck>(fs_, paths_, meta, pinned, options_.on_record));
     }
-    if (!options_.log.empty() && logs_.empty()) {
+    if (!options_.log.empty() && logs_.empty() && verdict_.logs.empty()) {
       return absl::NotFoundError(fmt::format("log {}: there is none", SafeText(options_.log)));
     }
     for (size_t i = 0; i < used.size(); ++i) {
@@ -117,12 +128,21 @@ class FolderCheck {
         log->second->TakeGuard(entry);
       } else if (!known_numbers_.contains(entry.log) && entry.size.value > 0) {
         // An entry of size 0 alone is left by an interrupted creation.
-        verdict_.problems.push_back(
-            fmt::format("the guard knows a log number {} with {} records, of which nothing is here",
-                        entry.log, entry.size.value));
+        SayNobodys(fmt::format("the guard knows a log number {} with {} records", entry.log,
+                               entry.size.value));
       }
     }
     return absl::OkStatus();
+  }
+
+  // Of a number that no log here has; when the meta file of one cannot be read it may be that
+  // one's.
+  void SayNobodys(std::string what) {
+    if (nameless_) {
+      verdict_.notes.push_back(what + ", which may be of a log whose meta file is damaged");
+    } else {
+      verdict_.problems.push_back(what + ", of which nothing else is here");
+    }
   }
 
   absl::Status OnSection(const journal::FrameSection& section) {
@@ -134,9 +154,7 @@ class FolderCheck {
       log->second->CheckSection(section);
     } else if (!known_numbers_.contains(section.log_number)) {
       known_numbers_[section.log_number] = "";  // said once
-      verdict_.problems.push_back(
-          fmt::format("the journal has records of a log number {}, of which nothing else is here",
-                      section.log_number));
+      SayNobodys(fmt::format("the journal has records of a log number {}", section.log_number));
     }
     return absl::OkStatus();
   }
@@ -198,6 +216,7 @@ class FolderCheck {
   const store::DataPaths paths_;
   std::unique_ptr<io::FolderLock> lock_;
   std::map<uint32_t, std::string> known_numbers_;
+  bool nameless_ = false;  // a meta file could not be read, so a number may be of its log
   std::map<uint32_t, std::unique_ptr<LogCheck>> logs_;
   uint64_t total_bytes_ = 0;
   uint64_t done_bytes_ = 0;

@@ -71,7 +71,7 @@ struct FolderVerdict {
 // locked meanwhile). Memory is bounded by the largest journal frame and some tens of KiB for each
 // log. The errors here are about not being able to check at all: kNotFound: no such folder or log.
 // kFailedPrecondition: a server has it open, or made by a newer version. kDataLoss: the folder's
-// own metadata cannot be read. Others of the disk.
+// own metadata cannot be read (that of one log is its verdict). Others of the disk.
 absl::StatusOr<FolderVerdict> CheckFolder(io::FileSystem& fs, const FolderOptions& options);
 
 }  // namespace graven::verify

@@ -41,6 +41,7 @@ class LedgerWithRoom final : public ledger::Ledger {
  public:
   explicit LedgerWithRoom(ledger::Ledger& real) : real_(real) {}
 
+  std::atomic<ledger::WriteState> write_state = ledger::WriteState::kActive;  // that status() says
   std::atomic<size_t> room_bytes = SIZE_MAX;
   mutable std::atomic<uint64_t> refusals = 0;
 
@@ -54,7 +55,15 @@ class LedgerWithRoom final : public ledger::Ledger {
     real_.Apply(requests, results);
   }
   absl::Status MakeDurable() override { return real_.MakeDurable(); }
-  absl::StatusOr<std::vector<ledger::LogRef>> Publish() override { return real_.Publish(); }
+  std::atomic<bool> publish_fails_late = false;  // when everything has been published
+  std::atomic<uint64_t> failed_publishes = 0;
+
+  absl::StatusOr<std::vector<ledger::LogRef>> Publish() override {
+    auto published = real_.Publish();
+    if (!publish_fails_late) return published;
+    failed_publishes.fetch_add(1);
+    return absl::UnavailableError("the next log's signature");
+  }
   size_t unpublished_logs() const override { return real_.unpublished_logs(); }
   absl::Status PrepareJournal() override { return real_.PrepareJournal(); }
   absl::StatusOr<bool> Seal(bool in_haste) override { return real_.Seal(in_haste); }
@@ -92,7 +101,11 @@ class LedgerWithRoom final : public ledger::Ledger {
   absl::StatusOr<std::string> Receipt(ledger::LogRef log, LogIndex index) const override {
     return real_.Receipt(log, index);
   }
-  ledger::LedgerStatus status() const override { return real_.status(); }
+  ledger::LedgerStatus status() const override {
+    ledger::LedgerStatus status = real_.status();
+    status.write_state = write_state;
+    return status;
+  }
   absl::Status Close() override { return real_.Close(); }
 
  private:

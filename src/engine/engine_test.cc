@@ -218,6 +218,19 @@ TEST_F(EngineTest, StartPublishesWhatIsDurable) {
   engine.Stop();
 }
 
+TEST_F(EngineTest, WaitersForWhatAFailedPublicationDidPublishAreCalled) {
+  Engine engine(ledger_, SystemClock(), {}, nullptr);
+  ledger_.publish_fails_late = true;
+  engine.Start();
+  const ledger::LogRef log = ledger_.FindLog("");
+  Sent sent(ledger_, "a");
+  ASSERT_TRUE(engine.sequencer().Submit(sent.request()).ok());
+  EXPECT_EQ(engine.loop().Round(), 1u);
+  EXPECT_EQ(engine.hub().WaitFor(log, TreeSize(1), 60'000'000'000), PublicationOutcome::kReached);
+  EXPECT_GE(ledger_.failed_publishes, 1u);
+  engine.Stop();
+}
+
 TEST_F(EngineTest, HubCallsOnceAtTheSizeTheDeadlineOrTheEnd) {
   PublicationHub hub(ledger_, SystemClock());
   const ledger::LogRef log = ledger_.FindLog("");

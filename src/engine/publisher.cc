@@ -79,7 +79,9 @@ void Publisher::PublishOnce() {
   const int64_t durable_since_ns = dirty_since_ns_.load(std::memory_order_relaxed);
   absl::StatusOr<std::vector<ledger::LogRef>> published = ledger_.Publish();
   if (!published.ok()) {
-    // What was published before stays so; waiters for more run into their deadlines.
+    // It may have failed midway: of some logs more is published than anybody was told. Waiters for
+    // what is not run into their deadlines.
+    for (ledger::LogRef log : ledger_.Logs()) hub_.Advance(log, ledger_.GetPublished(log)->size);
     has_failed_ = true;
     if (failed_) failed_(published.status());
     return;

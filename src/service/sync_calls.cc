@@ -288,20 +288,25 @@ grpc::Status GravenServer::GetStatus(grpc::ServerContext* context,
   });
 }
 
-HealthCheckResponse::ServingStatus HealthServer::StatusOf(const std::string& service) const {
+HealthCheckResponse::ServingStatus HealthServer::StatusOf(const std::string& service,
+                                                          ledger::WriteState state) const {
+  if (environment_.stopping) state = ledger::WriteState::kStopped;
+  if (service == kAppendHealth) {
+    return state == ledger::WriteState::kActive ? HealthCheckResponse::SERVING
+                                                : HealthCheckResponse::NOT_SERVING;
+  }
   if (!service.empty() && service != "graven.v1.AuditLogService" && service != "AuditLogService") {
     return HealthCheckResponse::SERVICE_UNKNOWN;
   }
-  const bool stopped = environment_.stopping ||
-                       environment_.ledger.status().write_state == ledger::WriteState::kStopped;
-  return stopped ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING;
+  return state == ledger::WriteState::kStopped ? HealthCheckResponse::NOT_SERVING
+                                               : HealthCheckResponse::SERVING;
 }
 
 // Open to everybody: probes have no token.
 grpc::Status HealthServer::Check(grpc::ServerContext*,
                                  const grpc::health::v1::HealthCheckRequest* request,
                                  HealthCheckResponse* response) {
-  const auto status = StatusOf(request->service());
+  const auto status = StatusOf(request->service(), write_state());
   if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "unknown service");
   }

@@ -61,6 +61,8 @@ class GravenServer final : public GravenCalls {
 using HealthCalls =
     grpc::health::v1::Health::WithAsyncMethod_Watch<grpc::health::v1::Health::Service>;
 
+inline constexpr char kAppendHealth[] = "graven.v1.AuditLogService.Append";
+
 class HealthServer final : public HealthCalls {
  public:
   explicit HealthServer(CallEnvironment& environment) : environment_(environment) {}
@@ -68,8 +70,12 @@ class HealthServer final : public HealthCalls {
                      const grpc::health::v1::HealthCheckRequest* request,
                      grpc::health::v1::HealthCheckResponse* response) override;
 
-  // Of a service by name; "" is the whole server.
-  grpc::health::v1::HealthCheckResponse::ServingStatus StatusOf(const std::string& service) const;
+  // Of a service by name, for a ledger in `state`. "" is the whole server, and like the services
+  // themselves it serves as long as writing has not stopped for good; kAppendHealth serves only
+  // while events are taken, which a full disk ends and free space brings back.
+  grpc::health::v1::HealthCheckResponse::ServingStatus StatusOf(const std::string& service,
+                                                                ledger::WriteState state) const;
+  ledger::WriteState write_state() const { return environment_.ledger.status().write_state; }
 
  private:
   CallEnvironment& environment_;

@@ -7,6 +7,10 @@ namespace graven::service {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
+namespace {
+constexpr int64_t kTickMs = 200;
+}  // namespace
+
 class WatchCall {
  public:
   WatchCall(CallEnvironment& environment, WatchCalls& calls)
@@ -28,10 +32,16 @@ class WatchCall {
     if (started_ && !busy_ && !done_) Say();
   }
 
+  // Says how it is, when that is not what was said last.
+  void Look() {
+    if (started_ && !busy_ && !done_ && Status() != said_) Say();
+  }
+
  private:
   void OnAccepted(bool ok) {
     if (!ok) return Remove();
     started_ = true;
+    ++calls_.watching_;
     if (!calls_.stopped_) calls_.ArmOne();
     if (calls_.calls_.size() > calls_.calls_max_) {
       busy_ = true;
@@ -39,14 +49,21 @@ class WatchCall {
                      static_cast<Tag*>(&finished_tag_));
       return;
     }
+    calls_.state_ = calls_.health_.write_state();
     Say();
+    calls_.WatchState();
+  }
+
+  HealthCheckResponse::ServingStatus Status() const {
+    return calls_.health_.StatusOf(request_.service(), calls_.state_);
   }
 
   void Say() {
     busy_ = true;
     said_stopping_ = calls_.stopped_;
+    said_ = Status();
     HealthCheckResponse response;
-    response.set_status(calls_.health_.StatusOf(request_.service()));
+    response.set_status(said_);
     writer_.Write(response, static_cast<Tag*>(&written_tag_));
   }
 
@@ -60,6 +77,8 @@ class WatchCall {
                      static_cast<Tag*>(&finished_tag_));
     } else if (calls_.stopped_) {
       Say();
+    } else {
+      Look();  // what changed while this was being written
     }
   }
 
@@ -76,7 +95,10 @@ class WatchCall {
   void RemoveIfDone() {
     if (done_ && !busy_) Remove();
   }
-  void Remove() { calls_.calls_.erase(this); }
+  void Remove() {
+    if (started_) --calls_.watching_;
+    calls_.calls_.erase(this);
+  }
 
   CallEnvironment& environment_;
   WatchCalls& calls_;
@@ -87,11 +109,15 @@ class WatchCall {
   bool started_ = false;
   bool busy_ = false;  // an operation is under way
   bool said_stopping_ = false;
+  HealthCheckResponse::ServingStatus said_ = HealthCheckResponse::UNKNOWN;
   bool done_ = false;
 };
 
 WatchCalls::WatchCalls(CallEnvironment& environment, HealthServer& health, size_t calls_max)
-    : environment_(environment), health_(health), calls_max_(calls_max) {}
+    : environment_(environment),
+      health_(health),
+      calls_max_(calls_max),
+      tick_tag_(this, &WatchCalls::OnTick) {}
 
 WatchCalls::~WatchCalls() = default;
 
@@ -104,8 +130,25 @@ void WatchCalls::ArmOne() {
   armed->Arm();
 }
 
+void WatchCalls::WatchState() {
+  if (stopped_ || ticking_ || watching_ == 0) return;
+  ticking_ = true;
+  tick_.Set(environment_.queue,
+            gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(kTickMs, GPR_TIMESPAN)),
+            static_cast<Tag*>(&tick_tag_));
+}
+
+void WatchCalls::OnTick(bool) {
+  ticking_ = false;
+  if (stopped_) return;
+  state_ = health_.write_state();
+  for (auto& [call, owned] : calls_) call->Look();
+  WatchState();
+}
+
 void WatchCalls::Stop() {
   stopped_ = true;
+  if (ticking_) tick_.Cancel();
   for (auto& [call, owned] : calls_) call->Stop();
 }
 

@@ -147,6 +147,10 @@ void CommandContext::PrintNote(std::string_view note) {
   }
 }
 
+void CommandContext::PrintNotice(std::string_view text) {
+  err_.Line(json_ ? Dump({{"notice", text}}, -1, err_.is_terminal()) : SafeText(text));
+}
+
 void CommandContext::PrintError(const absl::Status& status) {
   const std::string_view message = ToStd(status.message());
   if (json_) {

@@ -57,6 +57,10 @@ class CommandContext {
   // made harmless, since its origin is a stranger's text.
   void PrintNote(std::string_view note);
 
+  // A line about work that goes on (what was refused, what was left out), on standard error: made
+  // harmless for a person, {"notice": text} and exact with --json. `text` is not escaped yet.
+  void PrintNotice(std::string_view text);
+
   // An error for a person, or for a machine with --json; on standard error.
   void PrintError(const absl::Status& status);
 

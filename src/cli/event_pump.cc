@@ -4,7 +4,6 @@
 
 #include "base/absl_views.h"
 #include "base/status_macros.h"
-#include "base/text_safety.h"
 #include "client/call_status.h"
 #include "fmt/format.h"
 
@@ -49,7 +48,7 @@ absl::Status EventPump::Refuse(std::string_view where, const absl::Status& reaso
   }
   const std::string text = fmt::format("{}: {}", where, ToStd(reason.message()));
   if (on_refusal_ == OnRefusal::kStop) return absl::Status(reason.code(), text);
-  context_.err().Line("refused: " + SafeText(text));
+  context_.PrintNotice("refused: " + text);
   return absl::OkStatus();
 }
 
@@ -72,7 +71,7 @@ void EventPump::Answered(State& state, OnRefusal on_refusal, const std::string& 
       absl::IsInvalidArgument(answer.status()) || absl::IsAlreadyExists(answer.status());
   if (about_the_event) ++state.counts.refused;
   if (about_the_event && on_refusal == OnRefusal::kCount) {
-    state.to_say.push_back("refused: " + SafeText(text));
+    state.to_say.push_back("refused: " + text);
   } else if (state.error.ok()) {
     state.error = absl::Status(answer.status().code(), text);
   }
@@ -86,7 +85,7 @@ absl::Status EventPump::SayAndCheck() {
     to_say.swap(state_->to_say);
     error = state_->error;
   }
-  for (const std::string& line : to_say) context_.err().Line(line);
+  for (const std::string& line : to_say) context_.PrintNotice(line);
   return error;
 }
 

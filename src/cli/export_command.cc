@@ -136,9 +136,10 @@ CommandResult ExportTo(CommandContext& context, const ExportFlags& flags, Termin
   ASSIGN_OR_RETURN(const v1::Log log, client->GetLog());
   const uint64_t size = log.durable_size();
   const uint64_t to = flags.to_option->count() > 0 ? flags.to : size;
-  if (to > size || flags.from > to) {
-    return UsageError(fmt::format("the range {} to {} is not within the log, which has {} records",
-                                  flags.from, to, size));
+  // The same answer as that of the server to a tail, and the same exit code.
+  if (flags.from > size || to > size) {
+    return absl::NotFoundError(
+        fmt::format("index {} is beyond the log's size {}", std::max(flags.from, to), size));
   }
   RETURN_IF_ERROR(WriteRange(context, *client, flags, to, out));
   if (context.err().is_terminal()) {
@@ -168,6 +169,9 @@ CommandResult Export(CommandContext& context, const ExportFlags& flags) {
   }
   if (context.json() && flags.format != "jsonl") {
     return UsageError("--json is --format jsonl, and not raw records");
+  }
+  if (flags.to_option->count() > 0 && flags.from > flags.to) {
+    return UsageError(fmt::format("--from {} is behind --to {}", flags.from, flags.to));
   }
   if (flags.output == "-") return ExportTo(context, flags, context.out());
   const auto file = OutputFile::Open(flags.output);

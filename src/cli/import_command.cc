@@ -2,9 +2,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "base/text_safety.h"
 #include "cli/commands.h"
 #include "cli/import_run.h"
+#include "fmt/format.h"
 
 namespace graven::cli {
 namespace {
@@ -52,7 +52,7 @@ std::vector<std::string> FilesOf(CommandContext& context, const std::vector<std:
       if (LooksLike(entry.path().filename().string(), format)) {
         inside.push_back(file);
       } else {
-        context.err().Line("passed over: " + SafeText(file));
+        context.PrintNotice("passed over: " + file);
         passed_over->push_back(file);
       }
     }
@@ -63,6 +63,12 @@ std::vector<std::string> FilesOf(CommandContext& context, const std::vector<std:
 }
 
 CommandResult Import(CommandContext& context, const ImportFlags& flags) {
+  if (!flags.time_zone.empty() && !import::IsTimeZone(flags.time_zone)) {
+    return UsageError(
+        fmt::format("--time-zone: {} is no time zone of this machine (for instance "
+                    "Europe/Berlin)",
+                    flags.time_zone));
+  }
   import::ImportOptions options;
   options.format = *import::ParseFormat(flags.format);  // checked by the flag
   options.oversize =

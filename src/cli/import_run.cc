@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/status_macros.h"
-#include "base/text_safety.h"
 #include "cli/event_pump.h"
 #include "fmt/format.h"
 
@@ -19,13 +18,13 @@ absl::Status Pump(CommandContext& context, const import::ImportOptions& options,
     return pump.Push(event.bytes, fmt::format("{}:{}", event.path, event.position));
   };
   callbacks.on_refused = [&context](const import::Refusal& refusal) {
-    context.err().Line(fmt::format("refused: {}, {} {}: {}", SafeText(refusal.path), refusal.place,
-                                   refusal.position, SafeText(refusal.reason)));
+    context.PrintNotice(fmt::format("refused: {}: {} {}: {}", refusal.path, refusal.place,
+                                    refusal.position, refusal.reason));
   };
   callbacks.on_unfinished = [&context](std::string_view path, uint64_t line) {
-    context.err().Line(fmt::format(
+    context.PrintNotice(fmt::format(
         "left for the next import: {}, line {}: no newline behind it, so it is still being written",
-        SafeText(path), line));
+        path, line));
   };
   callbacks.on_progress = [&progress](uint64_t done, uint64_t total) {
     progress.SetTotal(total);

@@ -3,13 +3,16 @@
 #include <algorithm>
 
 #include "base/absl_views.h"
+#include "base/check.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "fmt/format.h"
+#include "google/protobuf/timestamp.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "graven/v1/event.pb.h"
 #include "graven/v1/record.pb.h"
+#include "record/entry_view.h"
 #include "record/record.h"
 #include "record/time_text.h"
 
@@ -201,6 +204,7 @@ Json RecordJson(const ReadRecord& record, std::string_view bytes) {
     json["event"] = EventJson(header.body);
   } else {
     json["entry"] = EntryJson(header.body);
+    json["event"] = EventJson(record::EventBytes(header));
   }
   json["record"] = Base64Encode(bytes);
   return json;
@@ -221,6 +225,45 @@ std::optional<Json> MessageJson(const google::protobuf::Message& message) {
   }
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return std::nullopt;
+  return json;
+}
+
+Json PlainJson(const google::protobuf::Message& message) {
+  using Field = google::protobuf::FieldDescriptor;
+  const google::protobuf::Reflection& from = *message.GetReflection();
+  const google::protobuf::Descriptor& type = *message.GetDescriptor();
+  Json json = Json::object();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const Field* field = type.field(i);
+    GRAVEN_CHECK(!field->is_repeated());
+    Json& value = json[field->name()];
+    switch (field->cpp_type()) {
+      case Field::CPPTYPE_UINT64:
+        value = from.GetUInt64(message, field);
+        break;
+      case Field::CPPTYPE_UINT32:
+        value = from.GetUInt32(message, field);
+        break;
+      case Field::CPPTYPE_INT64:
+        value = from.GetInt64(message, field);
+        break;
+      case Field::CPPTYPE_BOOL:
+        value = from.GetBool(message, field);
+        break;
+      case Field::CPPTYPE_STRING:
+        value = from.GetString(message, field);
+        break;
+      case Field::CPPTYPE_ENUM:
+        value = from.GetEnum(message, field)->name();
+        break;
+      default: {
+        GRAVEN_CHECK(field->message_type()->full_name() == "google.protobuf.Timestamp");
+        google::protobuf::Timestamp time;
+        time.CopyFrom(from.GetMessage(message, field));
+        value = record::FormatRfc3339({time.seconds(), time.nanos()});
+      }
+    }
+  }
   return json;
 }
 

@@ -30,8 +30,10 @@ std::string RecordLine(const ReadRecord& record, const Terminal& terminal);
 // Every field.
 void WriteRecord(const ReadRecord& record, std::string_view log, Terminal& terminal);
 
-// {"index", "received_at", "written_by", "record_hash", "previous_hash", "event_id", "event" or
-// "entry" (proto3 JSON with the contract's own field names), "record" (base64 of the exact bytes)}.
+// {"index", "received_at", "written_by", "record_hash", "previous_hash", "event_id", "event"
+// (proto3 JSON with the contract's own field names), "record" (base64 of the exact bytes)}. An
+// entry of the minimal contract stands as it was sent in "entry", and as every reader may take it
+// in "event".
 Json RecordJson(const ReadRecord& record, std::string_view bytes);
 
 // "DURABLE", "PUBLISHED", "COSIGNED".
@@ -40,5 +42,10 @@ std::string LevelText(v1::ReceiptLevel level);
 // A message as JSON with the contract's own field names; nothing when it cannot be (an Any of a
 // type that we do not know).
 std::optional<Json> MessageJson(const google::protobuf::Message& message);
+
+// A message of the server's own numbers and texts, every field of it: numbers as numbers, enums by
+// name, times as RFC 3339, also those that are zero or empty. (A client's event is MessageJson's.)
+// REQUIRES: no field is repeated, nor a message other than Timestamp.
+Json PlainJson(const google::protobuf::Message& message);
 
 }  // namespace graven::cli

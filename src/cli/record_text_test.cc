@@ -53,6 +53,17 @@ TEST(RecordText, OneLineSaysWhenWhoWhatToWhat) {
   EXPECT_THAT(line, testing::EndsWith("invoice:42"));
 }
 
+TEST(RecordText, StatusInJsonHasEveryFieldAndNumbersAsNumbers) {
+  v1::GetStatusResponse status;
+  status.set_batches(uint64_t{1} << 60);
+  const Json json = PlainJson(status);
+  EXPECT_EQ(json.size(), static_cast<size_t>(v1::GetStatusResponse::descriptor()->field_count()));
+  EXPECT_EQ(json["batches"], uint64_t{1} << 60);
+  EXPECT_EQ(json["tailers"], 0);
+  EXPECT_EQ(json["state"], "SERVER_STATE_UNSPECIFIED");
+  EXPECT_EQ(json["recovery_report"], "");
+}
+
 TEST(RecordText, MembersOfDetailsStandInOneOrderHoweverAMapHasThem) {
   v1::Event event = SomeEvent();
   auto& fields = *event.mutable_details_struct()->mutable_fields();

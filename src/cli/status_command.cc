@@ -30,7 +30,7 @@ CommandResult PrintStatus(CommandContext& context) {
   const bool serving = status.state() == v1::SERVER_STATE_SERVING;
   const ExitCode code = serving ? ExitCode::kDone : ExitCode::kNo;
   if (context.json()) {
-    context.PrintJson(MessageJson(status).value_or(nullptr));
+    context.PrintJson(PlainJson(status));
     return code;
   }
   FieldList fields;

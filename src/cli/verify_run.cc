@@ -9,6 +9,7 @@
 #include "base/text_safety.h"
 #include "cli/record_text.h"
 #include "cli/verify_output.h"
+#include "client/call_status.h"
 #include "client/tail_stream.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
@@ -157,9 +158,9 @@ ShownVerdict BadCheckpoint(const absl::Status& status) {
   return shown;
 }
 
-// Records [0, size) of the server's log into `checker`.
+// Records [0, size) of the server's log into `checker`; `in_order` counts those that it took.
 absl::Status AddFromServer(CommandContext& context, client::Client& client, uint64_t size,
-                           verify::ExportChecker* checker) {
+                           verify::ExportChecker* checker, uint64_t* in_order) {
   if (size == 0) return absl::OkStatus();
   v1::TailRequest request;
   request.set_log(context.log());
@@ -168,14 +169,14 @@ absl::Status AddFromServer(CommandContext& context, client::Client& client, uint
   request.set_stop_at_end(true);
   const auto stream = client.Tail(std::move(request));
   ProgressLine progress(context.err(), "verified", ProgressLine::Unit::kEvents, size);
-  uint64_t done = 0;
   while (true) {
     ASSIGN_OR_RETURN(const auto batch, stream->Next());
     if (!batch.has_value()) return absl::OkStatus();
     for (const v1::RecordView& view : batch->records()) {
       RETURN_IF_ERROR(checker->AddRecord(view.record()));
+      ++*in_order;
     }
-    progress.Update(done += static_cast<uint64_t>(batch->records_size()));
+    progress.Update(*in_order);
   }
 }
 
@@ -263,14 +264,19 @@ CommandResult VerifyServer(CommandContext& context, const std::optional<note::Ve
   options.checkpoint = checkpoint.checkpoint();
   auto checker = verify::ExportChecker::Start(options);
   ShownVerdict shown;
+  uint64_t in_order = 0;
   if (!checker.ok()) {
     shown = BadCheckpoint(checker.status());
   } else if (const absl::Status added =
-                 AddFromServer(context, *client, checkpoint.size(), &*checker);
+                 AddFromServer(context, *client, checkpoint.size(), &*checker, &in_order);
              !added.ok()) {
     // Also what the server says of damage that it found itself.
     if (!IsVerdict(added)) return added;
     shown = Refused(*checker, added);
+    if (const auto bad = client::BadRecord(added); bad && !shown.first_bad) {
+      shown.first_bad = bad;
+      shown.records = in_order;
+    }
   } else if (const auto verdict = checker->Finish(); !verdict.ok()) {
     shown = Refused(*checker, verdict.status());
   } else {

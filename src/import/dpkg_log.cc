@@ -131,6 +131,11 @@ class DpkgConverter : public Converter {
 
 }  // namespace
 
+bool IsTimeZone(const std::string& name) {
+  absl::TimeZone zone;
+  return absl::LoadTimeZone(name, &zone);
+}
+
 absl::StatusOr<std::unique_ptr<Converter>> MakeDpkgConverter(const ImportOptions& options) {
   absl::TimeZone zone = absl::LocalTimeZone();
   if (!options.time_zone.empty() && !absl::LoadTimeZone(options.time_zone, &zone)) {

@@ -7,7 +7,6 @@
 #include "base/absl_views.h"
 #include "base/check.h"
 #include "base/status_macros.h"
-#include "base/text_safety.h"
 #include "fmt/format.h"
 #include "import/converter.h"
 #include "import/json_elements.h"
@@ -200,18 +199,21 @@ class ImportRun {
     return fmt::format("{} {}", field, violation.description);
   }
 
-  // Counts and tells a refusal. What is oversize never ends the import: it was asked to be refused.
+  // Counts a refusal and tells it: to the callback, or as the error that ends the import, not both.
+  // What is oversize never ends it: it was asked to be refused.
   absl::Status Refuse(std::string_view reason, uint64_t position, std::string_view place,
                       bool oversize) {
-    std::string safe = SafeText(reason);
     ++counts_.refused;
     counts_.oversize_refused += oversize ? 1 : 0;
-    if (callbacks_.on_refused) {
-      callbacks_.on_refused({.path = path_, .position = position, .place = place, .reason = safe});
+    if (!oversize && options_.bad_input == BadInput::kStop) {
+      return InFile(path_,
+                    absl::InvalidArgumentError(fmt::format("{} {}: {}", place, position, reason)));
     }
-    if (oversize || options_.bad_input == BadInput::kCount) return absl::OkStatus();
-    return InFile(path_,
-                  absl::InvalidArgumentError(fmt::format("{} {}: {}", place, position, safe)));
+    if (callbacks_.on_refused) {
+      callbacks_.on_refused(
+          {.path = path_, .position = position, .place = place, .reason = reason});
+    }
+    return absl::OkStatus();
   }
 
   void Progress(uint64_t bytes_of_file, bool always) {

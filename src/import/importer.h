@@ -43,6 +43,9 @@ enum class Format { kCloudTrail, kK8sAudit, kDpkg, kJsonLines };
 std::optional<Format> ParseFormat(std::string_view name);
 std::string_view FormatName(Format format);
 
+// Whether this machine knows the IANA name, which is what `time_zone` below may be.
+bool IsTimeZone(const std::string& name);
+
 // What to do with an event that is larger (or nests deeper) than a record may be.
 enum class Oversize {
   kRefuse,  // count it as refused and go on
@@ -81,7 +84,7 @@ struct Refusal {
   std::string_view path;
   uint64_t position = 0;
   std::string_view place;   // "line" or "element"
-  std::string_view reason;  // safe to show
+  std::string_view reason;  // a stranger's text may stand in it: SafeText before showing
 };
 
 struct ImportCounts {
@@ -95,7 +98,8 @@ struct ImportCounts {
 struct ImportCallbacks {
   // Takes an event; an error ends the import and is what ImportFiles returns. Required.
   std::function<absl::Status(const ImportedEvent&)> on_event;
-  // Told of each event that is refused. Optional.
+  // Told of each event that is refused, but not of the one that ends the import: that is the error
+  // which comes back. Optional.
   std::function<void(const Refusal&)> on_refused;
   // Told of a last line that was left for the next import. Optional.
   std::function<void(std::string_view path, uint64_t position)> on_unfinished;

@@ -64,7 +64,8 @@ class ServeTest : public testing::Test {
     kill(getpid(), SIGTERM);
     return exit_code_.get();
   }
-  grpc::Status Append(const std::string& address, graven::v1::AppendResponse* response) {
+  grpc::Status Append(const std::string& address, graven::v1::AppendResponse* response,
+                      const google::protobuf::Message* details = nullptr) {
     auto stub = graven::v1::AuditLogService::NewStub(
         grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
     grpc::ClientContext context;
@@ -73,6 +74,7 @@ class ServeTest : public testing::Test {
     event->mutable_actor()->set_id("alice");
     event->set_action("test");
     event->mutable_occurred_at()->set_seconds(1);
+    if (details != nullptr) event->mutable_details_any()->PackFrom(*details);
     return stub->Append(&context, request, response);
   }
 
@@ -270,19 +272,10 @@ TEST_F(ServeTest, AnyOfAnUnknownTypeIsRefusedAndOfAGivenOneTaken) {
   }
   const std::string address = "unix:" + folder_ + "/socket";
   const auto append = [&] {
-    auto stub = graven::v1::AuditLogService::NewStub(
-        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
-    grpc::ClientContext context;
-    graven::v1::AppendRequest request;
-    auto* event = request.add_events();
-    event->mutable_actor()->set_id("alice");
-    event->set_action("test");
-    event->mutable_occurred_at()->set_seconds(1);
     graven::v1::Target target;
     target.set_id("t");
-    event->mutable_details_any()->PackFrom(target);
     graven::v1::AppendResponse response;
-    return stub->Append(&context, request, &response).error_code();
+    return Append(address, &response, &target).error_code();
   };
   Start();
   EXPECT_EQ(append(), grpc::StatusCode::INVALID_ARGUMENT);

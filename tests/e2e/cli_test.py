@@ -80,6 +80,38 @@ class CommandLine(unittest.TestCase):
             self.assertIn("\\x1b]0;owned", shown)
         self.assertEqual(self.json("show", "--id", "evil")["event"]["actor"]["id"], EVIL)
 
+    def test_an_index_that_is_not_there_yet_is_one_answer_of_every_command(self):
+        size = self.wait_for_publication()
+        for arguments in (("tail", "--from", str(size + 5)), ("export", "--from", str(size + 5)),
+                          ("export", "--to", str(size + 5))):
+            refused = self.graven(*arguments, "--json", check=1)
+            error = json.loads(refused.stderr)["error"]
+            self.assertEqual(error["code"], "NOT_FOUND")
+            self.assertIn(f"index {size + 5} is beyond the log's size {size}", error["message"])
+        self.graven("export", "--from", "7", "--to", "3", check=2)
+
+    def test_a_time_zone_that_is_none_is_a_mistake_on_the_command_line(self):
+        done = self.graven("import", "--format", "dpkg", "--time-zone", "Nope", "/dev/null", check=2)
+        self.assertIn("--time-zone", done.stderr)
+        self.assertIn("Nope", done.stderr)
+
+    def test_a_bad_line_is_named_once_and_escaped_once(self):
+        path = self.folder / "bad.jsonl"
+        path.write_text('{"actor": {"id": "a"}, "action": "b", "occurred_at": "\\u001b[31m"}\n')
+        for arguments in (("append", path), ("import", "--format", "jsonl", path)):
+            said = self.graven(*arguments, check=1).stderr
+            self.assertEqual(said.count("line 1"), 1, said)
+            self.assertNotIn("\x1b", said)
+            self.assertNotIn("\\\\x1b", said)
+            exact = self.graven(*arguments, "--json", check=1).stderr.splitlines()
+            self.assertEqual(len(exact), 1, exact)
+            self.assertNotIn("\\x1b", json.loads(exact[0])["error"]["message"])
+        counted = self.graven("import", "--format", "jsonl", "--bad-input", "count", path, "--json",
+                              check=1)
+        notices = [json.loads(line)["notice"] for line in counted.stderr.splitlines()]
+        self.assertEqual(len(notices), 1)
+        self.assertTrue(notices[0].startswith("refused: "), notices)
+
     def test_tail_ends_at_the_end_or_follows(self):
         size = self.wait_for_publication()
         lines = self.graven("tail", "--from", "0", "--json").stdout.splitlines()
@@ -204,6 +236,11 @@ class CommandLine(unittest.TestCase):
     def test_status_is_for_people_and_machines(self):
         self.assertEqual(self.json("status")["state"], "SERVER_STATE_SERVING")
         self.assertIn("serving", self.graven("status").stdout)
+        status = self.json("status")
+        for field in ("tailers", "queue_bytes", "events_appended", "disk_free_bytes"):
+            self.assertIsInstance(status[field], int, field)
+        self.assertEqual(status["recovery_report"], "")
+        self.assertRegex(status["started_at"], r"^20\d\d-\d\d-\d\dT")
         self.graven("status", "--server", "127.0.0.1:1", check=3)
 
     def test_colours_only_on_a_terminal_and_never_with_no_color(self):

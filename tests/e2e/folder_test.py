@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import stat
 import subprocess
+import time
 import unittest
 
 import serving
@@ -64,6 +65,44 @@ class Folder(unittest.TestCase):
                                   server.address, check=None)
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn("321", server.log_path.read_text())
+
+    def test_a_damaged_meta_file_is_a_verdict_about_its_log(self):
+        with serving.Server(self.folder) as server:
+            append(server.address, 20)
+            serving.run("logs", "create", "other", "--server", server.address)
+            append(server.address, 5, "o", "other")
+            self.assertEqual(server.stop(), 0)
+        meta = self.data / "logs" / "other" / "meta"
+        meta.write_text(meta.read_text().replace("number: ", "number: 9"))
+        done = serving.run("verify", "--data", self.data, "--json", check=1)
+        verdicts = {log["log"]: log for log in json.loads(done.stdout)["logs"]}
+        self.assertEqual((verdicts["default"]["verdict"], verdicts["default"]["records"]), ("OK", 20))
+        self.assertEqual((verdicts["other"]["verdict"], verdicts["other"]["file"]), ("BAD", str(meta)))
+        self.assertIn("other", serving.run("verify", "--data", self.data, check=1).stdout)
+
+    def test_the_server_names_the_record_of_a_damaged_segment(self):
+        segments = self.data / "logs" / "default" / "segments"
+        with serving.Server(self.folder) as server:
+            append(server.address, 66_000)
+            end = time.monotonic() + 120
+            while not list(segments.glob("0*-*[0-9a-f]")) and time.monotonic() < end:
+                time.sleep(0.05)
+            self.assertEqual(server.stop(), 0)
+        segment = next(segments.glob("0*-*[0-9a-f]"))
+        whole = segment.read_bytes()
+        # Some place in the blocks: what the folder's check says, the server must say too.
+        damaged = bytearray(whole)
+        damaged[len(whole) // 20] ^= 0x10
+        segment.write_bytes(damaged)
+        done = serving.run("verify", "--data", self.data, "--json", check=1)
+        bad = json.loads(done.stdout)["logs"][0]["first_bad_index"]
+        with serving.Server(self.folder) as server:
+            done = serving.run("verify", "--server", server.address, "--json", check=1)
+            verdict = json.loads(done.stdout)
+            self.assertEqual((verdict["verdict"], verdict["first_bad_index"]), ("BAD", bad), verdict)
+            self.assertLessEqual(verdict["records"], bad)
+            self.assertIn(f"record {bad}",
+                          serving.run("verify", "--server", server.address, check=1).stdout)
 
     def test_a_folder_that_was_signed_again_fails_with_the_key_given(self):
         log = self.fill(50)

@@ -1,4 +1,5 @@
-"""grpcurl appends, tails and asks for health with no proto file: reflection is on."""
+"""grpcurl appends, tails and asks for health with no proto file: reflection is on. And the probe that
+orchestrators use is answered."""
 import json
 import subprocess
 import unittest
@@ -6,9 +7,10 @@ import unittest
 import serving
 
 GRPCURL = serving.ROOT / "build" / "tools" / "grpcurl"
+PROBE = serving.ROOT / "build" / "tools" / "grpc-health-probe"
 
 
-@unittest.skipUnless(GRPCURL.exists(), "skipped: grpcurl is not in build/tools (tools/get_grpcurl.sh)")
+@unittest.skipUnless(GRPCURL.exists(), "skipped: grpcurl is not in build/tools (tools/get_grpc_tools.sh)")
 class Grpcurl(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -55,6 +57,25 @@ class Grpcurl(unittest.TestCase):
         self.assertIn("SERVING", self.call("grpc.health.v1.Health/Check",
                                            {"service": "graven.v1.AuditLogService"}))
         self.call("grpc.health.v1.Health/Check", {"service": "no.such"}, check=1)
+
+
+@unittest.skipUnless(PROBE.exists(),
+                     "skipped: grpc-health-probe is not in build/tools (tools/get_grpc_tools.sh)")
+class HealthProbe(unittest.TestCase):
+    def probe(self, address, *arguments):
+        return subprocess.run([str(PROBE), f"-addr={address}", "-connect-timeout=10s",
+                               "-rpc-timeout=10s", *arguments],
+                              capture_output=True, text=True, timeout=60)
+
+    def test_the_probe_is_answered_while_the_server_runs(self):
+        with serving.Server(serving.make_folder("probe")) as server:
+            for service in ("", "graven.v1.AuditLogService", "graven.v1.AuditLogService.Append"):
+                done = self.probe(server.address, f"-service={service}")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("SERVING", done.stdout + done.stderr)
+            self.assertNotEqual(self.probe(server.address, "-service=no.such").returncode, 0)
+            self.assertEqual(server.stop(), 0)
+            self.assertNotEqual(self.probe(server.address).returncode, 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """A client that stock protoc generates from the minimal contract works against the server unchanged."""
+import json
 import threading
 import unittest
 
@@ -40,6 +41,17 @@ class MinimalContract(unittest.TestCase):
 
     def make_log(self, name):
         serving.run("logs", "create", name, "--server", self.server.address)
+
+    def test_the_command_line_shows_an_entry_as_it_was_sent_and_as_an_event(self):
+        self.make_log("shown")
+        sent = pb.AuditLogEntry(actor="alice", timestamp="2026-01-02T03:04:05.678+01:00", action="see",
+                                event_id="shown-1")
+        self.stub.SendAuditLog(sent, metadata=(("graven-log", "shown"),), timeout=20)
+        line = json.loads(serving.run("tail", "--json", "--log", "shown", "--server",
+                                      self.server.address).stdout)
+        self.assertEqual(line["entry"]["timestamp"], sent.timestamp)
+        self.assertEqual(line["event"], {"event_id": "shown-1", "actor": {"id": "alice"},
+                                         "action": "see", "occurred_at": "2026-01-02T02:04:05.678Z"})
 
     def test_a_thousand_entries_are_followed_while_another_writes(self):
         seen, following = [], threading.Event()

@@ -126,10 +126,16 @@ std::optional<BrowserRefusal> BrowserGate::CheckOrigin(const Request& head,
   }
   const std::optional<std::string_view> origin = head.Find("origin");
   if (origin && CorsAllowed(*origin)) return std::nullopt;
-  const std::string own =
-      fmt::format("{}://{}", facts.tls ? "https" : "http", Lower(*head.Find("host")));
+  const std::string host = Lower(*head.Find("host"));
+  const std::string own = fmt::format("{}://{}", facts.tls ? "https" : "http", host);
+  // A proxy in front may end the TLS that the browser sees. On loopback there is none, and https of
+  // the same name is another port.
+  const bool behind_proxy = !facts.tls && !IsLoopbackHost(HostName(host).value_or("localhost"));
+  const bool is_own =
+      origin && (Lower(*origin) == own ||
+                 (behind_proxy && Lower(*origin) == fmt::format("https://{}", host)));
   // Browsers put an Origin on whatever could write, and on reads across origins.
-  if (origin && Lower(*origin) != own) {
+  if (origin && !is_own) {
     return BrowserRefusal{403, kCrossSite,
                           fmt::format("pages of {} may not use this server", SafeText(*origin))};
   }

@@ -359,6 +359,12 @@ TEST_F(ServerTest, ConfiguredHostIsLetIn) {
   Start(options);
   EXPECT_THAT(Get("/x", "Host: audit.example.com:8443\r\n"), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(Get("/x", "Host: example.com\r\n"), StartsWith("HTTP/1.1 421 "));
+  // Its own pages, behind a proxy that ends TLS, and those of another port.
+  const std::string host = "Host: audit.example.com\r\n";
+  EXPECT_THAT(Get("/x", host + "Origin: https://audit.example.com\r\n"),
+              StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(Get("/x", host + "Origin: https://audit.example.com:8443\r\n"),
+              StartsWith("HTTP/1.1 403 "));
 }
 
 TEST_F(ServerTest, OtherSitesAreRefusedButMayLinkToPages) {

@@ -33,13 +33,15 @@ ROOMS = {
     "http": ["base"],
     "web": ["base", "io", "merkle", "note", "record", "json", "sequencer", "ledger", "metrics", "engine",
             "http"],
+    "webhook": ["base", "io", "http"],
     "witness": ["base", "io", "merkle", "note", "http"],
     "client": ["base", "io", "merkle", "note", "record", "verify"],
     "import": ["base", "io", "record"],
+    "monitor": ["base", "io", "merkle", "note", "record", "verify", "http", "client"],
     "server": ["base", "io", "merkle", "note", "record", "json", "store", "journal", "sequencer", "ledger",
                "metrics", "engine", "service", "http", "web", "witness"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "store", "journal", "verify",
-            "http", "witness", "client", "import", "server"],
+            "http", "webhook", "witness", "client", "import", "monitor", "server"],
 }
 
 # What tests may include beside that: the independent checker judges the ledger.

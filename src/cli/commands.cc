@@ -68,6 +68,8 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
   AddCheckpointCommand(*app, context);
   AddReceiptCommand(*app, context);
   AddVerifyCommand(*app, context);
+  AddMonitorCommand(*app, context);
+  AddRehearseCommand(*app, context);
   AddKeysCommand(*app, context);
   AddStatusCommand(*app, context);
   AddVersionCommand(*app, context);

@@ -19,6 +19,8 @@ void AddExportCommand(CLI::App& app, CommandContext& context);
 void AddCheckpointCommand(CLI::App& app, CommandContext& context);
 void AddReceiptCommand(CLI::App& app, CommandContext& context);
 void AddVerifyCommand(CLI::App& app, CommandContext& context);
+void AddMonitorCommand(CLI::App& app, CommandContext& context);
+void AddRehearseCommand(CLI::App& app, CommandContext& context);
 void AddKeysCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddVersionCommand(CLI::App& app, CommandContext& context);

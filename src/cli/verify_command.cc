@@ -15,6 +15,7 @@ struct VerifyFlags {
   std::string checkpoint_file;
   std::string origin;
   std::string guard;
+  std::string evidence;
   const CLI::App* command = nullptr;
   KeyFlag key;
 
@@ -57,6 +58,13 @@ CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
     return UsageError("--data: one thing is checked at a time, PATH or --data or --server");
   }
   ASSIGN_OR_RETURN(const auto key, flags.key.Read());
+  if (!flags.evidence.empty()) {
+    if (!flags.path.empty()) return UsageError("--evidence: one thing is checked at a time");
+    RETURN_IF_ERROR(
+        CheckFlags(flags, "the check of evidence",
+                   {"--data", "--server", "--checkpoint", "--origin", "--guard", "--log"}));
+    return VerifyEvidence(context, flags.evidence, key);
+  }
   if (!flags.path.empty()) return VerifyPath(context, flags, flags.path, key);
   const bool folder = data_typed || (!context.data().empty() && !server_typed);
   if (folder) return VerifyPath(context, flags, context.data(), key);
@@ -77,11 +85,12 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
       "the\n"
       "folder could have written another history and signed that. A folder's server must be "
       "stopped.\n"
-      "Exit code 1: something does not hold.\n"
+      "Exit code 1: something does not hold; with --evidence: the file shows nothing.\n"
       "\n"
       "Example:\n"
       "  graven verify --data ./audit --key audit.vkey\n"
       "  graven verify audit.records --key audit.vkey --checkpoint checkpoint.note\n"
+      "  graven verify --evidence fork.evidence --key audit.vkey\n"
       "  graven verify --server 127.0.0.1:7465");
   auto flags = std::make_shared<VerifyFlags>();
   command->add_option("path", flags->path, "An export (either format, or -), or a data folder")
@@ -95,6 +104,10 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
       ->type_name("FILE");
   command->add_option("--origin", flags->origin, "Of an export: the log's origin")
       ->type_name("ORIGIN");
+  command
+      ->add_option("--evidence", flags->evidence,
+                   "A file that graven monitor wrote: what it proves, offline")
+      ->type_name("FILE");
   command->add_option("--guard", flags->guard, "Of a folder: where its guard is")
       ->envname("GRAVEN_GUARD")
       ->type_name("FILE");

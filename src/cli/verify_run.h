@@ -27,6 +27,10 @@ struct ExportRun {
 CommandResult VerifyFolder(CommandContext& context, const FolderRun& run);
 CommandResult VerifyExport(CommandContext& context, const ExportRun& run);
 
+// A file of evidence, offline. kNo: it shows nothing.
+CommandResult VerifyEvidence(CommandContext& context, const std::string& path,
+                             const std::optional<note::VerifierKey>& key);
+
 // The server and log of the flags, from the outside: all records up to its newest checkpoint.
 CommandResult VerifyServer(CommandContext& context, const std::optional<note::VerifierKey>& key);
 

@@ -38,6 +38,14 @@ class HostileServer {
       return text;
     }
 
+    // False when nothing more came.
+    bool ReadMore(std::string& text) {
+      char piece[4096];
+      const ssize_t got = recv(socket_, piece, sizeof piece, 0);
+      if (got > 0) text.append(piece, static_cast<size_t>(got));
+      return got > 0;
+    }
+
     // False when nobody reads any more.
     bool Write(std::string_view text) {
       while (!text.empty()) {

@@ -1,5 +1,7 @@
 #include "verify/chain_checker.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "base/encoding.h"
 #include "fmt/format.h"
@@ -17,6 +19,17 @@ ChainChecker ChainChecker::WholeLog(std::string_view origin) {
   ChainChecker checker;
   checker.started_ = true;
   checker.genesis_ = checker.last_hash_ = record::GenesisHash(origin);
+  return checker;
+}
+
+ChainChecker ChainChecker::Continue(std::string_view origin, ChainState state) {
+  ChainChecker checker = WholeLog(origin);
+  if (state.frontier.size().value == 0) return checker;
+  checker.end_ = NextIndex(state.frontier.size());
+  checker.confirmed_ = state.frontier.size().value;
+  checker.last_hash_ = state.last_hash;
+  checker.last_received_at_ns_ = state.last_received_at_ns;
+  checker.frontier_ = std::move(state.frontier);
   return checker;
 }
 
@@ -67,7 +80,8 @@ absl::Status ChainChecker::Add(std::string_view record) {
 }
 
 void ChainChecker::GrowTree() {
-  frontier_.AppendAll(leaves_);
+  if (sink_ != nullptr && !leaves_.empty()) sink_->OnNodes(0, frontier_.size().value, leaves_);
+  frontier_.AppendAll(leaves_, sink_);
   leaves_.clear();
 }
 

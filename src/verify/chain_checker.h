@@ -26,6 +26,14 @@ enum class Trust {
   kKeyPinned,
 };
 
+// How far a whole log was checked: what it takes to go on from there.
+struct ChainState {
+  merkle::Frontier frontier;
+  // Of the last record; the genesis value of an empty log.
+  Hash last_hash;
+  int64_t last_received_at_ns = 0;
+};
+
 // Holds the records of one log against each other as they come, in order: form, index, link to the
 // record before, growing time. Grows the tree, and holds its roots against those that others claim.
 // After the first error nothing more may be added.
@@ -34,9 +42,16 @@ class ChainChecker {
   // A whole log, from its first record. REQUIRES: a valid origin.
   static ChainChecker WholeLog(std::string_view origin);
 
+  // A whole log, from the record after those of `state`.
+  static ChainChecker Continue(std::string_view origin, ChainState state);
+
   // Records from anywhere on: the first one's index and link are taken as they are. When it is
   // record 0 the tree grows all the same, and its link is held against `origin`, if there is one.
   static ChainChecker AnyPart(std::string_view origin = {});
+
+  // Hears of the hashes of records (as nodes of level 0) and of the tree's nodes, in groups; what
+  // it has not heard of yet it hears of at Root(). Must live as long as this.
+  void SetSink(merkle::NodeSink* sink) { sink_ = sink; }
 
   // kDataLoss: names the record and what is wrong with it; first_bad() has its index.
   absl::Status Add(std::string_view record);
@@ -78,6 +93,7 @@ class ChainChecker {
   // Leaves that are not in the tree yet.
   std::vector<Hash> leaves_;
   merkle::Frontier frontier_;
+  merkle::NodeSink* sink_ = nullptr;
 
   struct ExpectedRoot {
     Hash root;

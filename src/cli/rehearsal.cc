@@ -1,0 +1,338 @@
+#include "cli/rehearsal.h"
+
+#include <stdlib.h>  // NOLINT(modernize-deprecated-headers): mkdtemp
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/status_macros.h"
+#include "cli/child_process.h"
+#include "fmt/format.h"
+#include "io/durable_file.h"
+#include "nlohmann/json.hpp"
+
+namespace graven::cli {
+namespace {
+
+namespace files = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr int kFirstEvents = 300;
+constexpr size_t kFlippedFileBytesMax = size_t{1} << 30;
+
+struct RunningServer {
+  ChildProcess process;
+  std::string address;
+};
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// The lines of a short answer as one.
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text.substr(0, 400)) {
+    const bool space = c == ' ' || c == '\n';
+    if (!space || !line.ends_with(' ')) line += space ? ' ' : c;
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
+class Rehearsal {
+ public:
+  explicit Rehearsal(const RehearsalOptions& options) : options_(options) {}
+
+  ~Rehearsal() {
+    std::error_code ignored;
+    if (!options_.keep && !work_.empty()) files::remove_all(work_, ignored);
+  }
+
+  absl::StatusOr<RehearsalReport> Run() {
+    RETURN_IF_ERROR(SetStage());
+    switch (options_.attack) {
+      case Attack::kFlip:
+        RETURN_IF_ERROR(Flip());
+        break;
+      case Attack::kFork:
+        RETURN_IF_ERROR(Fork());
+        break;
+      case Attack::kRollback:
+        RETURN_IF_ERROR(Rollback());
+        break;
+      case Attack::kWithhold:
+        RETURN_IF_ERROR(Withhold());
+        break;
+    }
+    if (options_.keep) report_.folder = work_;
+    return report_;
+  }
+
+ private:
+  std::string Path(std::string_view name) const { return io::JoinPath(work_, name); }
+
+  absl::Status SetStage() {
+    std::error_code error;
+    std::string pattern = (files::temp_directory_path(error) / "graven-rehearse-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr)
+      return absl::ErrnoToStatus(errno, "no folder for the rehearsal");
+    work_ = pattern;
+    if (options_.data.empty()) {
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      RETURN_IF_ERROR(Append(server, kFirstEvents, "invoice.approve"));
+    } else {
+      // A copy of a folder that is being written would be torn.
+      const auto lock = io::PosixFileSystem().Lock(io::JoinPath(options_.data, "lock"));
+      RETURN_IF_ERROR(lock.status());
+      RETURN_IF_ERROR(Copy(options_.data, Path("log")));
+    }
+    ASSIGN_OR_RETURN(const ChildOutput key,
+                     Graven({"keys", "show", "--data", Path("log"), "--log", options_.log}));
+    if (key.exit_code != 0) return absl::NotFoundError(FirstLine(key.err));
+    return io::WriteFileDurably(io::PosixFileSystem(), Path("log.vkey"), key.out);
+  }
+
+  static absl::Status Copy(const std::string& from, const std::string& to) {
+    std::error_code error;
+    files::remove_all(to, error);
+    files::copy(from, to, files::copy_options::recursive, error);
+    return error ? absl::UnavailableError(
+                       fmt::format("{} cannot be copied: {}", from, error.message()))
+                 : absl::OkStatus();
+  }
+
+  absl::StatusOr<ChildOutput> Graven(const std::vector<std::string>& arguments,
+                                     const std::string& input = {}) {
+    return RunGraven(work_, arguments, input);
+  }
+
+  // kFailedPrecondition: it does not start, and why.
+  absl::StatusOr<RunningServer> Serve(const std::string& name) {
+    const std::string ready = Path(name + ".ready");
+    ASSIGN_OR_RETURN(ChildProcess process,
+                     ChildProcess::Start(work_, {"serve", "--data", Path(name), "--listen",
+                                                 "127.0.0.1:0", "--ready-file", ready}));
+    for (int i = 0; i < 6000 && process.IsRunning(); ++i) {
+      const auto text = io::ReadWholeFile(io::PosixFileSystem(), ready, 1 << 20);
+      const Json json = text.ok() ? Json::parse(*text, nullptr, false) : Json();
+      if (json.is_object() && json.contains("grpc") && !json["grpc"].empty())
+        return RunningServer{std::move(process), json["grpc"][0].get<std::string>()};
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    const auto words = io::ReadWholeFile(io::PosixFileSystem(), Path("child.err-server"), 1 << 20);
+    return absl::FailedPreconditionError(
+        words.ok() ? FirstLine(words->substr(words->size() < 400 ? 0 : words->size() - 400))
+                   : std::string("the server does not start"));
+  }
+
+  absl::Status Append(const RunningServer& server, int count, std::string_view action) {
+    std::string lines;
+    // A line that comes again is the same event; these are all new ones.
+    for (int i = 0; i < count; ++i)
+      lines += fmt::format(R"({{"actor":{{"id":"user-{}"}},"action":"{}","request_id":"{}-{}",)"
+                           R"("occurred_at":"2026-01-02T03:04:05Z"}})"
+                           "\n",
+                           i % 7, action, SystemClock().WallNs(), i);
+    ASSIGN_OR_RETURN(
+        const ChildOutput done,
+        Graven({"append", "--server", server.address, "--log", options_.log, "-"}, lines));
+    if (done.exit_code != 0) return absl::UnavailableError(FirstLine(done.err));
+    // Published a moment after it is durable.
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    return absl::OkStatus();
+  }
+
+  absl::Status SaveCheckpoint(const RunningServer& server, const std::string& path) {
+    ASSIGN_OR_RETURN(const ChildOutput done,
+                     Graven({"checkpoint", "--server", server.address, "--log", options_.log}));
+    if (done.exit_code != 0) return absl::UnavailableError(FirstLine(done.err));
+    return io::WriteFileDurably(io::PosixFileSystem(), path, done.out);
+  }
+
+  // A look before the attack: an honest log has no findings.
+  absl::Status LetMonitorSee(const RunningServer& server) {
+    ASSIGN_OR_RETURN(const ChildOutput done, Monitor(server.address, {}));
+    if (done.exit_code == 0) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        fmt::format("the log is not in order before any attack: {}",
+                    FirstLine(done.out.empty() ? done.err : done.out)));
+  }
+
+  absl::StatusOr<ChildOutput> Monitor(const std::string& address,
+                                      const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {
+        "monitor", "--key", Path("log.vkey"), "--data", Path("monitor"), "--once", "--server",
+        address,   "--log", options_.log,     "--json", "--patience",    "0",      "--every",
+        "0.1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Graven(arguments);
+  }
+
+  absl::Status AskMonitor(const std::string& address, const std::vector<std::string>& more = {}) {
+    ASSIGN_OR_RETURN(const ChildOutput done, Monitor(address, more));
+    Sighting sighting{.who = "monitor"};
+    for (size_t begin = 0; begin < done.out.size();) {
+      const size_t end = std::min(done.out.find('\n', begin), done.out.size());
+      const Json line = Json::parse(done.out.substr(begin, end - begin), nullptr, false);
+      begin = end + 1;
+      if (!line.is_object() || !line.contains("finding")) continue;
+      sighting.caught = true;
+      if (!sighting.words.empty()) sighting.words += "; ";
+      sighting.words += line.value("message", "");
+      if (line.contains("evidence")) RETURN_IF_ERROR(CheckEvidence(line.value("evidence", "")));
+    }
+    if (!sighting.caught)
+      sighting.words =
+          done.exit_code == 0 ? "nothing: the log fits all that it saw" : FirstLine(done.err);
+    report_.sightings.push_back(std::move(sighting));
+    return absl::OkStatus();
+  }
+
+  // As somebody would who has only the file and the log's key.
+  absl::Status CheckEvidence(const std::string& path) {
+    ASSIGN_OR_RETURN(const ChildOutput done,
+                     Graven({"verify", "--evidence", path, "--key", Path("log.vkey"), "--json"}));
+    const Json judged = Json::parse(done.out, nullptr, false);
+    if (!judged.is_object()) return absl::InternalError("verify --evidence gave no verdict");
+    const std::string verdict = judged.value("verdict", "");
+    if (report_.evidence.empty() || verdict == "FORK_PROVEN")
+      report_.evidence = fmt::format("{}: {}", verdict, judged.value("because", ""));
+    return absl::OkStatus();
+  }
+
+  absl::Status AskVerify(const std::string& name) {
+    ASSIGN_OR_RETURN(const ChildOutput done,
+                     Graven({"verify", "--data", Path(name), "--key", Path("log.vkey")}));
+    const std::string said = OneLine(done.out.empty() ? done.err : done.out);
+    report_.sightings.push_back(
+        {"verify", done.exit_code == 1,
+         done.exit_code == 0
+             ? "nothing: the folder agrees with itself and with its key, and it is the key's owner "
+               "who lies"
+             : said});
+    return absl::OkStatus();
+  }
+
+  // Asks a log that may not even start.
+  absl::Status ServeAndAskMonitor(const std::string& name) {
+    auto server = Serve(name);
+    if (absl::IsFailedPrecondition(server.status())) {
+      report_.sightings.push_back({"server", true, std::string(server.status().message())});
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(server.status());
+    return AskMonitor(server->address);
+  }
+
+  absl::Status Flip() {
+    {
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      RETURN_IF_ERROR(LetMonitorSee(server));
+    }
+    RETURN_IF_ERROR(FlipOneBit(Path("log")));
+    RETURN_IF_ERROR(AskVerify("log"));
+    return ServeAndAskMonitor("log");
+  }
+
+  // In the middle of what the largest file of records holds.
+  absl::Status FlipOneBit(const std::string& folder) {
+    std::string largest;
+    std::string content;
+    size_t used_most = 0;
+    std::error_code error;
+    for (const auto& entry : files::recursive_directory_iterator(folder, error)) {
+      const std::string parent = entry.path().parent_path().filename().string();
+      if (!entry.is_regular_file(error) || (parent != "journal" && parent != "segments")) continue;
+      auto bytes =
+          io::ReadWholeFile(io::PosixFileSystem(), entry.path().string(), kFlippedFileBytesMax);
+      if (!bytes.ok()) continue;
+      const size_t last = bytes->find_last_not_of('\0');
+      const size_t used = last == bytes->npos ? 0 : last + 1;
+      if (used <= used_most) continue;
+      used_most = used;
+      largest = entry.path().string();
+      content = *std::move(bytes);
+    }
+    if (used_most == 0) return absl::NotFoundError("the folder holds no records");
+    const size_t at = used_most / 2;
+    const char flipped = static_cast<char>(content[at] ^ 1);
+    ASSIGN_OR_RETURN(const auto file,
+                     io::PosixFileSystem().Open(largest, io::OpenMode::kReadWrite));
+    RETURN_IF_ERROR(file->WriteAt(at, std::string_view(&flipped, 1)));
+    report_.done = fmt::format("flipped one bit at offset {} of {}", at,
+                               files::relative(largest, folder, error).string());
+    return absl::OkStatus();
+  }
+
+  absl::Status Fork() {
+    RETURN_IF_ERROR(Copy(Path("log"), Path("other")));
+    {
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      RETURN_IF_ERROR(Append(server, 20, "invoice.reject"));
+      RETURN_IF_ERROR(LetMonitorSee(server));
+    }
+    ASSIGN_OR_RETURN(RunningServer other, Serve("other"));
+    RETURN_IF_ERROR(Append(other, 40, "invoice.approve"));
+    report_.done =
+        "signed two histories with the log's key: one for the monitor, another for the others";
+    RETURN_IF_ERROR(AskMonitor(other.address));
+    other.process.Stop();
+    return AskVerify("other");
+  }
+
+  absl::Status Rollback() {
+    RETURN_IF_ERROR(Copy(Path("log"), Path("before")));
+    {
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      RETURN_IF_ERROR(Append(server, 20, "secret.leak"));
+      RETURN_IF_ERROR(LetMonitorSee(server));
+    }
+    RETURN_IF_ERROR(Copy(Path("before"), Path("log")));
+    ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+    report_.done = "put back the data folder, guard and all, as it was 20 events ago";
+    RETURN_IF_ERROR(AskMonitor(server.address));
+    server.process.Stop();
+    return AskVerify("log");
+  }
+
+  absl::Status Withhold() {
+    RETURN_IF_ERROR(Copy(Path("log"), Path("before")));
+    {
+      ASSIGN_OR_RETURN(RunningServer server, Serve("before"));
+      RETURN_IF_ERROR(LetMonitorSee(server));
+    }
+    {
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      RETURN_IF_ERROR(Append(server, 20, "secret.leak"));
+      RETURN_IF_ERROR(SaveCheckpoint(server, Path("clients.note")));
+    }
+    ASSIGN_OR_RETURN(RunningServer server, Serve("before"));
+    report_.done =
+        "signed 20 events more, gave the checkpoint to a client, and shows the others none of them";
+    RETURN_IF_ERROR(AskMonitor(server.address, {"--checkpoint", Path("clients.note")}));
+    server.process.Stop();
+    return AskVerify("before");
+  }
+
+  const RehearsalOptions& options_;
+  std::string work_;
+  RehearsalReport report_;
+};
+
+}  // namespace
+
+bool RehearsalReport::caught() const {
+  return std::any_of(sightings.begin(), sightings.end(),
+                     [](const Sighting& sighting) { return sighting.caught; });
+}
+
+absl::StatusOr<RehearsalReport> Rehearse(const RehearsalOptions& options) {
+  return Rehearsal(options).Run();
+}
+
+}  // namespace graven::cli

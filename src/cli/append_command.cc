@@ -121,8 +121,9 @@ CommandResult AppendOne(CommandContext& context, const AppendFlags& flags) {
     options.expected_last_hash = HashFromHex(flags.expected_last_hash);
     if (!options.expected_last_hash) return UsageError("--expect-last: 64 lower-case hex digits");
   }
-  if (flags.wait == "published" || !flags.receipt_file.empty()) {
-    options.level = v1::RECEIPT_LEVEL_PUBLISHED;
+  if (flags.wait != "durable" || !flags.receipt_file.empty()) {
+    options.level =
+        flags.wait == "cosigned" ? v1::RECEIPT_LEVEL_COSIGNED : v1::RECEIPT_LEVEL_PUBLISHED;
     options.wait_timeout = absl::Seconds(5);
   }
   ASSIGN_OR_RETURN(const auto client, context.Connect());
@@ -235,8 +236,11 @@ void AddAppendCommand(CLI::App& app, CommandContext& context) {
   command->add_flag("--count-refused", flags->count_refused,
                     "With FILE: go on after a refused event, and count it");
   AddEventFlags(*command, flags.get());
-  command->add_option("--wait", flags->wait, "Until durable or published")
-      ->check(CLI::IsMember({"durable", "published"}))
+  command
+      ->add_option("--wait", flags->wait,
+                   "Until durable, published or cosigned; 5 s at most, and the\n"
+                   "answer says how far it came")
+      ->check(CLI::IsMember({"durable", "published", "cosigned"}))
       ->capture_default_str();
   command->add_option("--receipt", flags->receipt_file, "Write the receipt to this file")
       ->type_name("FILE");

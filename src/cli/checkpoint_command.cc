@@ -10,10 +10,14 @@
 namespace graven::cli {
 namespace {
 
-CommandResult PrintCheckpoint(CommandContext& context, const KeyFlag& key_flag) {
+CommandResult PrintCheckpoint(CommandContext& context, const KeyFlag& key_flag,
+                              const std::string& level) {
+  auto wanted = v1::RECEIPT_LEVEL_UNSPECIFIED;
+  if (level == "published") wanted = v1::RECEIPT_LEVEL_PUBLISHED;
+  if (level == "cosigned") wanted = v1::RECEIPT_LEVEL_COSIGNED;
   ASSIGN_OR_RETURN(const auto key, key_flag.Read());
   ASSIGN_OR_RETURN(const auto client, context.Connect());
-  ASSIGN_OR_RETURN(const v1::GetCheckpointResponse response, client->GetCheckpoint());
+  ASSIGN_OR_RETURN(const v1::GetCheckpointResponse response, client->GetCheckpoint({}, wanted));
   const std::string& note = response.checkpoint();
   note::Checkpoint checkpoint;
   if (key.has_value()) {
@@ -49,7 +53,14 @@ void AddCheckpointCommand(CLI::App& app, CommandContext& context) {
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);
-  context.OnRun(*command, [&context, key] { return PrintCheckpoint(context, *key); });
+  auto level = std::make_shared<std::string>();
+  command
+      ->add_option("--level", *level,
+                   "published: the newest of all; cosigned: the newest that meets the quorum of "
+                   "witnesses\n[cosigned where the server has a quorum, else published]")
+      ->check(CLI::IsMember({"published", "cosigned"}));
+  context.OnRun(*command,
+                [&context, key, level] { return PrintCheckpoint(context, *key, *level); });
 }
 
 }  // namespace graven::cli

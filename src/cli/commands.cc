@@ -59,6 +59,7 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
       "  graven serve --data ./audit\n"
       "  graven append --actor alice --action invoice.approve --target invoice:42");
   AddServeCommand(*app, context);
+  AddWitnessCommand(*app, context);
   AddLogsCommand(*app, context);
   AddAppendCommand(*app, context);
   AddImportCommand(*app, context);

@@ -58,6 +58,13 @@ CommandResult Show(CommandContext& context, const std::string& file, bool from_f
     return PrintKey(context, key);
   }
   if (from_folder) {
+    // A witness's folder has one key and no logs of its own.
+    const std::string version = context.data() + "/version";
+    const auto kind = io::ReadWholeFile(io::PosixFileSystem(), version, kKeyFileBytesMax);
+    if (kind.ok() && kind->starts_with("graven witness ")) {
+      ASSIGN_OR_RETURN(const note::VerifierKey key, ReadKeyFile(context.data() + "/key"));
+      return PrintKey(context, key);
+    }
     // From the log's metadata and not from keys/: a copy for auditors has no private keys.
     const std::string path = fmt::format("{}/logs/{}/meta", context.data(), context.log());
     const auto meta = store::ReadLogMeta(io::PosixFileSystem(), path);

@@ -39,6 +39,10 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--guard", options->guard, "File of the guard, best on another disk")
       ->type_name("FILE");
   command
+      ->add_option("--policy", options->policy,
+                   "Witnesses whose quorum a checkpoint needs to be served (C2SP tlog-policy)")
+      ->type_name("FILE");
+  command
       ->add_option("--descriptor-set", options->descriptor_sets,
                    "FileDescriptorSet whose types an event's details may hold; may be repeated")
       ->type_name("FILE")

@@ -251,7 +251,8 @@ CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
 CommandResult VerifyServer(CommandContext& context, const std::optional<note::VerifierKey>& key) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   ASSIGN_OR_RETURN(const v1::Log log, client->GetLog());
-  ASSIGN_OR_RETURN(const v1::GetCheckpointResponse checkpoint, client->GetCheckpoint());
+  ASSIGN_OR_RETURN(const v1::GetCheckpointResponse checkpoint,
+                   client->GetCheckpoint({}, v1::RECEIPT_LEVEL_PUBLISHED));
   // Without a key of ours the server's own at least shows that it contradicts itself.
   auto signer = key;
   if (!signer) {

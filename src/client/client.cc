@@ -136,8 +136,10 @@ std::unique_ptr<TailStream> Client::Tail(v1::TailRequest request) {
   return std::make_unique<TailStream>(connection_, std::move(request));
 }
 
-absl::StatusOr<v1::GetCheckpointResponse> Client::GetCheckpoint(std::string_view log) {
+absl::StatusOr<v1::GetCheckpointResponse> Client::GetCheckpoint(std::string_view log,
+                                                                v1::ReceiptLevel level) {
   v1::GetCheckpointRequest request;
+  request.set_level(level);
   request.set_log(LogName(log));
   return Call(&v1::AuditLogService::Stub::GetCheckpoint, request);
 }

@@ -26,7 +26,8 @@ struct AppendOptions {
   std::string log;
   // The hash of the record believed to be the last; kAborted when it is not.
   std::optional<Hash> expected_last_hash;
-  // PUBLISHED also waits for the signed checkpoint and returns a receipt file in tlog_proof. The
+  // PUBLISHED also waits for the signed checkpoint and returns a receipt file in tlog_proof,
+  // COSIGNED for one that meets the witness quorum. The
   // answer is OK with the level reached when `wait_timeout` passes first; at most 60 s.
   v1::ReceiptLevel level = v1::RECEIPT_LEVEL_DURABLE;
   absl::Duration wait_timeout = absl::Seconds(1);
@@ -75,7 +76,9 @@ class Client {
   // A live stream that reconnects where it was; see tail_stream.h.
   std::unique_ptr<TailStream> Tail(v1::TailRequest request);
 
-  absl::StatusOr<v1::GetCheckpointResponse> GetCheckpoint(std::string_view log = {});
+  // By default the one that is served; a level asks for another.
+  absl::StatusOr<v1::GetCheckpointResponse> GetCheckpoint(
+      std::string_view log = {}, v1::ReceiptLevel level = v1::RECEIPT_LEVEL_UNSPECIFIED);
   // A tree size of 0 means that of the newest checkpoint.
   absl::StatusOr<v1::GetInclusionProofResponse> GetInclusionProof(LogIndex index,
                                                                   TreeSize tree_size = {},

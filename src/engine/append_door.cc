@@ -87,7 +87,8 @@ class AppendDoor::Call final : public AppendOwner {
     size_t bytes = 0;
     for (const ledger::EventReceipt& one : answer_.receipts) {
       if (!published || bytes > kProofBytesMax) break;
-      absl::StatusOr<std::string> proof = door_.ledger_.Receipt(submission_.log, one.index);
+      absl::StatusOr<std::string> proof =
+          door_.ledger_.Receipt(submission_.log, one.index, ledger::CheckpointLevel::kPublished);
       if (!proof.ok()) break;
       bytes += proof->size();
       answer_.tlog_proofs.push_back(*std::move(proof));

@@ -51,13 +51,13 @@ absl::Status ReadWait(std::string_view bytes, AppendMessage* message) {
       return Malformed();
     }
   }
-  if (level > kLevelPublished) {
-    return InvalidField("wait.level", "must be DURABLE or PUBLISHED");
+  if (level > kLevelCosigned) {
+    return InvalidField("wait.level", "must be DURABLE, PUBLISHED or COSIGNED");
   }
   if (message->wait_ns < 0 || message->wait_ns > kWaitNsMax) {
     return InvalidField("wait.timeout", "must be 0 to 60 s");
   }
-  message->wait_for_publication = level == kLevelPublished;
+  message->wait_level = level == 0 ? kLevelDurable : level;
   return absl::OkStatus();
 }
 
@@ -89,7 +89,7 @@ void AppendMessage::Clear() {
   events.clear();
   expected_last_hash = {};
   want_record_hashes = false;
-  wait_for_publication = false;
+  wait_level = kLevelDurable;
   wait_ns = kWaitNsDefault;
 }
 

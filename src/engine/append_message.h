@@ -22,6 +22,7 @@ inline constexpr int64_t kWaitNsMax = 60'000'000'000;
 // Values of graven.v1.ReceiptLevel.
 inline constexpr uint64_t kLevelDurable = 1;
 inline constexpr uint64_t kLevelPublished = 2;
+inline constexpr uint64_t kLevelCosigned = 3;
 
 enum class AppendShape { kUnary, kStream };
 
@@ -33,8 +34,8 @@ struct AppendMessage {
   std::string_view log;
   std::vector<std::string_view> events;
   std::string_view expected_last_hash;
-  bool want_record_hashes = false;    // of a stream
-  bool wait_for_publication = false;  // of a unary call
+  bool want_record_hashes = false;      // of a stream
+  uint64_t wait_level = kLevelDurable;  // of a unary call
   int64_t wait_ns = kWaitNsDefault;
 
   void Clear();

@@ -39,7 +39,7 @@ TEST(AppendMessage, UnaryRequestIsTakenApart) {
   ASSERT_EQ(decoded.events.size(), 2u);
   EXPECT_EQ(decoded.events[1], request.events(1).SerializeAsString());
   EXPECT_EQ(decoded.expected_last_hash, request.expected_last_hash());
-  EXPECT_TRUE(decoded.wait_for_publication);
+  EXPECT_EQ(decoded.wait_level, kLevelPublished);
   EXPECT_EQ(decoded.wait_ns, 2'000'000'005);
 }
 
@@ -66,7 +66,7 @@ TEST(AppendMessage, WrongRequestIsInvalidArgument) {
   wrong.set_expected_last_hash("short");
   EXPECT_EQ(Decode(wrong, AppendShape::kUnary), absl::StatusCode::kInvalidArgument);
   wrong = request;
-  wrong.mutable_wait()->set_level(graven::v1::RECEIPT_LEVEL_COSIGNED);
+  wrong.mutable_wait()->set_level(static_cast<graven::v1::ReceiptLevel>(4));
   EXPECT_EQ(Decode(wrong, AppendShape::kUnary), absl::StatusCode::kInvalidArgument);
   wrong = request;
   wrong.mutable_wait()->mutable_timeout()->set_seconds(61);

@@ -24,6 +24,8 @@ struct EngineOptions {
   PublisherPace pace;
   // Where it is measured; null: nowhere that anybody sees. Must outlive the engine.
   metrics::Registry* metrics = nullptr;
+  // Called after each publication, on the publisher's thread; must not block.
+  std::function<void()> on_published;
   // Appends that take longer than this to become durable are told, once they are published; 0: none
   // are.
   int64_t slow_append_ns = 0;
@@ -45,10 +47,12 @@ class Engine {
       : own_metrics_(options.metrics == nullptr ? std::make_unique<metrics::Registry>() : nullptr),
         sequencer_(options.queue_bytes_max),
         hub_(ledger, clock),
+        cosigned_hub_(ledger, clock, ledger::CheckpointLevel::kCosigned),
         meter_(options.metrics == nullptr ? *own_metrics_ : *options.metrics, clock,
                options.slow_append_ns, SlowAppendTeller(ledger, clock, options)),
         publisher_(ledger, hub_, clock, options.pace, failed,
-                   options.metrics == nullptr ? *own_metrics_ : *options.metrics),
+                   options.metrics == nullptr ? *own_metrics_ : *options.metrics,
+                   {options.on_published, [this] { cosigned_hub_.Expire(); }}),
         housekeeper_(ledger, failed),
         loop_(ledger, sequencer_, meter_, options.batch_bytes_max,
               [this](const RoundOutcome& outcome) {
@@ -66,11 +70,14 @@ class Engine {
   void Stop() {
     publisher_.Stop();
     hub_.Close();
+    cosigned_hub_.Close();
     housekeeper_.Stop();
   }
 
   sequencer::Sequencer& sequencer() { return sequencer_; }
   PublicationHub& hub() { return hub_; }
+  // Where one waits for the witnesses' quorum; whoever adds cosignatures advances it.
+  PublicationHub& cosigned_hub() { return cosigned_hub_; }
   AppendLoop& loop() { return loop_; }
   AppendMeter& meter() { return meter_; }
 
@@ -82,6 +89,7 @@ class Engine {
   const std::unique_ptr<metrics::Registry> own_metrics_;
   sequencer::LocalSequencer sequencer_;
   PublicationHub hub_;
+  PublicationHub cosigned_hub_;
   AppendMeter meter_;
   Publisher publisher_;
   Housekeeper housekeeper_;

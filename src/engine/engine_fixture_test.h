@@ -78,6 +78,18 @@ class LedgerWithRoom final : public ledger::Ledger {
   std::shared_ptr<const ledger::Published> GetPublished(ledger::LogRef log) const override {
     return real_.GetPublished(log);
   }
+  std::shared_ptr<const ledger::Published> GetCheckpoint(
+      ledger::LogRef log, ledger::CheckpointLevel level) const override {
+    return real_.GetCheckpoint(log, level);
+  }
+  bool wants_witnesses() const override { return real_.wants_witnesses(); }
+  absl::Status AddCosigned(ledger::LogRef log, std::string_view note) override {
+    return real_.AddCosigned(log, note);
+  }
+  absl::StatusOr<Hash> RootAt(ledger::LogRef log, TreeSize size) const override {
+    return real_.RootAt(log, size);
+  }
+  void StopSigning(std::string_view reason) override { real_.StopSigning(reason); }
   TreeSize DurableSize(ledger::LogRef log) const override { return real_.DurableSize(log); }
   absl::Status ReadRecords(ledger::LogRef log, LogIndex first, uint64_t count,
                            const RecordVisitor& visit) const override {
@@ -98,8 +110,9 @@ class LedgerWithRoom final : public ledger::Ledger {
                                                        TreeSize new_size) const override {
     return real_.ConsistencyProof(log, old_size, new_size);
   }
-  absl::StatusOr<std::string> Receipt(ledger::LogRef log, LogIndex index) const override {
-    return real_.Receipt(log, index);
+  absl::StatusOr<std::string> Receipt(ledger::LogRef log, LogIndex index,
+                                      ledger::CheckpointLevel level) const override {
+    return real_.Receipt(log, index, level);
   }
   ledger::LedgerStatus status() const override {
     ledger::LedgerStatus status = real_.status();

@@ -9,7 +9,7 @@ uint64_t PublicationHub::Await(ledger::LogRef log, TreeSize size, int64_t deadli
   std::unique_lock lock(mutex_);
   // Looked up under the lock that Advance takes after publishing, so that no publication falls
   // between the look and the registration.
-  const bool reached = ledger_.GetPublished(log)->size >= size;
+  const bool reached = Has(log, size);
   if (reached || closed_) {
     lock.unlock();
     callback(reached ? PublicationOutcome::kReached : PublicationOutcome::kStopping);

@@ -16,8 +16,8 @@ namespace graven::engine {
 
 enum class PublicationOutcome { kReached, kTimedOut, kStopping };
 
-// Where one waits until a log's published size has reached a size: writers that want evidence,
-// readers of what is durable but not published yet, tailers. Thread-safe.
+// Where one waits until a log's published size, or another level's, has reached a size: writers
+// that want evidence, readers of what is durable but not published yet, tailers. Thread-safe.
 //
 // Invariant: every waiter is called exactly once, unless it was cancelled in time.
 class PublicationHub {
@@ -25,7 +25,15 @@ class PublicationHub {
   using Callback = std::function<void(PublicationOutcome)>;
   static constexpr int64_t kNoDeadline = INT64_MAX;
 
-  PublicationHub(ledger::Ledger& ledger, Clock& clock) : ledger_(ledger), clock_(clock) {}
+  PublicationHub(ledger::Ledger& ledger, Clock& clock,
+                 ledger::CheckpointLevel level = ledger::CheckpointLevel::kPublished)
+      : ledger_(ledger), clock_(clock), level_(level) {}
+
+  // Whether `log` has a checkpoint of the hub's level that covers so many records.
+  bool Has(ledger::LogRef log, TreeSize size) const {
+    const auto checkpoint = ledger_.GetCheckpoint(log, level_);
+    return checkpoint != nullptr && checkpoint->size >= size;
+  }
 
   // Calls `callback` once `log` has published `size` records: at once, on this thread, if it has;
   // else on the publisher's thread. `deadline_steady_ns` is by Clock::SteadyNs. Returns a ticket
@@ -38,7 +46,7 @@ class PublicationHub {
   // Blocks until then, for at most `timeout_ns`.
   PublicationOutcome WaitFor(ledger::LogRef log, TreeSize size, int64_t timeout_ns);
 
-  // For the publisher: `log` has published up to `size`.
+  // For whoever made it so: `log` has come to `size`.
   void Advance(ledger::LogRef log, TreeSize size);
   // For the publisher: calls those whose deadline has passed.
   void Expire();
@@ -62,6 +70,7 @@ class PublicationHub {
 
   ledger::Ledger& ledger_;
   Clock& clock_;
+  const ledger::CheckpointLevel level_;
   mutable std::mutex mutex_;  // guards what follows; no callback is called under it
   uint64_t last_ticket_ = 0;
   std::map<uint64_t, Waiter> waiters_;

@@ -43,6 +43,40 @@ absl::Status PublishedReads::Await(ledger::LogRef log, TreeSize size) const {
       kPublicationRetryMs);
 }
 
+absl::Status PublishedReads::AwaitServed(ledger::LogRef log, TreeSize size) const {
+  RETURN_IF_ERROR(Await(log, size));
+  if (!ledger_.wants_witnesses()) return absl::OkStatus();
+  switch (cosigned_hub_.WaitFor(log, size, kPublicationWaitNs)) {
+    case PublicationOutcome::kReached:
+      return absl::OkStatus();
+    case PublicationOutcome::kStopping:
+      return StoppingError();
+    case PublicationOutcome::kTimedOut:
+      break;
+  }
+  return WithRetryDelay(
+      WithReason(absl::UnavailableError("the record is published, and no checkpoint that covers it "
+                                        "meets the quorum of the witnesses yet"),
+                 reason::kNotPublishedYet),
+      kPublicationRetryMs);
+}
+
+absl::StatusOr<std::shared_ptr<const ledger::Published>> PublishedReads::Checkpoint(
+    ledger::LogRef log, ledger::CheckpointLevel level) const {
+  auto checkpoint = ledger_.GetCheckpoint(log, level);
+  if (checkpoint == nullptr) {
+    return WithReason(
+        absl::NotFoundError(ledger_.wants_witnesses()
+                                ? "no checkpoint has met the quorum of the witnesses yet"
+                                : "this server has no witnesses, so nothing is cosigned"),
+        reason::kIndexNotFound);
+  }
+  if (checkpoint->checkpoint.empty()) {
+    return absl::DataLossError("what is stored does not reach what was signed");
+  }
+  return checkpoint;
+}
+
 absl::StatusOr<LogIndex> PublishedReads::FindEvent(ledger::LogRef log,
                                                    std::string_view event_id) const {
   const TreeSize durable = ledger_.DurableSize(log);
@@ -94,7 +128,8 @@ absl::StatusOr<ledger::ProofAnswer> PublishedReads::InclusionProof(ledger::LogRe
     return InvalidField(
         "index", fmt::format("is {}, which a tree of {} records does not have", index, size.value));
   }
-  RETURN_IF_ERROR(Await(log, size.value == 0 ? SizeThrough(LogIndex(index)) : size));
+  RETURN_IF_ERROR(size.value == 0 ? AwaitServed(log, SizeThrough(LogIndex(index)))
+                                  : Await(log, size));
   return ledger_.InclusionProof(log, LogIndex(index), size);
 }
 
@@ -106,13 +141,13 @@ absl::StatusOr<ledger::ProofAnswer> PublishedReads::ConsistencyProof(ledger::Log
     return InvalidField("old_size",
                         fmt::format("is {}; at most new_size, {}", old_size.value, new_size.value));
   }
-  RETURN_IF_ERROR(Await(log, std::max(old_size, new_size)));
+  RETURN_IF_ERROR(new_size.value == 0 ? AwaitServed(log, old_size) : Await(log, new_size));
   return ledger_.ConsistencyProof(log, old_size, new_size);
 }
 
 absl::StatusOr<std::string> PublishedReads::Receipt(ledger::LogRef log, uint64_t index) const {
   if (index >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
-  RETURN_IF_ERROR(Await(log, SizeThrough(LogIndex(index))));
+  RETURN_IF_ERROR(AwaitServed(log, SizeThrough(LogIndex(index))));
   return ledger_.Receipt(log, LogIndex(index));
 }
 

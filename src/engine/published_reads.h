@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -20,13 +21,24 @@ inline constexpr uint64_t kReadCountMax = 8192;
 // that. Thread-safe; may block on the disk and for the wait.
 class PublishedReads {
  public:
-  PublishedReads(const ledger::Ledger& ledger, PublicationHub& hub) : ledger_(ledger), hub_(hub) {}
+  PublishedReads(const ledger::Ledger& ledger, PublicationHub& hub, PublicationHub& cosigned_hub)
+      : ledger_(ledger), hub_(hub), cosigned_hub_(cosigned_hub) {}
 
   // kNotFound, LOG_NOT_FOUND. An empty name is "default".
   absl::StatusOr<ledger::LogRef> FindLog(std::string_view name) const;
 
   // Waits until `size` records are published. kNotFound, INDEX_NOT_FOUND: beyond the durable size.
   absl::Status Await(ledger::LogRef log, TreeSize size) const;
+
+  // Waits until a checkpoint that is served covers `size` records: with a witness quorum
+  // configured, one that meets it.
+  absl::Status AwaitServed(ledger::LogRef log, TreeSize size) const;
+
+  // The newest checkpoint of a level; by default the one that is served. kNotFound,
+  // INDEX_NOT_FOUND: none has met the quorum yet, or there are no witnesses. kDataLoss: what is
+  // stored does not reach what was signed.
+  absl::StatusOr<std::shared_ptr<const ledger::Published>> Checkpoint(
+      ledger::LogRef log, ledger::CheckpointLevel level = ledger::CheckpointLevel::kServed) const;
 
   // The newest record of that event id. kNotFound, EVENT_NOT_FOUND.
   absl::StatusOr<LogIndex> FindEvent(ledger::LogRef log, std::string_view event_id) const;
@@ -41,18 +53,20 @@ class PublishedReads {
   absl::Status ReadOne(ledger::LogRef log, uint64_t index,
                        const ledger::Ledger::RecordVisitor& visit) const;
 
-  // A size of 0 means that of the newest checkpoint. kInvalidArgument: names the field.
+  // A size of 0 means that of the newest checkpoint that is served. kInvalidArgument: names the
+  // field.
   absl::StatusOr<ledger::ProofAnswer> InclusionProof(ledger::LogRef log, uint64_t index,
                                                      TreeSize size) const;
   absl::StatusOr<ledger::ProofAnswer> ConsistencyProof(ledger::LogRef log, TreeSize old_size,
                                                        TreeSize new_size) const;
 
-  // The receipt file of a record.
+  // The receipt file of a record, under the newest checkpoint that is served.
   absl::StatusOr<std::string> Receipt(ledger::LogRef log, uint64_t index) const;
 
  private:
   const ledger::Ledger& ledger_;
   PublicationHub& hub_;
+  PublicationHub& cosigned_hub_;
 };
 
 }  // namespace graven::engine

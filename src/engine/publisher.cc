@@ -15,12 +15,14 @@ constexpr int64_t kDeadlineCheckNs = 50'000'000;
 }  // namespace
 
 Publisher::Publisher(ledger::Ledger& ledger, PublicationHub& hub, Clock& clock, PublisherPace pace,
-                     std::function<void(const absl::Status&)> failed, metrics::Registry& metrics)
+                     std::function<void(const absl::Status&)> failed, metrics::Registry& metrics,
+                     PublisherHooks hooks)
     : ledger_(ledger),
       hub_(hub),
       clock_(clock),
       pace_(pace),
       failed_(std::move(failed)),
+      hooks_(std::move(hooks)),
       dirty_since_ns_(clock.SteadyNs()),
       durable_to_published_(metrics.MakeHistogram(metrics::kDurableToPublished)) {}
 
@@ -67,6 +69,7 @@ void Publisher::Run() {
     lock.unlock();
     if (dirty_.exchange(false)) PublishOnce();
     hub_.Expire();
+    if (hooks_.tick) hooks_.tick();
     lock.lock();
   }
   lock.unlock();
@@ -90,6 +93,7 @@ void Publisher::PublishOnce() {
   const auto signatures = static_cast<int64_t>(published->size());
   next_allowed_ns_ = started_ns + std::max(pace_.interval_ns, signatures * pace_.signature_ns * 10);
   for (ledger::LogRef log : *published) hub_.Advance(log, ledger_.GetPublished(log)->size);
+  if (hooks_.published) hooks_.published();
 }
 
 }  // namespace graven::engine

@@ -21,13 +21,20 @@ struct PublisherPace {
   int64_t signature_ns = 23'000;
 };
 
+// Who else is called on the publisher's thread. Must not block.
+struct PublisherHooks {
+  std::function<void()> published;  // after each publication
+  std::function<void()> tick;       // every 50 ms at least
+};
+
 // The publisher's own thread: guards and signs what became durable, then wakes who waits for it.
 class Publisher {
  public:
   // `failed` is told of an error of Publish, on the publisher's thread; the ledger has stopped
   // then.
   Publisher(ledger::Ledger& ledger, PublicationHub& hub, Clock& clock, PublisherPace pace,
-            std::function<void(const absl::Status&)> failed, metrics::Registry& metrics);
+            std::function<void(const absl::Status&)> failed, metrics::Registry& metrics,
+            PublisherHooks hooks = {});
   ~Publisher();
 
   void Start();
@@ -48,6 +55,7 @@ class Publisher {
   Clock& clock_;
   const PublisherPace pace_;
   const std::function<void(const absl::Status&)> failed_;
+  const PublisherHooks hooks_;
 
   // Recovery may have left records that are durable and not published.
   std::atomic<bool> dirty_ = true;

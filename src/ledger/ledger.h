@@ -16,6 +16,7 @@
 #include "base/log_index.h"
 #include "base/random.h"
 #include "io/file_system.h"
+#include "note/policy.h"
 #include "record/rules.h"
 #include "sequencer/request.h"
 #include "store/fingerprint.h"
@@ -75,10 +76,20 @@ struct LedgerOptions {
   bool create_if_missing = true;
   // The user whose folder it must be.
   uint32_t effective_user = 0;
+  // Whose cosignatures a checkpoint needs before it is served; without a quorum, every published
+  // one is. Log lines are not looked at.
+  note::Policy policy;
   // What an event may be; needed to compare duplicates as messages.
   record::RuleContext rules;
   // Tests make fingerprints collide.
   store::FingerprintFunction fingerprint = &store::EventFingerprint;
+};
+
+// Which of a log's checkpoints is meant.
+enum class CheckpointLevel {
+  kServed,     // kCosigned with a quorum configured, else kPublished
+  kPublished,  // the newest that is signed
+  kCosigned,   // the newest that meets the witnesses' quorum
 };
 
 // What became of one event.
@@ -110,9 +121,9 @@ struct Published {
   // The signed note (C2SP tlog-checkpoint). Empty only when the log is read-only and what is stored
   // does not reach what was signed.
   std::string checkpoint;
-  // Of the last record; 0 when the log is empty.
+  // Of the last record; 0 when the log is empty, or the checkpoint was cosigned before a restart.
   int64_t last_received_at_ns = 0;
-  // When this process signed it, by the wall clock; 0: it did not.
+  // When this process signed it, by the wall clock; 0: it did not, or it is a cosigned one.
   int64_t signed_at_ns = 0;
 };
 
@@ -126,6 +137,8 @@ struct LogInfo {
   Hash genesis_hash;
   TreeSize published_size;
   TreeSize durable_size;
+  // Nothing until a checkpoint has met the quorum.
+  std::optional<TreeSize> cosigned_size;
   int64_t last_received_at_ns = 0;
   bool read_only = false;
   std::string read_only_reason;
@@ -205,6 +218,10 @@ class Ledger {
   // Logs that Publish would publish now; those that a Publish under way has taken do not count.
   virtual size_t unpublished_logs() const = 0;
 
+  // Nothing is signed any more once this has returned, and no events are taken, until the folder is
+  // opened again: what is stored is older than what was signed. Any thread.
+  virtual void StopSigning(std::string_view reason) = 0;
+
   // --- background threads: each of these by one at a time ---
 
   // Makes ready the next journal file when one is wanted; a full disk is noticed, and its end,
@@ -235,6 +252,22 @@ class Ledger {
   virtual std::vector<LogRef> Logs() const = 0;
   virtual LogInfo Info(LogRef log) const = 0;
   virtual std::shared_ptr<const Published> GetPublished(LogRef log) const = 0;
+  // Null for a level that no checkpoint has reached yet.
+  virtual std::shared_ptr<const Published> GetCheckpoint(LogRef log,
+                                                         CheckpointLevel level) const = 0;
+  // Whether a quorum of witnesses is configured.
+  virtual bool wants_witnesses() const = 0;
+
+  // Takes a published checkpoint with cosignatures. On return OK it is what is served, unless a
+  // larger one is, and it is durable in the log's file of checkpoints: always when it is the first
+  // of its size, else once a minute at most. kFailedPrecondition: the quorum is not met, or nothing
+  // is written any more. kInvalidArgument: not a checkpoint that this log published.
+  // kUnauthenticated, kDataLoss: a signature is missing or wrong. kResourceExhausted: the disk is
+  // full; what was served stays.
+  virtual absl::Status AddCosigned(LogRef log, std::string_view note) = 0;
+
+  // The root of the published tree's first `size` records. kNotFound: beyond it.
+  virtual absl::StatusOr<Hash> RootAt(LogRef log, TreeSize size) const = 0;
   virtual TreeSize DurableSize(LogRef log) const = 0;
 
   // Calls `visit` with the exact bytes and hash of up to `count` published records from `first` on,
@@ -255,17 +288,18 @@ class Ledger {
   // The newest published record with this event id. kNotFound.
   virtual absl::StatusOr<LogIndex> FindEvent(LogRef log, std::string_view event_id) const = 0;
 
-  // Proofs within the published tree. A size of 0 means that of the newest checkpoint.
-  // kNotFound: beyond the published size. kInvalidArgument: index not below the size; old size 0 or
-  // above the new one.
+  // Proofs within the published tree. A size of 0 means that of the newest checkpoint that is
+  // served. kNotFound: beyond the published size, or that of what is served; no checkpoint has met
+  // the quorum yet. kInvalidArgument: index not below the size; old size 0 or above the new one.
   virtual absl::StatusOr<ProofAnswer> InclusionProof(LogRef log, LogIndex index,
                                                      TreeSize size) const = 0;
   virtual absl::StatusOr<ProofAnswer> ConsistencyProof(LogRef log, TreeSize old_size,
                                                        TreeSize new_size) const = 0;
 
-  // The receipt file of a published record under the newest checkpoint: a C2SP tlog-proof whose
-  // `extra` holds the record. kNotFound: not published.
-  virtual absl::StatusOr<std::string> Receipt(LogRef log, LogIndex index) const = 0;
+  // The receipt file of a record under the newest checkpoint of a level: a C2SP tlog-proof whose
+  // `extra` holds the record. kNotFound: that checkpoint does not reach it.
+  virtual absl::StatusOr<std::string> Receipt(
+      LogRef log, LogIndex index, CheckpointLevel level = CheckpointLevel::kServed) const = 0;
 
   virtual LedgerStatus status() const = 0;
 

@@ -153,6 +153,7 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
   std::vector<LogRef> published;
   if (grown.empty()) return published;
   std::lock_guard lock(publish_mutex_);
+  if (signing_stopped_) return absl::FailedPreconditionError(gate_.reason());
   std::vector<LogEnd> ends;
   std::vector<store::GuardEntry> entries;
   for (Log* log : grown) {
@@ -209,11 +210,8 @@ absl::StatusOr<bool> LedgerImpl::KeepNextCheckpoint() {
 }
 
 absl::Status LedgerImpl::KeepCheckpoint(Log& log) {
-  auto published = log.published();
-  ASSIGN_OR_RETURN(auto file,
-                   store::CheckpointsFile::Open(fs_, folder_->paths().Checkpoints(log.meta.name)));
-  if (file.last() == published->checkpoint) return absl::OkStatus();
-  absl::Status kept = file.Append(published->checkpoint);
+  std::lock_guard lock(checkpoints_mutex_);
+  absl::Status kept = KeepNote(log, log.published()->checkpoint);
   // The file only spares deriving them again: a full disk is no reason to stop.
   return absl::IsResourceExhausted(kept) ? absl::OkStatus() : kept;
 }
@@ -475,7 +473,10 @@ LedgerStatus LedgerImpl::status() const {
 
 absl::Status LedgerImpl::Close() {
   RETURN_IF_ERROR(MakeDurable());
-  RETURN_IF_ERROR(Publish().status());
+  if (absl::Status published = Publish().status(); !published.ok()) {
+    std::lock_guard lock(publish_mutex_);
+    if (!signing_stopped_) return published;
+  }
   // A server that could not go on has not stopped cleanly, whatever the way it ended.
   if (gate_.state() == WriteState::kStopped || gate_.state() == WriteState::kReadOnly) {
     return absl::OkStatus();

@@ -19,6 +19,7 @@
 #include "ledger/sealer.h"
 #include "ledger/segments.h"
 #include "ledger/stored_records.h"
+#include "note/checkpoint.h"
 #include "store/checkpoints_file.h"
 #include "store/data_folder.h"
 #include "store/guard.h"
@@ -55,6 +56,7 @@ class LedgerImpl final : public Ledger {
   absl::Status CheckRoom(size_t bytes) const override;
   absl::StatusOr<std::vector<LogRef>> Publish() override;
   size_t unpublished_logs() const override;
+  void StopSigning(std::string_view reason) override;
   absl::Status PrepareJournal() override { return PrepareFiles(UINT32_MAX); }
   absl::StatusOr<bool> Seal(bool in_haste) override;
   double journal_fill() const override;
@@ -64,6 +66,10 @@ class LedgerImpl final : public Ledger {
   std::vector<LogRef> Logs() const override;
   LogInfo Info(LogRef log) const override;
   std::shared_ptr<const Published> GetPublished(LogRef log) const override;
+  std::shared_ptr<const Published> GetCheckpoint(LogRef log, CheckpointLevel level) const override;
+  bool wants_witnesses() const override { return options_.policy.wants_witnesses(); }
+  absl::Status AddCosigned(LogRef log, std::string_view note) override;
+  absl::StatusOr<Hash> RootAt(LogRef log, TreeSize size) const override;
   TreeSize DurableSize(LogRef log) const override;
   absl::Status ReadRecords(LogRef log, LogIndex first, uint64_t count,
                            const RecordVisitor& visit) const override;
@@ -74,7 +80,8 @@ class LedgerImpl final : public Ledger {
                                              TreeSize size) const override;
   absl::StatusOr<ProofAnswer> ConsistencyProof(LogRef log, TreeSize old_size,
                                                TreeSize new_size) const override;
-  absl::StatusOr<std::string> Receipt(LogRef log, LogIndex index) const override;
+  absl::StatusOr<std::string> Receipt(LogRef log, LogIndex index,
+                                      CheckpointLevel level) const override;
   LedgerStatus status() const override;
   absl::Status Close() override;
 
@@ -91,6 +98,15 @@ class LedgerImpl final : public Ledger {
   // Takes one log off that list. False: it is empty.
   absl::StatusOr<bool> KeepNextCheckpoint();
   absl::Status KeepCheckpoint(Log& log);
+  // Puts a signed note into the log's file of checkpoints, unless it is the newest there already.
+  absl::Status KeepNote(Log& log, const std::string& note);
+  // Keeps what was cosigned, if it is its turn, and serves it unless a larger one is.
+  absl::Status ShowCosigned(Log& log, const note::Checkpoint& checkpoint, std::string note);
+  static std::shared_ptr<const Published> MakeCosigned(const Log& log,
+                                                       const note::Checkpoint& checkpoint,
+                                                       std::string note);
+  // Recovery: what was cosigned before the stop is served again.
+  absl::Status RestoreCosigned(Log& log);
   // A log whose unsealed records must go into a segment although no journal file waits for it: the
   // duplicate table has let go of them, or too many wait (then the log with the most). Null: none.
   Log* TailToCarry();
@@ -138,6 +154,12 @@ class LedgerImpl final : public Ledger {
 
   std::mutex publish_mutex_;  // guards the guard
   std::unique_ptr<store::Guard> guard_;
+
+  bool signing_stopped_ = false;  // guarded by publish_mutex_
+
+  // One writer of a file of checkpoints at a time; guards what follows.
+  std::mutex checkpoints_mutex_;
+  std::map<Log*, int64_t> cosigned_kept_ns_;
 
   std::mutex keep_mutex_;                       // guards what follows
   std::map<Log*, int64_t> checkpoint_kept_ns_;  // when one was last wanted in the log's file

@@ -12,6 +12,14 @@
 #include "note/receipt_file.h"
 
 namespace graven::ledger {
+namespace {
+
+absl::Status NothingCosigned(const Log& log) {
+  return absl::NotFoundError(fmt::format(
+      "log {} has no checkpoint yet that meets the quorum of its witnesses", log.meta.name));
+}
+
+}  // namespace
 
 LogInfo LedgerImpl::Info(LogRef ref) const {
   const Log& log = *ref.get();
@@ -27,6 +35,7 @@ LogInfo LedgerImpl::Info(LogRef ref) const {
   info.published_size = published->size;
   info.last_received_at_ns = published->last_received_at_ns;
   info.durable_size = DurableSize(ref);
+  if (auto cosigned = log.cosigned()) info.cosigned_size = cosigned->size;
   info.read_only = log.read_only();
   if (info.read_only) info.read_only_reason = log.read_only_reason();
   return info;
@@ -82,7 +91,8 @@ absl::Status LedgerImpl::ReadHashes(LogRef ref, int level, uint64_t first,
 absl::StatusOr<ProofAnswer> LedgerImpl::InclusionProof(LogRef ref, LogIndex index,
                                                        TreeSize size) const {
   const Log& log = *ref.get();
-  auto published = log.published();
+  auto published = size.value == 0 ? GetCheckpoint(ref, CheckpointLevel::kServed) : log.published();
+  if (published == nullptr) return NothingCosigned(log);
   ProofAnswer answer;
   answer.tree_size = size.value == 0 ? published->size : size;
   if (answer.tree_size > published->size ||
@@ -105,7 +115,9 @@ absl::StatusOr<ProofAnswer> LedgerImpl::InclusionProof(LogRef ref, LogIndex inde
 absl::StatusOr<ProofAnswer> LedgerImpl::ConsistencyProof(LogRef ref, TreeSize old_size,
                                                          TreeSize new_size) const {
   const Log& log = *ref.get();
-  auto published = log.published();
+  auto published =
+      new_size.value == 0 ? GetCheckpoint(ref, CheckpointLevel::kServed) : log.published();
+  if (published == nullptr) return NothingCosigned(log);
   ProofAnswer answer;
   answer.tree_size = new_size.value == 0 ? published->size : new_size;
   if (answer.tree_size > published->size) {
@@ -123,9 +135,11 @@ absl::StatusOr<ProofAnswer> LedgerImpl::ConsistencyProof(LogRef ref, TreeSize ol
   return answer;
 }
 
-absl::StatusOr<std::string> LedgerImpl::Receipt(LogRef ref, LogIndex index) const {
+absl::StatusOr<std::string> LedgerImpl::Receipt(LogRef ref, LogIndex index,
+                                                CheckpointLevel level) const {
   const Log& log = *ref.get();
-  auto published = log.published();
+  auto published = GetCheckpoint(ref, level);
+  if (published == nullptr) return NothingCosigned(log);
   if (index.value >= published->size.value) {
     return absl::NotFoundError(fmt::format("index: is {}; log {} has published {} records",
                                            index.value, log.meta.name, published->size.value));

@@ -26,6 +26,11 @@ std::shared_ptr<const Published> Log::published() const {
   return published_;
 }
 
+std::shared_ptr<const Published> Log::cosigned() const {
+  std::lock_guard lock(mutex_);
+  return cosigned_;
+}
+
 std::shared_ptr<const SegmentList> Log::segments() const {
   std::lock_guard lock(mutex_);
   return segments_;
@@ -44,6 +49,11 @@ void Log::SetDurable(const LogEnd& end) {
 void Log::SetPublished(std::shared_ptr<const Published> published) {
   std::lock_guard lock(mutex_);
   published_ = std::move(published);
+}
+
+void Log::SetCosigned(std::shared_ptr<const Published> cosigned) {
+  std::lock_guard lock(mutex_);
+  cosigned_ = std::move(cosigned);
 }
 
 void Log::SetSegments(std::shared_ptr<const SegmentList> segments) {

@@ -55,6 +55,8 @@ class Log {
   // --- any thread ---
   LogEnd durable() const;
   std::shared_ptr<const Published> published() const;
+  // The newest that meets the witnesses' quorum; null until one did.
+  std::shared_ptr<const Published> cosigned() const;
   std::shared_ptr<const SegmentList> segments() const;
   // Where unsealed records are found; never null after recovery.
   Tail& tail() { return *tail_; }
@@ -66,6 +68,8 @@ class Log {
   void SetDurable(const LogEnd& end);
   // The publisher, after the guard was synced.
   void SetPublished(std::shared_ptr<const Published> published);
+  // Whoever holds the ledger's lock of kept checkpoints, after it was kept.
+  void SetCosigned(std::shared_ptr<const Published> cosigned);
   // The background thread, after the files are durable.
   void SetSegments(std::shared_ptr<const SegmentList> segments);
   // The writer, under the ledger's lock of grown logs: true when the log was not marked yet.
@@ -82,6 +86,7 @@ class Log {
   mutable std::mutex mutex_;  // guards what follows; held for a few assignments only
   LogEnd durable_;
   std::shared_ptr<const Published> published_;
+  std::shared_ptr<const Published> cosigned_;
   std::shared_ptr<const SegmentList> segments_;
   std::string read_only_reason_;
   std::atomic<bool> read_only_{false};

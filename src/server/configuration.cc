@@ -154,6 +154,7 @@ Readers TopReaders(Configuration* configuration) {
                Word(&configuration->log_level, {"debug", "info", "warn", "warning", "error"})},
               {"format", Word(&configuration->log_format, {"text", "json"})},
               {"slow_append_ms", Number(&configuration->slow_append_ms, 0, 3'600'000)}})},
+      {"witnesses", Table({{"policy", Text(&configuration->witness_policy)}})},
       {"limits", Table(LimitReaders(&configuration->limits))},
   };
 }
@@ -207,6 +208,7 @@ absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options) {
   if (!options.listen.empty()) configuration.listen = options.listen;
   if (!options.http.empty()) configuration.http.listen = options.http;
   if (!options.guard.empty()) configuration.guard = options.guard;
+  if (!options.policy.empty()) configuration.witness_policy = options.policy;
   if (!options.descriptor_sets.empty()) configuration.descriptor_sets = options.descriptor_sets;
   if (!options.log_level.empty()) configuration.log_level = options.log_level;
   if (!options.log_format.empty()) configuration.log_format = options.log_format;

@@ -51,6 +51,7 @@ struct Configuration {
   uint64_t slow_append_ms = 0;
   Limits limits;
   std::vector<std::string> descriptor_sets;
+  std::string witness_policy;  // file
   bool insecure_listen_on_the_network = false;
 };
 

@@ -27,6 +27,7 @@
 #include "server/readiness.h"
 #include "server/server_metrics.h"
 #include "server/stop_signals.h"
+#include "server/witness_feed.h"
 #include "service/grpc_server.h"
 #include "web/api_routes.h"
 #include "web/basic_routes.h"
@@ -215,13 +216,17 @@ class Running {
     absl::StatusOr<std::unique_ptr<HttpDoor>> http = HttpDoor::Prepare(configuration_);
     if (!http.ok()) return Failure{ExitCodeOf(http.status()), http.status()};
     http_ = *std::move(http);
+    absl::StatusOr<note::Policy> policy = ReadPolicy(configuration_.witness_policy);
+    if (!policy.ok()) return Failure{ExitCodeOf(policy.status()), policy.status()};
+    policy_ = *std::move(policy);
     return std::nullopt;
   }
 
   std::optional<Failure> Open() {
+    ledger::LedgerOptions options = MakeLedgerOptions(configuration_, rules_);
+    options.policy = policy_;
     absl::StatusOr<std::unique_ptr<ledger::Ledger>> opened =
-        ledger::Ledger::Open(io::PosixFileSystem(), SystemClock(), SystemRandom(),
-                             MakeLedgerOptions(configuration_, rules_));
+        ledger::Ledger::Open(io::PosixFileSystem(), SystemClock(), SystemRandom(), options);
     if (!opened.ok()) {
       return Failure{kExitCannotOpen, opened.status(), NextStep(opened.status())};
     }
@@ -231,10 +236,15 @@ class Running {
   }
 
   std::optional<Failure> Start() {
+    witnesses_ = std::make_unique<WitnessFeed>(*ledger_, SystemClock(), policy_, metrics_, *log_);
+    engine::EngineOptions options = MakeEngineOptions(configuration_, &metrics_, log_);
+    options.on_published = [feed = witnesses_.get()] { feed->Notify(); };
     engine_ = std::make_unique<engine::Engine>(
-        *ledger_, SystemClock(), MakeEngineOptions(configuration_, &metrics_, log_),
+        *ledger_, SystemClock(), options,
         [log = log_](const absl::Status& status) { log->Error(std::string(status.message())); });
+    witnesses_->LookBeforeSigning(*engine_);
     engine_->Start();
+    witnesses_->Start();
     absl::StatusOr<std::unique_ptr<service::GrpcServer>> server = service::GrpcServer::Start(
         *ledger_, *engine_, SystemClock(), SystemRandom(),
         MakeServerOptions(configuration_, rules_, std::move(listening_.addresses)));
@@ -246,9 +256,9 @@ class Running {
       append_door_ = std::make_unique<engine::AppendDoor>(
           *ledger_, engine_->sequencer(), engine_->hub(), engine_->meter(), rules_, SystemClock(),
           SystemRandom(), [this] { grpc_->WakeWriter(); });
-      started =
-          http_->Start(MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), *append_door_,
-                                   message_types_, GRAVEN_VERSION, SystemClock().WallNs()}));
+      started = http_->Start(
+          MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(),
+                      *append_door_, message_types_, GRAVEN_VERSION, SystemClock().WallNs()}));
     }
     if (started.ok()) return std::nullopt;
     (void)Stop();
@@ -271,6 +281,7 @@ class Running {
     http_->Stop(kPatienceMs);
     if (append_door_ != nullptr) append_door_->Stop();
     if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
+    witnesses_->Stop();
     engine_->Stop();
     server_metrics_.reset();
     grpc_.reset();
@@ -291,6 +302,8 @@ class Running {
   Listening listening_;
   std::unique_ptr<ledger::Ledger> ledger_;
   metrics::Registry metrics_;
+  note::Policy policy_;
+  std::unique_ptr<WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<service::GrpcServer> grpc_;
   std::unique_ptr<ServerMetrics> server_metrics_;

@@ -24,6 +24,8 @@ struct ServeOptions {
   std::string ready_file;
   // File of the guard; default inside the data folder. Best on another disk.
   std::string guard;
+  // Policy file (C2SP tlog-policy): the witnesses whose quorum a checkpoint needs to be served.
+  std::string policy;
   // FileDescriptorSets whose types an Any may hold.
   std::vector<std::string> descriptor_sets;
   // "debug", "info", "warn" (or "warning") or "error".

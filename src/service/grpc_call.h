@@ -58,6 +58,7 @@ struct CallEnvironment {
   sequencer::Sequencer& sequencer;
   engine::AppendIntake& intake;  // the loop's thread
   engine::PublicationHub& hub;
+  engine::PublicationHub& cosigned_hub;
   engine::AppendMeter& meter;
   engine::WorkerPool& workers;
   const engine::Authenticator& authenticator;

@@ -48,8 +48,9 @@ class GrpcServerImpl final : public GrpcServer {
         authenticator_(std::move(authenticator)),
         workers_(kWorkers),
         intake_(ledger, options.rules, clock, random),
-        environment_{ledger,         engine.sequencer(), intake_,        engine.hub(),
-                     engine.meter(), workers_,           authenticator_, clock},
+        environment_{ledger,       engine.sequencer(),    intake_,
+                     engine.hub(), engine.cosigned_hub(), engine.meter(),
+                     workers_,     authenticator_,        clock},
         graven_(environment_, options.facts),
         health_(environment_),
         appends_(options.unary, AppendCallMaker(environment_, graven_)),
@@ -254,6 +255,7 @@ void GrpcServerImpl::Stop(int64_t patience_ms) {
   workers_.Stop();
   // Whoever still waits for publication was cancelled; the hub must not call what is about to go.
   engine_.hub().Close();
+  engine_.cosigned_hub().Close();
   queue_->Shutdown();
   loop_thread_.join();
   engine_.sequencer().Close();

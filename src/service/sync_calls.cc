@@ -49,6 +49,7 @@ void SetLog(const ledger::LogInfo& info, graven::v1::Log* log) {
   log->set_vkey(info.vkey);
   log->set_published_size(info.published_size.value);
   log->set_durable_size(info.durable_size.value);
+  if (info.cosigned_size) log->set_cosigned_size(info.cosigned_size->value);
   SetTime(info.created_at_ns, log->mutable_created_at());
   log->set_duplicate_window(info.duplicate_window);
   log->set_genesis_hash(Bytes(info.genesis_hash));
@@ -145,7 +146,7 @@ absl::Status GravenServer::ReadOne(const graven::v1::GetRecordRequest& request,
         return true;
       }));
   if (request.want_receipt()) {
-    ASSIGN_OR_RETURN(*response->mutable_tlog_proof(), environment_.ledger.Receipt(log, index));
+    ASSIGN_OR_RETURN(*response->mutable_tlog_proof(), reads_.Receipt(log, index.value));
   }
   return absl::OkStatus();
 }
@@ -161,18 +162,16 @@ grpc::Status GravenServer::GetCheckpoint(grpc::ServerContext* context,
                                          graven::v1::GetCheckpointResponse* response) {
   return ForCaller(environment_, *context, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(request->log()));
-    if (request->level() == graven::v1::RECEIPT_LEVEL_COSIGNED) {
-      return engine::WithReason(
-          absl::NotFoundError("this log has no witnesses, so nothing is cosigned"),
-          engine::reason::kIndexNotFound);
-    }
     if (request->level() == graven::v1::RECEIPT_LEVEL_DURABLE) {
       return engine::InvalidField("level", "must be PUBLISHED or COSIGNED");
     }
-    const auto published = environment_.ledger.GetPublished(log);
-    if (published->checkpoint.empty()) {
-      return absl::DataLossError("what is stored does not reach what was signed");
+    auto level = ledger::CheckpointLevel::kServed;
+    if (request->level() == graven::v1::RECEIPT_LEVEL_PUBLISHED) {
+      level = ledger::CheckpointLevel::kPublished;
+    } else if (request->level() == graven::v1::RECEIPT_LEVEL_COSIGNED) {
+      level = ledger::CheckpointLevel::kCosigned;
     }
+    ASSIGN_OR_RETURN(const auto published, reads_.Checkpoint(log, level));
     response->set_checkpoint(published->checkpoint);
     response->set_size(published->size.value);
     response->set_root_hash(Bytes(published->root));

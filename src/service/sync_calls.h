@@ -20,7 +20,7 @@ class GravenServer final : public GravenCalls {
  public:
   GravenServer(CallEnvironment& environment, ServerFacts facts)
       : environment_(environment),
-        reads_(environment.ledger, environment.hub),
+        reads_(environment.ledger, environment.hub, environment.cosigned_hub),
         facts_(std::move(facts)) {}
 
   grpc::Status Read(grpc::ServerContext* context, const graven::v1::ReadRequest* request,

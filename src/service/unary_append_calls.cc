@@ -26,6 +26,9 @@ class AppendCall final : public UnaryAppendCall {
 
   absl::Status Prepare(std::string_view message) override {
     RETURN_IF_ERROR(engine::DecodeAppendMessage(message, engine::AppendShape::kUnary, &message_));
+    if (message_.wait_level == engine::kLevelCosigned && !environment_.ledger.wants_witnesses()) {
+      return engine::InvalidField("wait.level", "is COSIGNED, and this server has no witnesses");
+    }
     return environment_.intake.Fill(message_, message_.log, message.size(), identity_.caller,
                                     &submission_);
   }
@@ -37,8 +40,8 @@ class AppendCall final : public UnaryAppendCall {
     }
     std::atomic<uint64_t>& waiting = environment_.counters.events_waiting;
     // Above the limit the answer is the level reached, as it is after the time.
-    if (!message_.wait_for_publication || waiting > kEventsWaitingMax) {
-      FinishWith(Encode(receipts, false));
+    if (message_.wait_level == engine::kLevelDurable || waiting > kEventsWaitingMax) {
+      FinishWith(Encode(receipts, engine::kLevelDurable));
       return;
     }
     receipts_.assign(receipts.begin(), receipts.end());
@@ -52,32 +55,47 @@ class AppendCall final : public UnaryAppendCall {
     waiting += receipts_.size();
     LogIndex last;
     for (const ledger::EventReceipt& receipt : receipts_) last = std::max(last, receipt.index);
-    // A worker answers: proofs are read from the disk.
-    environment_.hub.Await(
-        submission_.log, SizeThrough(last), environment_.clock.SteadyNs() + message_.wait_ns,
-        [this](engine::PublicationOutcome outcome) {
-          environment_.workers.Submit([this, outcome] {
-            environment_.counters.events_waiting -= receipts_.size();
-            FinishWith(Encode(receipts_, outcome == engine::PublicationOutcome::kReached));
-          });
-        });
+    // A worker answers: proofs are read from the disk. What was reached is looked up then: who
+    // waited in vain for the witnesses has a published record all the same.
+    engine::PublicationHub& hub = message_.wait_level == engine::kLevelCosigned
+                                      ? environment_.cosigned_hub
+                                      : environment_.hub;
+    hub.Await(submission_.log, SizeThrough(last), environment_.clock.SteadyNs() + message_.wait_ns,
+              [this, last](engine::PublicationOutcome) {
+                environment_.workers.Submit([this, last] {
+                  environment_.counters.events_waiting -= receipts_.size();
+                  FinishWith(Encode(receipts_, LevelOf(SizeThrough(last))));
+                });
+              });
+  }
+
+  // How far so many records have come; at most as far as was asked for.
+  uint64_t LevelOf(TreeSize size) const {
+    if (message_.wait_level == engine::kLevelCosigned &&
+        environment_.cosigned_hub.Has(submission_.log, size)) {
+      return engine::kLevelCosigned;
+    }
+    return environment_.hub.Has(submission_.log, size) ? engine::kLevelPublished
+                                                       : engine::kLevelDurable;
   }
 
   // Proofs are added until they fill half a MiB; the others can be asked for. 8,192 receipts of
   // the longest names and ids are 2.1 MiB, so that the whole stays below gRPC's own limit of 4.
-  std::string Encode(std::span<const ledger::EventReceipt> receipts, bool published) const {
+  std::string Encode(std::span<const ledger::EventReceipt> receipts, uint64_t level) const {
+    const auto checkpoint = level == engine::kLevelCosigned ? ledger::CheckpointLevel::kCosigned
+                                                            : ledger::CheckpointLevel::kPublished;
     std::string response;
     const std::string& log = submission_.log.name();
     for (size_t i = 0; i < receipts.size(); ++i) {
       std::string proof;
-      if (published && response.size() < engine::kReplyBytesMax / 2) {
+      if (level != engine::kLevelDurable && response.size() < engine::kReplyBytesMax / 2) {
         absl::StatusOr<std::string> made =
-            environment_.ledger.Receipt(submission_.log, receipts[i].index);
+            environment_.ledger.Receipt(submission_.log, receipts[i].index, checkpoint);
         if (made.ok()) proof = *std::move(made);
       }
       engine::EncodeReceipt(log, receipts[i], event_ids_[i], proof, &response);
     }
-    engine::EncodeLevel(published ? engine::kLevelPublished : engine::kLevelDurable, &response);
+    engine::EncodeLevel(level, &response);
     return response;
   }
 

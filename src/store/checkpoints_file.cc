@@ -208,4 +208,35 @@ absl::Status CheckpointsFile::ForEach(
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<std::string>> CheckpointsFile::FindLast(
+    io::FileSystem& fs, const std::string& path,
+    absl::FunctionRef<bool(std::string_view note)> wanted) {
+  std::optional<std::string> found;
+  absl::StatusOr<std::unique_ptr<io::File>> file = fs.Open(path, io::OpenMode::kRead);
+  if (absl::IsNotFound(file.status())) return found;
+  if (!file.ok()) return file.status();
+  RETURN_IF_ERROR(CheckFileMagic(**file, path));
+  ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
+  for (uint64_t end = size; end > kFileMagic.size() && !found;) {
+    // The frames that begin below `end`; the last of them may reach beyond.
+    const uint64_t begin =
+        end > kFileMagic.size() + kWindowBytes ? end - kWindowBytes : kFileMagic.size();
+    ASSIGN_OR_RETURN(const std::string bytes,
+                     ReadPart(**file, begin, std::min(size, end + kFrameBytesMax)));
+    uint64_t at = FindFrame(bytes, begin, begin);
+    while (at < end) {
+      const std::optional<CheckpointFrame> frame =
+          DecodeCheckpointFrame(std::string_view(bytes).substr(at - begin), at);
+      if (!frame) {
+        at = FindFrame(bytes, begin, at + 1);
+        continue;
+      }
+      if (wanted(frame->note)) found = frame->note;
+      at += frame->frame_bytes;
+    }
+    end = begin;
+  }
+  return found;
+}
+
 }  // namespace graven::store

@@ -63,6 +63,12 @@ class CheckpointsFile {
   static absl::Status ForEach(io::FileSystem& fs, const std::string& path,
                               absl::FunctionRef<absl::Status(std::string_view note)> visit);
 
+  // The newest note that is `wanted`, if any; looks from the end on, a window at a time. A missing
+  // file has none. What is no valid frame is passed over: Open is what finds damage.
+  static absl::StatusOr<std::optional<std::string>> FindLast(
+      io::FileSystem& fs, const std::string& path,
+      absl::FunctionRef<bool(std::string_view note)> wanted);
+
  private:
   CheckpointsFile(io::FileSystem& fs, std::string path) : fs_(&fs), path_(std::move(path)) {}
 

@@ -86,6 +86,30 @@ TEST(CheckpointsFile, LongFileOpensByItsEnd) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("byte " + std::to_string(8 + 3 * 317)));
 }
 
+TEST(CheckpointsFile, NewestWantedNoteIsFoundFromTheEnd) {
+  SimulatedFileSystem fs(1);
+  const auto find = [&](std::string_view wanted) {
+    return *CheckpointsFile::FindLast(
+        fs, kPath, [&](std::string_view note) { return note.starts_with(wanted); });
+  };
+  EXPECT_EQ(find(""), std::nullopt);
+  CheckpointsFile file = MustOpen(fs);
+  // Far more than what is looked at in one go, and notes across each border of it.
+  const std::string filler(20'000, 'x');
+  ASSERT_TRUE(file.Append("a first\n").ok());
+  for (int i = 0; i < 60; ++i) {
+    const std::string kind = i == 30 ? "b" : i == 31 ? "b second" : "c";
+    ASSERT_TRUE(file.Append(kind + std::to_string(i) + filler).ok());
+  }
+  EXPECT_EQ(find("a"), "a first\n");
+  EXPECT_EQ(find("b"), "b second31" + filler);
+  EXPECT_EQ(find(""), "c59" + filler);
+  EXPECT_EQ(find("d"), std::nullopt);
+  for (int i = 0; i < 60; ++i) {
+    EXPECT_TRUE(find(i == 30 ? "b30" : i == 31 ? "b second31" : "c" + std::to_string(i))) << i;
+  }
+}
+
 TEST(CheckpointsFile, EveryTornLastFrameIsCut) {
   const std::string frame = EncodeCheckpointFrame("second", 8 + 21);
   for (size_t size = 1; size < frame.size(); ++size) {

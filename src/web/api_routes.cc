@@ -76,7 +76,8 @@ absl::StatusOr<uint64_t> IndexOf(std::string_view text) {
 // The handlers. Each call's parameters are those of its pattern.
 class Api {
  public:
-  explicit Api(ApiParts parts) : parts_(std::move(parts)), reads_(parts_.ledger, parts_.hub) {}
+  explicit Api(ApiParts parts)
+      : parts_(std::move(parts)), reads_(parts_.ledger, parts_.hub, parts_.cosigned_hub) {}
 
   const ApiParts& parts() const { return parts_; }
   absl::StatusOr<http::Response> Status(const Call& call) const;

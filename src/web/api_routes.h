@@ -20,6 +20,7 @@ struct ApiParts {
   ledger::Ledger& ledger;
   sequencer::Sequencer& sequencer;
   engine::PublicationHub& hub;
+  engine::PublicationHub& cosigned_hub;
   engine::AppendDoor& door;
   const json::MessageTypes& types;
   std::string version;

@@ -37,8 +37,9 @@ absl::Status NoTile(std::string_view why) {
 
 absl::StatusOr<http::Response> Checkpoint(const ledger::Ledger& ledger, const Call& call) {
   ASSIGN_OR_RETURN(const ledger::LogRef log, FindLog(ledger, call.parameters[0]));
-  const std::shared_ptr<const ledger::Published> published = ledger.GetPublished(log);
-  if (published->checkpoint.empty()) {
+  const std::shared_ptr<const ledger::Published> published =
+      ledger.GetCheckpoint(log, ledger::CheckpointLevel::kServed);
+  if (published == nullptr || published->checkpoint.empty()) {
     return engine::WithReason(absl::NotFoundError("this log has no checkpoint to show"),
                               reason::kNotPublishedYet);
   }

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "ledger/ledger.h"
+#include "metrics/registry.h"
+#include "note/policy.h"
+#include "server/operational_log.h"
+
+namespace graven::witness {
+class Feeder;
+}
+
+namespace graven::server {
+
+// The policy in a file; without a path, one that wants no witnesses. kNotFound: no such file.
+// kInvalidArgument: names the file, the line and the field.
+absl::StatusOr<note::Policy> ReadPolicy(const std::string& path);
+
+// Takes the checkpoints of all logs to the witnesses of a policy (witness/feeder.h). Without a
+// quorum in the policy it does nothing.
+class WitnessFeed {
+ public:
+  // All must outlive it.
+  WitnessFeed(ledger::Ledger& ledger, Clock& clock, const note::Policy& policy,
+              metrics::Registry& metrics, OperationalLog& log);
+  ~WitnessFeed();
+
+  // For EngineOptions::on_published.
+  void Notify();
+
+  // Before the engine starts: asks the witnesses what they have seen of what was signed before, a
+  // few seconds at most. The ledger signs nothing more on return when one has shown that the folder
+  // was rolled back.
+  void LookBeforeSigning(engine::Engine& engine);
+  void Start();
+  // Before the engine stops.
+  void Stop();
+
+ private:
+  class Logs;
+
+  void SetMetrics();
+
+  metrics::Registry& metrics_;
+  uint64_t refresh_ = 0;
+  std::unique_ptr<Logs> logs_;
+  std::unique_ptr<witness::Feeder> feeder_;
+};
+
+}  // namespace graven::server

@@ -41,7 +41,8 @@ class LedgerWithRoom final : public ledger::Ledger {
  public:
   explicit LedgerWithRoom(ledger::Ledger& real) : real_(real) {}
 
-  std::atomic<ledger::WriteState> write_state = ledger::WriteState::kActive;  // that status() says
+  std::atomic<ledger::WriteState> write_state =
+      ledger::WriteState::kActive;  // else, that status() says
   std::atomic<size_t> room_bytes = SIZE_MAX;
   mutable std::atomic<uint64_t> refusals = 0;
 
@@ -116,7 +117,7 @@ class LedgerWithRoom final : public ledger::Ledger {
   }
   ledger::LedgerStatus status() const override {
     ledger::LedgerStatus status = real_.status();
-    status.write_state = write_state;
+    if (write_state != ledger::WriteState::kActive) status.write_state = write_state;
     return status;
   }
   absl::Status Close() override { return real_.Close(); }

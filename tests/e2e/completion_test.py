@@ -13,24 +13,25 @@ import serving
 FOLDER = f'export PATH="{serving.BINARY.parent}:$PATH"'
 
 
-def typed(shell, setup, keys):
-    """What stands on the line of an interactive `shell` after `setup` was run and `keys` were typed."""
+def typed(shell, setup, keys, added):
+    """What stands on the line of an interactive `shell` after `setup` was run, `keys` and the key that completes were
+    typed, and `added` was shown behind them."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ.update(TERM="xterm", PS1="$ ")
         os.execvp(shell[0], shell)
     said = ""
 
-    def read_until(pattern, seconds):
+    def read_until(pattern, seconds, start=0):
         nonlocal said
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not re.search(pattern, said):
+        while time.monotonic() < end and not re.search(pattern, said[start:]):
             if select.select([terminal], [], [], 0.1)[0]:
                 try:
                     said += os.read(terminal, 65536).decode(errors="replace")
                 except OSError:
                     break
-        return re.search(pattern, said)
+        return re.search(pattern, said[start:])
 
     try:
         for line in setup:
@@ -38,8 +39,13 @@ def typed(shell, setup, keys):
         # The halves are put together by the shell only, so the echo of what was typed does not match.
         os.write(terminal, b"echo rea''dy\n")
         assert read_until(r"ready", 60), said
+        before = len(said)
         os.write(terminal, keys.encode())
-        time.sleep(1)  # what was typed ahead of a completion that is under way would be lost
+        assert read_until(re.escape(keys[-2:]), 60, before), said
+        before = len(said)
+        os.write(terminal, b"\t")
+        # What is typed ahead of a completion that is under way would be lost.
+        assert read_until(re.escape(added), 60, before), said
         os.write(terminal, b"\x01echo now'':\x20\n")
         found = read_until(r"now: ([^\r\n]*)", 60)
         assert found, said
@@ -53,15 +59,16 @@ def typed(shell, setup, keys):
 class Completion(unittest.TestCase):
     def test_bash(self):
         line = typed(["bash", "--norc", "--noprofile", "-i"],
-                     [FOLDER, "source <(graven completion bash)"], "graven ta\t")
+                     [FOLDER, "source <(graven completion bash)"], "graven ta", "il")
         self.assertEqual(line, "graven tail")
 
     @unittest.skipUnless(shutil.which("zsh"), "skipped: there is no zsh on this machine")
     def test_zsh(self):
         setup = [FOLDER, "autoload -Uz compinit && compinit -u -D", "source <(graven completion zsh)"]
-        self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven ta\t"), "graven tail")
-        self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven logs cr\t"), "graven logs create")
-        self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven tail --fol\t"),
+        self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven ta", "il"), "graven tail")
+        self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven logs cr", "eate"),
+                         "graven logs create")
+        self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven tail --fol", "low"),
                          "graven tail --follow")
 
     @unittest.skipUnless(shutil.which("fish"), "skipped: there is no fish on this machine")

@@ -1,104 +1,19 @@
 #include "journal/journal.h"
 
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/random.h"
-#include "base/seeded_random_test.h"
 #include "fmt/format.h"
-#include "gtest/gtest.h"
-#include "io/simulated_file_system.h"
-#include "journal/journal_test_frames.h"
+#include "journal/journal_fixture_test.h"
 
 namespace graven::journal {
 namespace {
 
-using io::Fault;
 using io::FaultKind;
 using io::Operation;
-using io::SimulatedFileSystem;
-
-constexpr char kDir[] = "/journal";
-
-class JournalTest : public testing::Test {
- protected:
-  JournalTest() { options_.file_bytes = 64 << 10; }
-
-  // Reads and opens the folder; `damage_allowed`: as the ledger does when it cuts.
-  void Reopen(bool damage_allowed = false) {
-    journal_.reset();
-    read_.clear();
-    absl::StatusOr<JournalRecovery> recovery = Recover();
-    ASSERT_TRUE(recovery.ok()) << recovery.status();
-    if (!damage_allowed) {
-      ASSERT_FALSE(recovery->damage) << recovery->damage->reason;
-    }
-    recovery_ = *std::move(recovery);
-    absl::StatusOr<std::unique_ptr<Journal>> journal =
-        Journal::Open(fs_, kDir, options_, random_, recovery_);
-    ASSERT_TRUE(journal.ok()) << journal.status();
-    journal_ = *std::move(journal);
-  }
-
-  absl::StatusOr<JournalRecovery> Recover() {
-    if (fs_.Stat(kDir).status().code() == absl::StatusCode::kNotFound) return JournalRecovery{};
-    return ReadJournal(fs_, kDir, [this](const FrameSection& section) {
-      read_.push_back(CopyOf(section));
-      return absl::OkStatus();
-    });
-  }
-
-  void Prepare() { ASSERT_EQ(journal_->PrepareSpare(), absl::OkStatus()); }
-
-  // One frame with one section of `count` records of `bytes` bytes.
-  FramePosition Append(uint32_t log, size_t count, size_t bytes) {
-    FrameBuilder frame;
-    frames_.push_back({frames_.MakeSection(log, count, bytes, random_)});
-    frames_.Build(frames_.back(), &frame);
-    const absl::StatusOr<FramePosition> position = journal_->Append(frame);
-    EXPECT_TRUE(position.ok()) << position.status();
-    return position.ok() ? *position : FramePosition{};
-  }
-
-  void Sync() {
-    ASSERT_EQ(journal_->Sync(), absl::OkStatus());
-    frames_.Acknowledge();
-  }
-
-  // A journal of one durable frame.
-  FramePosition OneFrame() {
-    Reopen();
-    Prepare();
-    const FramePosition position = Append(1, 1, 100);
-    Sync();
-    return position;
-  }
-
-  // So many files of one durable frame each.
-  std::vector<uint64_t> FillFiles(int count) {
-    std::vector<uint64_t> files;
-    for (int i = 0; i < count; ++i) {
-      Prepare();
-      files.push_back(Append(1, 1, 50000).file);
-      Sync();
-    }
-    return files;
-  }
-
-  std::string PathOf(uint64_t file) { return fmt::format("{}/{:016x}", kDir, file); }
-
-  SimulatedFileSystem fs_{7};
-  SeededRandom random_{11};
-  JournalOptions options_;
-  std::unique_ptr<Journal> journal_;
-  JournalRecovery recovery_;
-  TestFrames frames_;
-  std::vector<TestSection> read_;
-};
 
 TEST_F(JournalTest, WhatWasSyncedIsReadBackInOrder) {
   Reopen();
@@ -216,19 +131,6 @@ TEST_F(JournalTest, RecordsAreReadAtTheirPlace) {
   ASSERT_EQ(locations.size(), 2u);
   EXPECT_EQ(locations[1].offset, position->offset + offset);
   EXPECT_EQ(locations[1].length, 300u);
-}
-
-TEST_F(JournalTest, NoPreparedFileIsResourceExhaustedAndWritesNothing) {
-  Reopen();
-  FrameBuilder frame;
-  frames_.Build({frames_.MakeSection(1, 1, 10, random_)}, &frame);
-  EXPECT_FALSE(journal_->HasRoomFor(frame.size_bytes()));
-  const uint64_t before = fs_.ChangingOperations();
-  EXPECT_EQ(journal_->Append(frame).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(fs_.ChangingOperations(), before);
-  Prepare();
-  EXPECT_TRUE(journal_->HasRoomFor(frame.size_bytes()));
-  EXPECT_TRUE(journal_->Append(frame).ok());
 }
 
 TEST_F(JournalTest, FrameLargerThanAFileIsInvalidArgument) {
@@ -421,84 +323,6 @@ TEST_F(JournalTest, FramesBehindALostFileAreCut) {
   EXPECT_EQ(recovery->later[0].acknowledged, TreeSize(0));
 }
 
-TEST_F(JournalTest, StaleFramesOfARecycledFileAreNotBelieved) {
-  Reopen();
-  Prepare();
-  const uint64_t first = Append(1, 1, 100).file;
-  for (int i = 0; i < 100; ++i) Append(1, 1, 100);
-  Sync();
-  Prepare();
-  Append(1, 1, 50000);
-  Sync();
-  ASSERT_EQ(journal_->Retire(first), absl::OkStatus());
-  std::string record;
-  EXPECT_EQ(journal_->Read({first, 4096, 10}, &record).code(), absl::StatusCode::kNotFound);
-  Prepare();
-  EXPECT_EQ(fs_.Stat(PathOf(first)).status().code(), absl::StatusCode::kNotFound);
-  Append(1, 1, 20000);
-  Append(1, 1, 100);
-  Sync();
-  ASSERT_EQ(fs_.List(kDir)->size(), 2u);
-  Reopen();
-  std::vector<TestSection> expected = frames_.Sections();
-  expected.erase(expected.begin(), expected.begin() + 101);
-  EXPECT_EQ(read_, expected);
-}
-
-TEST_F(JournalTest, CurrentFileCannotBeRetired) {
-  Reopen();
-  Prepare();
-  const uint64_t file = Append(1, 1, 100).file;
-  EXPECT_EQ(journal_->Retire(file).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(journal_->Retire(file + 7).code(), absl::StatusCode::kNotFound);
-}
-
-TEST_F(JournalTest, FilesGoAwayOldestFirst) {
-  Reopen();
-  const std::vector<uint64_t> files = FillFiles(3);
-  Prepare();
-  ASSERT_EQ(journal_->Retire(files[1]), absl::OkStatus());
-  ASSERT_EQ(journal_->RemoveRetired(), absl::OkStatus());
-  EXPECT_TRUE(fs_.Stat(PathOf(files[1])).ok());
-  ASSERT_EQ(journal_->Retire(files[0]), absl::OkStatus());
-  ASSERT_EQ(journal_->RemoveRetired(), absl::OkStatus());
-  EXPECT_EQ(fs_.Stat(PathOf(files[0])).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(fs_.Stat(PathOf(files[1])).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(journal_->Files().size(), 1u);
-}
-
-TEST_F(JournalTest, FullDiskIsMetWhilePreparing) {
-  options_.reserve_bytes = 100 << 10;
-  Reopen();
-  fs_.SetCapacity(160 << 10);
-  EXPECT_EQ(journal_->PrepareSpare().code(), absl::StatusCode::kResourceExhausted);
-  fs_.SetCapacity(170 << 10);
-  EXPECT_EQ(journal_->PrepareSpare(), absl::OkStatus());
-  EXPECT_FALSE(journal_->NeedsSpare());
-}
-
-TEST_F(JournalTest, FullDiskWhileZeroingLeavesNothingBehind) {
-  Reopen();
-  fs_.AddFault({FaultKind::kDiskFull, Operation::kWrite, 1, "spare.tmp"});
-  EXPECT_EQ(journal_->PrepareSpare().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(fs_.Counts().disk_full, 1u);
-  EXPECT_TRUE(fs_.List(kDir)->empty());
-  EXPECT_EQ(journal_->PrepareSpare(), absl::OkStatus());
-}
-
-TEST_F(JournalTest, TooManyUnsealedFilesWaitForTheSealer) {
-  options_.files_max = 2;
-  Reopen();
-  Prepare();
-  const uint64_t first = Append(1, 1, 50000).file;
-  Prepare();
-  Append(1, 1, 50000);
-  Sync();
-  EXPECT_EQ(journal_->PrepareSpare().code(), absl::StatusCode::kResourceExhausted);
-  ASSERT_EQ(journal_->Retire(first), absl::OkStatus());
-  EXPECT_EQ(journal_->PrepareSpare(), absl::OkStatus());
-}
-
 TEST_F(JournalTest, ReadOnlyJournalReadsAndRefusesToWrite) {
   const FramePosition position = OneFrame();
   journal_.reset();
@@ -541,12 +365,6 @@ TEST_F(JournalTest, DamageInASealedReadIsDataLoss) {
   const absl::Status read =
       journal_->ReadFile(position.file, [](const FrameSection&) { return absl::OkStatus(); });
   EXPECT_EQ(read.code(), absl::StatusCode::kDataLoss);
-}
-
-TEST_F(JournalTest, OptionsOutOfRangeAreInvalidArgument) {
-  options_.file_bytes = 5000;
-  EXPECT_EQ(Journal::Open(fs_, kDir, options_, random_, {}).status().code(),
-            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -66,15 +66,6 @@ extern const Instrument kDiskFreeBytes;
 extern const Instrument kDiskReserveBytes;
 extern const Instrument kDiskForecast;
 
-// --- the scrubber ---
-extern const Instrument kScrubBytes;
-extern const Instrument kScrubRecords;
-extern const Instrument kScrubRounds;
-extern const Instrument kScrubProgress;
-extern const Instrument kScrubRoundTime;
-extern const Instrument kScrubFindings;
-extern const Instrument kProducerFindings;
-
 // --- the process ---
 extern const Instrument kProcessCpu;
 extern const Instrument kProcessResident;

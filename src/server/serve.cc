@@ -31,6 +31,7 @@
 #include "service/grpc_server.h"
 #include "web/api_routes.h"
 #include "web/basic_routes.h"
+#include "web/metrics_route.h"
 #include "web/tile_routes.h"
 
 namespace graven::server {
@@ -162,11 +163,12 @@ service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
   return options;
 }
 
-// What HTTP serves. All that `api` names must outlive the routes.
-web::Routes MakeRoutes(web::ApiParts api) {
+// What HTTP serves. `metrics` and all that `api` names must outlive the routes.
+web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics) {
   web::Routes routes;
   web::AddBasicRoutes(api.ledger, GRAVEN_VERSION, &routes);
   web::AddTileRoutes(api.ledger, &routes);
+  web::AddMetricsRoute(metrics, &routes);
   web::AddApiRoutes(std::move(api), &routes);
   return routes;
 }
@@ -258,7 +260,8 @@ class Running {
           SystemRandom(), [this] { grpc_->WakeWriter(); });
       started = http_->Start(
           MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(),
-                      *append_door_, message_types_, GRAVEN_VERSION, SystemClock().WallNs()}));
+                      *append_door_, message_types_, GRAVEN_VERSION, SystemClock().WallNs()},
+                     metrics_));
     }
     if (started.ok()) return std::nullopt;
     (void)Stop();

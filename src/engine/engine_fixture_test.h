@@ -32,7 +32,7 @@ struct LedgerOnSimulatedDisk {
     auto opened = ledger::Ledger::Open(disk, SystemClock(), SystemRandom(), options);
     EXPECT_TRUE(opened.ok()) << opened.status();
     ledger = *std::move(opened);
-    EXPECT_TRUE(ledger->PrepareJournal().ok());
+    EXPECT_TRUE(ledger->PrepareJournal(false).ok());
   }
 };
 
@@ -66,7 +66,7 @@ class LedgerWithRoom final : public ledger::Ledger {
     return absl::UnavailableError("the next log's signature");
   }
   size_t unpublished_logs() const override { return real_.unpublished_logs(); }
-  absl::Status PrepareJournal() override { return real_.PrepareJournal(); }
+  absl::Status PrepareJournal(bool in_burst) override { return real_.PrepareJournal(in_burst); }
   absl::StatusOr<bool> Seal(bool in_haste) override { return real_.Seal(in_haste); }
   double journal_fill() const override { return real_.journal_fill(); }
   absl::StatusOr<ledger::LogRef> CreateLog(std::string_view name, std::string_view origin,

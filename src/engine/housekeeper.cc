@@ -17,8 +17,9 @@ constexpr auto kSleep = std::chrono::milliseconds(100);
 constexpr size_t kBytesPerWake = size_t{4} << 20;
 // Filling new journal files costs more than sealing without compression does.
 constexpr double kHasteAbove = 0.45;
-// A burst: so many bytes since the last look, and the journal less full than this.
-constexpr size_t kBurstBytes = size_t{12} << 20;
+// A burst: so many bytes a second. Sealing waits for its end while the journal is less full than
+// this.
+constexpr double kBurstBytesPerSecond = 120e6;
 constexpr double kBurstFillMax = 0.35;
 constexpr double kLeisureBelow = 0.25;
 
@@ -71,7 +72,8 @@ void Housekeeper::RunPreparer() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    Report(ledger_.PrepareJournal());
+    LookForBurst();
+    Report(ledger_.PrepareJournal(in_burst_));
     SetHaste();
     lock.lock();
     wake_.wait_for(lock, kSleep, [&] { return stopping_ || has_work_.load(); });
@@ -96,16 +98,20 @@ void Housekeeper::RunSealer() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    if (!InBurst()) SealWhileWanted();
+    if (!in_burst_ || ledger_.journal_fill() > kBurstFillMax) SealWhileWanted();
     lock.lock();
     wake_.wait_for(lock, kSleep, [&] { return stopping_.load(); });
   }
 }
 
-bool Housekeeper::InBurst() {
+void Housekeeper::LookForBurst() {
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> passed = now - looked_at_;
+  if (passed < kSleep) return;
   const size_t bytes = bytes_;
-  const size_t arrived = bytes - std::exchange(bytes_seen_, bytes);
-  return arrived > kBurstBytes && ledger_.journal_fill() < kBurstFillMax;
+  const auto arrived = static_cast<double>(bytes - std::exchange(bytes_seen_, bytes));
+  in_burst_ = arrived > kBurstBytesPerSecond * passed.count();
+  looked_at_ = now;
 }
 
 void Housekeeper::SealWhileWanted() {

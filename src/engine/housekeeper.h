@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -35,8 +36,8 @@ class Housekeeper {
 
  private:
   void SealWhileWanted();
-  // The journal takes what arrives now, so fast that sealing would slow it down.
-  bool InBurst();
+  // Looks, ten times a second, whether so much arrives that work behind the scenes would slow it.
+  void LookForBurst();
   void RunPreparer();
   void RunSealer();
   void SetHaste();
@@ -47,7 +48,10 @@ class Housekeeper {
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> in_haste_ = false;
   std::atomic<size_t> bytes_ = 0;
-  size_t bytes_seen_ = 0;  // the sealer's own: at the last look
+  std::atomic<bool> in_burst_ = false;
+  // The preparer's own: of the last look for a burst.
+  size_t bytes_seen_ = 0;
+  std::chrono::steady_clock::time_point looked_at_;
   std::atomic<pid_t> sealer_thread_id_ = 0;
   std::atomic<bool> has_work_ = false;
   std::mutex mutex_;

@@ -13,6 +13,20 @@ namespace {
 constexpr int64_t kPublicationWaitNs = 5'000'000'000;
 constexpr int64_t kPublicationRetryMs = 1000;
 
+// `not_yet`: what to say when the time is over.
+absl::Status WaitIn(PublicationHub& hub, ledger::LogRef log, TreeSize size, const char* not_yet) {
+  switch (hub.WaitFor(log, size, kPublicationWaitNs)) {
+    case PublicationOutcome::kReached:
+      return absl::OkStatus();
+    case PublicationOutcome::kStopping:
+      return StoppingError();
+    case PublicationOutcome::kTimedOut:
+      break;
+  }
+  return WithRetryDelay(WithReason(absl::UnavailableError(not_yet), reason::kNotPublishedYet),
+                        kPublicationRetryMs);
+}
+
 }  // namespace
 
 absl::StatusOr<ledger::LogRef> PublishedReads::FindLog(std::string_view name) const {
@@ -29,36 +43,15 @@ absl::Status PublishedReads::Await(ledger::LogRef log, TreeSize size) const {
                                                       durable.value, size.value)),
                       reason::kIndexNotFound);
   }
-  switch (hub_.WaitFor(log, size, kPublicationWaitNs)) {
-    case PublicationOutcome::kReached:
-      return absl::OkStatus();
-    case PublicationOutcome::kStopping:
-      return StoppingError();
-    case PublicationOutcome::kTimedOut:
-      break;
-  }
-  return WithRetryDelay(
-      WithReason(absl::UnavailableError("the record is durable but not published yet"),
-                 reason::kNotPublishedYet),
-      kPublicationRetryMs);
+  return WaitIn(hub_, log, size, "the record is durable but not published yet");
 }
 
 absl::Status PublishedReads::AwaitServed(ledger::LogRef log, TreeSize size) const {
   RETURN_IF_ERROR(Await(log, size));
   if (!ledger_.wants_witnesses()) return absl::OkStatus();
-  switch (cosigned_hub_.WaitFor(log, size, kPublicationWaitNs)) {
-    case PublicationOutcome::kReached:
-      return absl::OkStatus();
-    case PublicationOutcome::kStopping:
-      return StoppingError();
-    case PublicationOutcome::kTimedOut:
-      break;
-  }
-  return WithRetryDelay(
-      WithReason(absl::UnavailableError("the record is published, and no checkpoint that covers it "
-                                        "meets the quorum of the witnesses yet"),
-                 reason::kNotPublishedYet),
-      kPublicationRetryMs);
+  return WaitIn(cosigned_hub_, log, size,
+                "the record is published, and no checkpoint that covers it meets the quorum of the "
+                "witnesses yet");
 }
 
 absl::StatusOr<std::shared_ptr<const ledger::Published>> PublishedReads::Checkpoint(

@@ -143,12 +143,12 @@ TEST_F(AppendRulesTest, IdsThatLeftMemoryAreFoundInJournalAndSegment) {
   // Far more than the table holds, and nothing sealed.
   for (int batch = 0; batch < 20; ++batch) {
     ASSERT_TRUE(Append(Events("b" + std::to_string(batch) + "-", 100)).status.ok());
-    ASSERT_TRUE(ledger->PrepareJournal().ok());
+    ASSERT_TRUE(ledger->PrepareJournal(false).ok());
   }
   EXPECT_EQ(IndexOf(Append({Event("b0-0")})), 0u);
   EXPECT_EQ(Append({Event("b3-7", "x")}).status.code(), absl::StatusCode::kAlreadyExists);
   SealAll();
-  ASSERT_TRUE(ledger->PrepareJournal().ok());
+  ASSERT_TRUE(ledger->PrepareJournal(false).ok());
   EXPECT_EQ(IndexOf(Append({Event("b0-0")})), 0u);
   EXPECT_EQ(IndexOf(Append({Event("new")})), 2000u);
 }

@@ -224,9 +224,10 @@ class Ledger {
 
   // --- background threads: each of these by one at a time ---
 
-  // Makes ready the next journal file when one is wanted; a full disk is noticed, and its end,
-  // here.
-  virtual absl::Status PrepareJournal() = 0;
+  // Makes ready the next journal files when they are wanted; a full disk is noticed, and its end,
+  // here. `in_burst`: only those that the burst itself needs, because writing a file of zeros takes
+  // from it what the files are meant for.
+  virtual absl::Status PrepareJournal(bool in_burst) = 0;
 
   // One piece of background work, the most urgent: keeps a checkpoint that is due, retires a
   // journal file, seals one full range of one log, or carries the tail of a slow log out of the

@@ -159,7 +159,7 @@ class LedgerTest : public testing::Test {
   // Background work until there is none.
   void SealAll() {
     for (int i = 0; i < 5000; ++i) {
-      ASSERT_TRUE(ledger->PrepareJournal().ok());
+      ASSERT_TRUE(ledger->PrepareJournal(false).ok());
       auto sealed = ledger->Seal(false);
       ASSERT_TRUE(sealed.ok()) << sealed.status();
       if (!*sealed) return;

@@ -231,15 +231,9 @@ absl::Status LedgerImpl::CheckSpace() {
   return absl::OkStatus();
 }
 
-absl::Status LedgerImpl::PrepareFiles(uint32_t files_max) {
+absl::Status LedgerImpl::PrepareFiles(uint32_t files_max, uint64_t enough) {
   RETURN_IF_ERROR(CheckSpace());
   if (gate_.state() != WriteState::kActive) return absl::OkStatus();
-  // Writing a file of zeros takes from a burst what it is meant for: the rest waits for its end.
-  constexpr uint64_t kBurstEvents = 8'192;
-  constexpr uint64_t kSparesInBurst = 2;
-  const uint64_t events = events_appended_.load(std::memory_order_relaxed);
-  const bool in_burst = events - std::exchange(events_at_last_prepare_, events) > kBurstEvents;
-  const uint64_t enough = in_burst ? kSparesInBurst : UINT64_MAX;
   for (uint32_t files = 0; files < files_max && journal_->NeedsSpare(enough); ++files) {
     absl::Status prepared = journal_->PrepareSpare();
     // No space, or every file is in use: appends find no room until there is.

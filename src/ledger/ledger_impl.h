@@ -57,7 +57,9 @@ class LedgerImpl final : public Ledger {
   absl::StatusOr<std::vector<LogRef>> Publish() override;
   size_t unpublished_logs() const override;
   void StopSigning(std::string_view reason) override;
-  absl::Status PrepareJournal() override { return PrepareFiles(UINT32_MAX); }
+  absl::Status PrepareJournal(bool in_burst) override {
+    return PrepareFiles(UINT32_MAX, in_burst ? kSparesInBurst : UINT64_MAX);
+  }
   absl::StatusOr<bool> Seal(bool in_haste) override;
   double journal_fill() const override;
   absl::StatusOr<LogRef> CreateLog(std::string_view name, std::string_view origin,
@@ -123,7 +125,9 @@ class LedgerImpl final : public Ledger {
   absl::Status CheckSpace();
   // Makes ready the journal files that are wanted, at most `files_max`: each takes the time of
   // writing it.
-  absl::Status PrepareFiles(uint32_t files_max);
+  static constexpr uint64_t kSparesInBurst = 2;
+  // At most so many files, and none once `enough` are ready.
+  absl::Status PrepareFiles(uint32_t files_max, uint64_t enough = UINT64_MAX);
 
   io::FileSystem& fs_;
   Clock& clock_;
@@ -169,7 +173,6 @@ class LedgerImpl final : public Ledger {
   bool guard_on_data_device_ = false;
   std::atomic<uint64_t> disk_free_bytes_{0};
   std::atomic<uint64_t> events_appended_{0};
-  uint64_t events_at_last_prepare_ = 0;  // of the thread that prepares
   std::atomic<uint64_t> events_duplicate_{0};
   std::atomic<uint64_t> requests_refused_{0};
   std::atomic<uint64_t> batches_{0};

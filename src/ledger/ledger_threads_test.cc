@@ -149,7 +149,7 @@ TEST_F(LedgerThreads, WriterPublisherSealerAndReadersAtOnce) {
   });
   std::thread background([&] {
     while (!stop_) {
-      ASSERT_TRUE(ledger_->PrepareJournal().ok());
+      ASSERT_TRUE(ledger_->PrepareJournal(false).ok());
       auto sealed = ledger_->Seal(true);
       ASSERT_TRUE(sealed.ok()) << sealed.status();
       if (!*sealed) Pause();

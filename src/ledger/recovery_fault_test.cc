@@ -203,14 +203,14 @@ TEST_F(RecoveryFaultTest, AFullDiskRefusesBeforeTheReserveAndResumesByItself) {
   Open();
   const std::vector<std::string> before = Records(Default());
   disk.SetCapacity(disk.UsedBytes() + 256 * 1024);
-  ASSERT_TRUE(ledger->PrepareJournal().ok());
+  ASSERT_TRUE(ledger->PrepareJournal(false).ok());
   EXPECT_EQ(ledger->status().write_state, WriteState::kDiskFull);
   EXPECT_EQ(Append(Events("refused", 1)).status.code(), absl::StatusCode::kResourceExhausted);
   // Reads and proofs go on, and so does a clean stop.
   EXPECT_EQ(Records(Default()), before);
   EXPECT_TRUE(ledger->InclusionProof(Default(), LogIndex(2), TreeSize(0)).ok());
   disk.SetCapacity(std::nullopt);
-  ASSERT_TRUE(ledger->PrepareJournal().ok());
+  ASSERT_TRUE(ledger->PrepareJournal(false).ok());
   EXPECT_EQ(ledger->status().write_state, WriteState::kActive);
   EXPECT_TRUE(Append(Events("accepted", 1)).status.ok());
 }

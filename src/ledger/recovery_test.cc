@@ -104,7 +104,7 @@ class LedgerRecovery : public testing::Test {
   // Background work until there is none: what the last step said.
   absl::StatusOr<bool> SealAll() {
     for (int steps = 0; steps < 1000; ++steps) {
-      absl::Status prepared = ledger_->PrepareJournal();
+      absl::Status prepared = ledger_->PrepareJournal(false);
       if (!prepared.ok()) return prepared;
       auto sealed = ledger_->Seal(true);
       if (!sealed.ok() || !*sealed) return sealed;
@@ -366,7 +366,7 @@ TEST_F(LedgerRecovery, AMissingJournalFileOpensReadOnly) {
   Open();
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(AppendMany("default", std::to_string(i) + "-", 100).ok());
-    ASSERT_TRUE(ledger_->PrepareJournal().ok());
+    ASSERT_TRUE(ledger_->PrepareJournal(false).ok());
   }
   CloseAndReset();
   const std::vector<std::string> files = Names("/data/journal");

@@ -47,7 +47,7 @@ void Simulation::LiveUntilFlip() {
       if (choices.Percent(60)) server_.Submit(writers_.ComposeLarge(*log, choices.Between(1, 5)));
     }
     server_.DrainWriters();
-    absl::Status prepared = server_.ledger().PrepareJournal();
+    absl::Status prepared = server_.ledger().PrepareJournal(false);
     CRASH_EXPECT(prepared.ok(), "no journal file can be prepared: {}", Text(prepared));
     if (choices.Percent(20)) server_.PublishStep();
   }

@@ -299,7 +299,7 @@ void Server::PublishStep() {
 void Server::BackgroundStep() {
   background_busy_ = true;
   if (world_.choices.Percent(50)) {
-    absl::Status prepared = ledger_->PrepareJournal();
+    absl::Status prepared = ledger_->PrepareJournal(world_.choices.Percent(30));
     world_.tally.Add(Kind::kPrepareJournal);
     world_.story.Tell("background: prepare: {}", prepared.ok() ? "ok" : Text(prepared));
   } else {
@@ -413,7 +413,7 @@ void Server::ExpectProgress() {
     Submit(writers_.ComposeLarge(log, 1));
     DrainWriters();
     if (log.size() > before) return;
-    absl::Status prepared = ledger_->PrepareJournal();
+    absl::Status prepared = ledger_->PrepareJournal(false);
     CRASH_EXPECT(prepared.ok(), "no journal file can be prepared: {}", Text(prepared));
     auto sealed = ledger_->Seal(false);
     CRASH_EXPECT(sealed.ok(), "nothing can be sealed: {}", Text(sealed.status()));
@@ -427,7 +427,7 @@ void Server::FillRange() {
     Submit(writers_.ComposeLarge(log, 2500));
     DrainWriters();
     if (world_.choices.Percent(50)) PublishStep();
-    for (int i = 0; i < 3; ++i) (void)ledger_->PrepareJournal();
+    for (int i = 0; i < 3; ++i) (void)ledger_->PrepareJournal(false);
     auto sealed = ledger_->Seal(true);
     CRASH_EXPECT(sealed.ok(), "sealing failed on a good disk: {}", Text(sealed.status()));
   }

@@ -33,6 +33,6 @@ void Run(std::string_view bytes) {
 }  // namespace graven::engine
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  graven::service::Run({reinterpret_cast<const char*>(data), size});
+  graven::engine::Run({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -146,7 +146,7 @@ bool Feeder::Next(size_t witness, int64_t now_ns, Job* job, int64_t* wake_ns) {
   std::lock_guard lock(mutex_);
   // From the log behind the last one on, so that a busy log does not keep the others away.
   const auto first = std::ranges::upper_bound(numbers, last_log_[witness]);
-  std::ranges::rotate(numbers, first);
+  std::rotate(numbers.begin(), first, numbers.end());
   for (const uint32_t number : numbers) {
     FedLog& log = Find(number);
     AdvanceRound(number, &log, now_ns);

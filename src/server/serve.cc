@@ -31,6 +31,7 @@
 #include "service/grpc_server.h"
 #include "web/api_routes.h"
 #include "web/basic_routes.h"
+#include "web/live_events.h"
 #include "web/metrics_route.h"
 #include "web/tile_routes.h"
 
@@ -169,6 +170,7 @@ web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics) {
   web::AddBasicRoutes(api.ledger, GRAVEN_VERSION, &routes);
   web::AddTileRoutes(api.ledger, &routes);
   web::AddMetricsRoute(metrics, &routes);
+  web::AddLiveRoute({api.ledger, api.hub, SystemClock(), GRAVEN_VERSION}, &routes);
   web::AddApiRoutes(std::move(api), &routes);
   return routes;
 }

@@ -282,6 +282,18 @@ def sustained(options, graven, discard, verdicts):
     return {"rate": result["rate"], "ceiling": ceiling, "seconds": result["seconds"]}
 
 
+def loads(options, graven, discard, verdicts):
+    """Each load on both servers in turn, and the last one for long."""
+    kept = {}
+    if options.only != "sustained":
+        results, syncs = interleave(options, [graven, discard], options.rounds)
+        print(f"median of {options.rounds} interleaved rounds of {options.seconds:g} s")
+        print_loads(results, syncs, verdicts)
+        print_disturbance(results)
+        kept = {"loads": results, "sync_us": syncs}
+    return kept | {"sustained": sustained(options, graven, discard, verdicts)}
+
+
 def opening(options, make_graven, verdicts):
     """Memory and time to open of a log of so many records."""
     log(f"filling a log with {options.records:,} records")
@@ -331,23 +343,20 @@ def run(options):
 
     discard = Server("discard", [str(options.build / "bench/bench_discard_server")], options.folder)
     graven = make_graven("data")
+    kept = {}
     try:
-        servers = [graven.start(), discard.start()]
-        results, syncs = interleave(options, servers, options.rounds)
-        print(f"median of {options.rounds} interleaved rounds of {options.seconds:g} s, "
-              f"{os.cpu_count()} processors, {kind}, client and server on one machine")
-        print_loads(results, syncs, verdicts)
-        print_disturbance(results)
-        kept = {"loads": results, "sync_us": syncs,
-                "sustained": sustained(options, graven, discard, verdicts)}
-        graven.stop()
-        shutil.rmtree(options.folder / "data", ignore_errors=True)
-        kept["opening"] = opening(options, make_graven, verdicts)
+        print(f"{os.cpu_count()} processors, {kind}, client and server on one machine")
+        if options.only in (None, "loads", "sustained"):
+            kept |= loads(options, graven.start(), discard.start(), verdicts)
+            graven.stop()
+            shutil.rmtree(options.folder / "data", ignore_errors=True)
+        if options.only in (None, "opening"):
+            kept["opening"] = opening(options, make_graven, verdicts)
     finally:
         graven.kill()
         discard.kill()
     (options.folder / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
-    samples = sum(r["samples"] for sides in results.values() for r in sides["graven"])
+    samples = sum(r["samples"] for sides in kept.get("loads", {}).values() for r in sides["graven"])
     print(f"everything acknowledged is there: sizes compared after each load, {samples:,} records looked up")
     for text in verdicts.missed:
         print(f"missed: {text}")
@@ -359,6 +368,8 @@ def main():
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--short", action="store_true", help="3 rounds of 0.7 s: a look, not a measurement")
     form.add_argument("--long", action="store_true", help="2 minutes sustained, 10 million records")
+    parser.add_argument("--only", choices=["loads", "sustained", "opening"],
+                        help="a part: loads with sustained, sustained alone, memory and opening")
     parser.add_argument("--build", type=Path, default=ROOT / "build/release", help="folder of the binaries")
     parser.add_argument("--folder", type=Path, default=None, help="where data goes; default build/bench")
     options = parser.parse_args()

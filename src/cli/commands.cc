@@ -65,6 +65,7 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
   AddImportCommand(*app, context);
   AddTailCommand(*app, context);
   AddShowCommand(*app, context);
+  AddExplainCommand(*app, context);
   AddExportCommand(*app, context);
   AddCheckpointCommand(*app, context);
   AddReceiptCommand(*app, context);

@@ -15,6 +15,7 @@ void AddAppendCommand(CLI::App& app, CommandContext& context);
 void AddImportCommand(CLI::App& app, CommandContext& context);
 void AddTailCommand(CLI::App& app, CommandContext& context);
 void AddShowCommand(CLI::App& app, CommandContext& context);
+void AddExplainCommand(CLI::App& app, CommandContext& context);
 void AddExportCommand(CLI::App& app, CommandContext& context);
 void AddCheckpointCommand(CLI::App& app, CommandContext& context);
 void AddReceiptCommand(CLI::App& app, CommandContext& context);

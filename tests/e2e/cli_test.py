@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -200,6 +201,35 @@ class CommandLine(unittest.TestCase):
         early = self.folder / "early.receipt"
         self.graven("append", "--actor", "a", "--action", "b", "--receipt", early)
         self.graven("receipt", "verify", early, "--key", self.key)
+
+    def test_a_file_is_explained_and_held_against_the_log(self):
+        self.wait_for_publication()
+        receipt, note, records = (str(self.folder / name) for name in ("x.receipt", "x.note", "x.records"))
+        self.graven("receipt", "get", "3", "--output", receipt)
+        with open(note, "w", encoding="utf-8") as file:
+            file.write(self.graven("checkpoint").stdout)
+        self.graven("export", "--format", "records", "--output", records)
+        at = ("--server", self.server.address)
+        for path, kind in ((receipt, "RECEIPT"), (note, "CHECKPOINT")):
+            said = self.json("explain", path, "--key", self.key, *at)
+            self.assertEqual((said["kind"], said["holds"], said["log_contains_it"]), (kind, "YES", True))
+            self.assertEqual(self.json("explain", path)["holds"], "NOT_CHECKED")
+        self.assertEqual(self.json("explain", receipt)["index"], 3)
+        self.assertIn("An export of records", self.graven("explain", records).stdout)
+        # Another log, which cannot contain it.
+        other = serving.make_folder("explain")
+        self.addCleanup(shutil.rmtree, other, ignore_errors=True)
+        with serving.Server(other) as server:
+            said = json.loads(self.graven("explain", note, "--json", "--server", server.address, check=1).stdout)
+            self.assertFalse(said["log_contains_it"])
+        with open(receipt, encoding="utf-8") as file:
+            changed = file.read().replace("index 3", "index 4")
+        with open(receipt, "w", encoding="utf-8") as file:
+            file.write(changed)
+        said = json.loads(self.graven("explain", receipt, "--key", self.key, "--json", check=1).stdout)
+        self.assertEqual((said["kind"], said["holds"]), ("RECEIPT", "NO"))
+        self.assertIn("Nothing that Graven makes", self.graven("explain", "/etc/hostname", check=1).stdout)
+        self.graven("explain", str(self.folder / "absent"), check=3)
 
     def test_logs_are_created_listed_and_shown(self):
         created = self.json("logs", "create", "invoices", "--origin", "example.org/audit/invoices")

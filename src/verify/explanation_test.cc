@@ -1,0 +1,96 @@
+#include "verify/explanation.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "note/note.h"
+#include "verify/evidence.h"
+#include "verify/written_log_test.h"
+
+namespace graven::verify {
+namespace {
+
+using testing::HasSubstr;
+
+class ExplanationTest : public testing::Test {
+ protected:
+  Explanation WithKey(std::string_view file) const {
+    const note::VerifierKey key = log_.key.verifier();
+    return Explain(file, std::span(&key, 1), {});
+  }
+
+  const WrittenLog log_{9};
+};
+
+TEST_F(ExplanationTest, ReceiptHoldsByTheLogsKeyAndNamesItsPlace) {
+  const Explanation found = WithKey(log_.Receipt(4, 7));
+  EXPECT_EQ(found.kind, FileKind::kReceipt);
+  EXPECT_EQ(found.holds, Holds::kYes);
+  EXPECT_EQ(found.index, LogIndex(4));
+  EXPECT_EQ(found.record_hash, log_.leaves[4]);
+  EXPECT_EQ(found.checkpoint->size, TreeSize(7));
+  EXPECT_THAT(found.sentence, HasSubstr("log.example/audit signed a tree of 7 records"));
+}
+
+TEST_F(ExplanationTest, WithoutTheKeyNothingSignedIsCalledChecked) {
+  EXPECT_EQ(Explain(log_.Receipt(4, 7), {}, {}).holds, Holds::kNotChecked);
+  EXPECT_EQ(Explain(log_.Checkpoint(7), {}, {}).holds, Holds::kNotChecked);
+  const note::VerifierKey foreign = WrittenLog::NewKey("other.example/audit").verifier();
+  EXPECT_EQ(Explain(log_.Checkpoint(7), std::span(&foreign, 1), {}).holds, Holds::kNotChecked);
+}
+
+TEST_F(ExplanationTest, DamagedReceiptAndForgedCheckpointDoNotHold) {
+  std::string receipt = log_.Receipt(4, 7);
+  receipt[receipt.find("extra ") + 20] ^= 1;
+  EXPECT_EQ(WithKey(receipt).holds, Holds::kNo);
+  EXPECT_EQ(WithKey(receipt).kind, FileKind::kReceipt);
+  const WrittenLog forged(9);  // of the same name, with another key
+  const Explanation found = WithKey(forged.Checkpoint(9));
+  EXPECT_EQ(found.kind, FileKind::kCheckpoint);
+  EXPECT_EQ(found.holds, Holds::kNo);
+}
+
+TEST_F(ExplanationTest, CheckpointHoldsAndSaysHowManyRecords) {
+  const Explanation found = WithKey(log_.Checkpoint(9));
+  EXPECT_EQ(found.kind, FileKind::kCheckpoint);
+  EXPECT_EQ(found.holds, Holds::kYes);
+  EXPECT_EQ(found.checkpoint->root, log_.Root(9));
+  EXPECT_THAT(found.sentence, HasSubstr("had 9 records"));
+}
+
+TEST_F(ExplanationTest, ExportsAreToldApartByTheirFirstRecord) {
+  EXPECT_EQ(WithKey(log_.Export(0, 9)).kind, FileKind::kExportRecords);
+  EXPECT_EQ(WithKey(log_.Export(3, 4)).kind, FileKind::kExportRecords);
+  EXPECT_EQ(WithKey(log_.Export(0, 1).substr(0, 20)).kind, FileKind::kUnknown);
+  EXPECT_EQ(WithKey("{\"index\":0,\"record\":\"\"}").kind, FileKind::kExportLines);
+}
+
+TEST_F(ExplanationTest, KeyIsTheirsOnlyWhenItIsTheOneGiven) {
+  EXPECT_EQ(WithKey(log_.key.verifier().Format() + "\n").holds, Holds::kYes);
+  const Explanation other = WithKey(WrittenLog::NewKey("log.example/audit").verifier().Format());
+  EXPECT_EQ(other.kind, FileKind::kVerifierKey);
+  EXPECT_EQ(other.holds, Holds::kNotChecked);
+}
+
+TEST_F(ExplanationTest, EvidenceThatShowsNothingDoesNotHold) {
+  Evidence evidence;
+  evidence.claim = Claim::kWithheld;
+  evidence.said = "made up";
+  evidence.vkey = log_.key.verifier().Format();
+  evidence.notes = {log_.Checkpoint(9)};
+  EXPECT_EQ(WithKey(FormatEvidence(evidence)).holds, Holds::kYes);
+  evidence.notes = {WrittenLog(9).Checkpoint(9)};
+  const Explanation found = WithKey(FormatEvidence(evidence));
+  EXPECT_EQ(found.kind, FileKind::kEvidence);
+  EXPECT_EQ(found.holds, Holds::kNo);
+}
+
+TEST_F(ExplanationTest, AnythingElseIsUnknownAndDoesNotHold) {
+  for (const std::string_view file : {"", "hello\n", "\x7f\x45\x4c\x46", "c2sp.org/"}) {
+    EXPECT_EQ(WithKey(file).kind, FileKind::kUnknown) << file;
+    EXPECT_EQ(WithKey(file).holds, Holds::kNo);
+  }
+  EXPECT_EQ(WithKey("quorum none\n").kind, FileKind::kPolicy);
+}
+
+}  // namespace
+}  // namespace graven::verify

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "base/sha256_stream.h"
 
 namespace graven {
 namespace {
@@ -39,6 +40,18 @@ TEST(Sha256, KnownAnswers) {
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(HexEncode(Sha256("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Sha256, PiecesOfAnyLengthAgreeWithTheWhole) {
+  const std::string data = Pattern(1000, 3);
+  for (const size_t piece : {1, 7, 63, 64, 65, 1000}) {
+    Sha256Stream stream;
+    for (size_t at = 0; at < data.size(); at += piece) {
+      stream.Add(std::string_view(data).substr(at, piece));
+    }
+    EXPECT_EQ(stream.Finish(), Sha256(data)) << piece;
+  }
+  EXPECT_EQ(Sha256Stream().Finish(), Sha256(""));
 }
 
 TEST(Sha256, NodesAgreeOneByOneAndInPlace) {

@@ -72,6 +72,7 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
   AddVerifyCommand(*app, context);
   AddMonitorCommand(*app, context);
   AddRehearseCommand(*app, context);
+  AddPreserveCommand(*app, context);
   AddKeysCommand(*app, context);
   AddStatusCommand(*app, context);
   AddVersionCommand(*app, context);

@@ -16,6 +16,7 @@ void AddImportCommand(CLI::App& app, CommandContext& context);
 void AddTailCommand(CLI::App& app, CommandContext& context);
 void AddShowCommand(CLI::App& app, CommandContext& context);
 void AddExplainCommand(CLI::App& app, CommandContext& context);
+void AddPreserveCommand(CLI::App& app, CommandContext& context);
 void AddExportCommand(CLI::App& app, CommandContext& context);
 void AddCheckpointCommand(CLI::App& app, CommandContext& context);
 void AddReceiptCommand(CLI::App& app, CommandContext& context);

@@ -211,6 +211,36 @@ class Folder(unittest.TestCase):
         self.assertEqual(code, 3, said)
         self.assertIn("keys", said)
 
+    def test_a_preserved_copy_of_a_running_server_is_hashed_and_verifies(self):
+        out = self.folder / "evidence"
+        with serving.Server(self.folder) as server:
+            append(server.address, 3000)
+            key = server.ready["logs"]["default"]["vkey"]
+            taken = json.loads(serving.run("preserve", out, "--data", self.data, "--json").stdout)
+            append(server.address, 1, "after")
+            self.assertEqual(server.stop(), 0)
+        self.assertFalse((out / "data" / "keys").exists())
+        self.assertEqual(stat.S_IMODE((out / "data" / "guard").stat().st_mode), 0o444)
+        checked = subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        digest = subprocess.run(["sha256sum", "SHA256SUMS"], cwd=out, capture_output=True, text=True).stdout
+        self.assertEqual(digest.split()[0], taken["sha256sums_sha256"])
+        verdict = json.loads(serving.run("verify", "--data", out / "data", "--key", key, "--json").stdout)
+        self.assertEqual(verdict["logs"][0]["records"], 3000)
+        serving.run("preserve", out, "--check")
+        guard = out / "data" / "guard"
+        guard.chmod(0o644)
+        guard.write_bytes(guard.read_bytes()[:-1] + b"x")
+        done = serving.run("preserve", out, "--check", "--json", check=1)
+        self.assertEqual(json.loads(done.stdout)["differences"], ["data/guard: has other bytes"])
+        for arguments, said in (([out, "--data", self.data], "exists"),
+                                ([self.data / "inside", "--data", self.data], "lies inside"),
+                                ([self.folder / "x", "--data", self.folder / "nothing"], "nothing")):
+            done = serving.run("preserve", *arguments, check=None)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(said, done.stderr)
+        self.assertFalse((self.data / "inside").exists())
+
     def test_an_export_clones_a_log_into_a_server_of_its_own(self):
         with serving.Server(self.folder / "a") as source, serving.Server(self.folder / "b") as copy:
             append(source.address, 300)

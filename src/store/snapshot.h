@@ -1,0 +1,61 @@
+// A snapshot of a data folder for whoever looks into an incident later: taken before anything else
+// is touched, hashed, and made read-only. Nothing in the source is written, locked or waited for: a
+// running server goes on, and what it changed meanwhile is named.
+//
+//   OUT/data/...       the folder as it is, without keys/: nobody can sign with a snapshot; nor
+//   lock OUT/also/...       other files and folders that were named: a guard elsewhere, what a
+//   monitor saw OUT/preserved.txt  when, of what, and what changed while it was copied
+//   OUT/SHA256SUMS of every file above, for sha256sum -c; its own hash is what one writes down
+//
+// Threads: stateless.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "io/file_system.h"
+
+namespace graven::store {
+
+struct SnapshotRequest {
+  std::string folder;             // a data folder
+  std::vector<std::string> also;  // files and folders
+  std::string output;             // must not exist; its parent must
+  // Lines for preserved.txt: who, when, with what.
+  std::string heading;
+  // Hears of the bytes of each piece copied.
+  std::function<void(uint64_t bytes)> on_bytes;
+};
+
+struct Snapshot {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+  // Of OUT/SHA256SUMS.
+  Hash digest;
+  // Files of the source that changed, came or went while they were copied, as paths in OUT.
+  std::vector<std::string> changed;
+};
+
+// On return OK the snapshot is whole and survives power loss. kAlreadyExists: `output`.
+// kFailedPrecondition: not a data folder. Other errors name the file; what was copied so far stays
+// in `output`, without SHA256SUMS.
+absl::StatusOr<Snapshot> TakeSnapshot(io::FileSystem& fs, const SnapshotRequest& request);
+
+// What a look at a snapshot found.
+struct SnapshotCheck {
+  uint64_t files = 0;
+  Hash digest;
+  // One sentence for each file that is missing, changed, or was not there.
+  std::vector<std::string> differences;
+};
+
+// Hashes everything again. kNotFound: no SHA256SUMS. kDataLoss: it is not one of ours.
+absl::StatusOr<SnapshotCheck> CheckSnapshot(io::FileSystem& fs, const std::string& output,
+                                            const std::function<void(uint64_t)>& on_bytes);
+
+}  // namespace graven::store

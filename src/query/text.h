@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+// How text is compared: NFKC with case folded and what is invisible left out (NFKC_Casefold of
+// Unicode, by utf8proc), words split at what is neither letter, digit nor mark.
+namespace graven::query {
+
+// The version of Unicode that utf8proc knows, "15.0.0". Part of an index's version: words of
+// another one may split elsewhere.
+std::string_view UnicodeVersion();
+
+// Writes the folded form of `text` into `out`, replacing what was there. Bytes that are not UTF-8
+// (records hold none) are kept as they are.
+void Fold(std::string_view text, std::string* out);
+
+// The next word of a folded text at or after `*at`, which moves behind it; "" when there is none.
+std::string_view NextWord(std::string_view folded, size_t* at);
+
+// Whether a word goes on across the border before `at`: both sides are of a word.
+bool InsideWord(std::string_view folded, size_t at);
+
+std::vector<std::string> WordsOf(std::string_view folded);
+
+// Fold and NextWord at once: what an index calls for each text of a record. `scratch` is kept by
+// the caller; the words are views into it.
+template <typename Take>
+void EachFoldedWord(std::string_view text, std::string* scratch, Take take) {
+  Fold(text, scratch);
+  size_t end = 0;
+  std::string_view word;
+  while (!(word = NextWord(*scratch, &end)).empty()) take(word);
+}
+
+}  // namespace graven::query

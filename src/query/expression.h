@@ -97,10 +97,18 @@ Hash QueryHash(const Query& query);
 // Whether no words are compared: without them, the version of Unicode does not matter.
 bool UsesText(const Expression& expression);
 
-// What every match must lie in; wider than the matches, never narrower. Times are of receipt.
+// Nanoseconds, low <= x < high; what int64 cannot say is no bound.
+struct NsRange {
+  int64_t low = INT64_MIN;
+  int64_t high = INT64_MAX;
+  bool operator==(const NsRange&) const = default;
+};
+NsRange ToNs(const TimeRange& range);
+
+// What every match must lie in; wider than the matches, never narrower.
 struct Bounds {
   IndexRange indexes;
-  TimeRange received;
+  NsRange received_ns;
   bool operator==(const Bounds&) const = default;
 };
 Bounds BoundsOf(const Expression& expression);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,25 +14,25 @@ namespace graven::query {
 std::string_view UnicodeVersion();
 
 // Writes the folded form of `text` into `out`, replacing what was there. Bytes that are not UTF-8
-// (records hold none) are kept as they are.
+// (records hold none) stay as they are.
 void Fold(std::string_view text, std::string* out);
 
 // The next word of a folded text at or after `*at`, which moves behind it; "" when there is none.
 std::string_view NextWord(std::string_view folded, size_t* at);
 
-// Whether a word goes on across the border before `at`: both sides are of a word.
-bool InsideWord(std::string_view folded, size_t at);
-
 std::vector<std::string> WordsOf(std::string_view folded);
 
-// Fold and NextWord at once: what an index calls for each text of a record. `scratch` is kept by
-// the caller; the words are views into it.
+// Whether a word goes on across the border before byte `at`.
+bool InsideWord(std::string_view folded, size_t at);
+
+// Fold and NextWord at once, for each text of a record. `scratch` is the caller's; the words are
+// views into it.
 template <typename Take>
 void EachFoldedWord(std::string_view text, std::string* scratch, Take take) {
   Fold(text, scratch);
-  size_t end = 0;
+  size_t at = 0;
   std::string_view word;
-  while (!(word = NextWord(*scratch, &end)).empty()) take(word);
+  while (!(word = NextWord(*scratch, &at)).empty()) take(word);
 }
 
 }  // namespace graven::query

@@ -1,0 +1,217 @@
+// The frame: rail, top bar, the page of the address, and a record beside it.
+
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
+import type { JSX } from 'preact';
+import { HttpDoor, listLogs } from './api/client.ts';
+import { Feed } from './feed.ts';
+import type { Link } from './link.ts';
+import { Explore, exploreRoute, exploreState } from './pages/explore.tsx';
+import { Live } from './pages/live.tsx';
+import { Logs } from './pages/logs.tsx';
+import { RecordPage } from './pages/record.tsx';
+import { Trust } from './pages/trust.tsx';
+import { useFeed, useKeys, useRoute } from './parts/hooks.ts';
+import { Icon } from './parts/icons.tsx';
+import { QueryBox } from './parts/query.tsx';
+import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
+import { parseVkey } from './proof/note.ts';
+import { go, writeRoute, type Page, type Route } from './route.ts';
+import type { Facet } from './search.ts';
+import { settings, type Theme } from './settings.ts';
+import type { Row } from './record/row.ts';
+
+const pages: readonly { page: Page; name: string; key: string }[] = [
+  { page: 'live', name: 'Live', key: 'g l' },
+  { page: 'explore', name: 'Explore', key: 'g e' },
+  { page: 'trust', name: 'Trust', key: 'g t' },
+  { page: 'logs', name: 'Logs', key: 'g o' },
+];
+
+function Rail({ route }: { route: Route }): JSX.Element {
+  const lit = route.page === 'record' ? (route.parameters.get('from') === 'explore' ? 'explore' : 'live') : route.page;
+  return (
+    <nav class="rail" aria-label="Pages">
+      <a class="brand" href={writeRoute(route.log, 'live')} aria-label="Graven">
+        <svg width="26" height="26" viewBox="0 0 26 26" aria-hidden="true"><path d="M4 3h18v14l-9 6-9-6z" fill="none" stroke="currentColor" stroke-width="1.8" /><path d="M9 8h8M9 12h8M9 16h4" stroke="currentColor" stroke-width="1.8" /></svg>
+      </a>
+      {pages.map(({ page, name, key }) => (
+        <a key={page} href={writeRoute(route.log, page)} class={lit === page ? 'on' : ''} aria-current={lit === page ? 'page' : undefined} title={`${name} (${key})`} hidden={page !== 'logs' && route.log === ''}>
+          <Icon name={page} />
+          <span>{name}</span>
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function LogSwitch({ link, log }: { link: Link; log: string }): JSX.Element {
+  const [names, setNames] = useState<string[]>([log]);
+  const load = useCallback(() => {
+    listLogs(new HttpDoor(link.base, () => link.token)).then((logs) => setNames(logs.map((one) => one.name)), () => undefined);
+  }, [link]);
+  useEffect(load, [load]);
+  const all = names.includes(log) ? names : [log, ...names];
+  return (
+    <select class="log-switch" aria-label="Log" value={log} onFocus={load} onChange={(event) => go(writeRoute(event.currentTarget.value, 'live'))}>
+      {all.map((name) => <option key={name} value={name}>{name}</option>)}
+    </select>
+  );
+}
+
+function Chosen(): JSX.Element {
+  const [, draw] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => settings.listen(() => draw(undefined as never)) as () => void, []);
+  const dark = settings.theme === 'dark' || (settings.theme === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches);
+  const next: Theme = dark ? 'light' : 'dark';
+  return (
+    <>
+      <button type="button" class="quiet zone" title="Time zone of all times on this page" onClick={() => settings.setUtc(!settings.utc)}>{settings.utc ? 'UTC' : 'local'}</button>
+      <button type="button" class="quiet" aria-label={`Use the ${next} theme`} title={`${next} theme`} onClick={() => settings.setTheme(next)}><Icon name={dark ? 'sun' : 'moon'} /></button>
+    </>
+  );
+}
+
+const keyHelp: readonly [string, string][] = [
+  ['/', 'query'], ['j  k', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'back, close'], ['p', 'pause or follow'], ['v', 'verify the open record'],
+  ['g l', 'Live'], ['g e', 'Explore'], ['g t', 'Trust'], ['g o', 'Logs'], ['?', 'these keys'],
+];
+
+function Help({ close }: { close: () => void }): JSX.Element {
+  const box = useRef<HTMLDialogElement>(null);
+  useEffect(() => box.current!.showModal(), []);
+  return (
+    <dialog ref={box} class="help" aria-labelledby="help-title" onClose={close} onClick={(event) => { if (event.target === box.current) box.current!.close(); }}>
+      <h2 id="help-title">Keys</h2>
+      <dl>{keyHelp.map(([key, what]) => <div key={key}><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div>)}</dl>
+      <p class="fine">A click on a value looks for it; with Alt, for all but it.</p>
+      <form method="dialog"><button>close</button></form>
+    </dialog>
+  );
+}
+
+function TokenForm({ link, restart }: { link: Link; restart: () => void }): JSX.Element {
+  const [token, setToken] = useState('');
+  return (
+    <form class="page-text" onSubmit={(event) => { event.preventDefault(); link.token = token; restart(); }}>
+      <h1>This server asks for a token</h1>
+      <label for="token">Token; kept for this tab only</label>
+      <p class="row"><input id="token" type="password" autocomplete="off" value={token} onInput={(event) => setToken(event.currentTarget.value)} /><button class="primary" type="submit">use it</button></p>
+    </form>
+  );
+}
+
+/** Values of a field, from facets if there are some, else from the newest rows. */
+function seenValues(feed: Feed | undefined, facets: Facet[], field: string): string[] {
+  const facet = facets.find((one) => one.field === field || one.field === `${field}.id`);
+  if (facet !== undefined) return facet.values.map((one) => one.value);
+  const read: Record<string, (row: Row) => string> = {
+    actor: (row) => row.actorId, 'actor.id': (row) => row.actorId, 'actor.type': (row) => row.actorType, action: (row) => row.action, outcome: (row) => row.outcome,
+    service: (row) => row.service, ip: (row) => row.ip, 'target.type': (row) => row.targets[0]?.type ?? '', 'target.id': (row) => row.targets[0]?.id ?? '', target: (row) => row.targets[0]?.id ?? '',
+    written_by: (row) => row.writtenBy,
+  };
+  const own = read[field];
+  if (own === undefined || feed === undefined) return [];
+  const counts = new Map<string, number>();
+  for (const row of feed.rows.slice(-2000)) counts.set(own(row), (counts.get(own(row)) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]).map(([value]) => value);
+}
+
+function useWide(): boolean {
+  const query = useMemo(() => matchMedia('(min-width: 720px)'), []);
+  const [wide, setWide] = useState(query.matches);
+  useEffect(() => {
+    const changed = (): void => setWide(query.matches);
+    query.addEventListener('change', changed);
+    return () => query.removeEventListener('change', changed);
+  }, [query]);
+  return wide;
+}
+
+// A key in the fragment pins: it came with the link, and not from the server.
+function takePin(link: Link, route: Route): void {
+  const pin = route.parameters.get('pin');
+  if (pin === null || route.log === '') return;
+  if (typeof parseVkey(pin) !== 'string') void link.ask({ call: 'pin', log: route.log, vkey: pin, how: 'link' }).catch(() => undefined);
+  const rest = Object.fromEntries([...route.parameters].filter(([name]) => name !== 'pin'));
+  go(writeRoute(route.log, route.page, rest, route.page === 'record' ? route.index : undefined), true);
+}
+
+export function App({ link }: { link: Link }): JSX.Element {
+  const route = useRoute();
+  const wide = useWide();
+  const [feed, setFeed] = useState<Feed>();
+  const [help, setHelp] = useState(false);
+  const [facets, setFacets] = useState<Facet[]>([]);
+  const [queryError, setQueryError] = useState<{ column: number | undefined; message: string }>();
+  const [, draw] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => settings.listen(() => draw(undefined as never)) as () => void, []);
+
+  useEffect(() => {
+    if (route.log === '') return setFeed(undefined);
+    const made = new Feed(link, route.log);
+    setFeed(made);
+    takePin(link, route);
+    const left = (): void => made.close();
+    window.addEventListener('pagehide', left);
+    return () => {
+      window.removeEventListener('pagehide', left);
+      made.close();
+    };
+  }, [link, route.log]);
+  useEffect(() => takePin(link, route), [route]);
+  // The only log is the one that is meant; with several, the reader chooses.
+  useEffect(() => {
+    if (route.log !== '' || location.hash !== '') return;
+    listLogs(new HttpDoor(link.base, () => link.token)).then((logs) => {
+      const own = logs.filter((log) => !log.name.startsWith('_'));
+      if (own.length === 1 && location.hash === '') go(writeRoute(own[0]!.name, 'live'), true);
+    }, () => undefined);
+  }, [link, route.log]);
+  useFeed(feed);
+  useTabSeal(feed?.trust, route.log === '' ? 'Logs' : route.log);
+
+  const keys = Object.fromEntries(pages.map(({ page, key }) => [key, () => go(writeRoute(route.log, page))]));
+  useKeys({ ...keys, '/': (event) => { event.preventDefault(); document.getElementById('query')?.focus(); }, '?': () => setHelp(true) });
+
+  const inRecord = route.page === 'record';
+  const under = inRecord ? (route.parameters.get('from') === 'explore' ? 'explore' : 'live') : route.page;
+  const state = useMemo(() => exploreState(route.parameters), [route.parameters.toString()]);
+  const query = route.parameters.get('q') ?? '';
+  const back = under === 'explore' ? exploreRoute(route.log, state) : writeRoute(route.log, 'live', { q: query });
+  const rowHeight = wide ? 30 : 52;
+  const refused = feed?.trust?.absent?.sentence.includes('asks for a token') === true;
+  const selected = inRecord ? route.index : undefined;
+  const trust = feed?.trust;
+  return (
+    <div class={`frame ${inRecord ? 'with-record' : ''} ${trust !== undefined && trust.broken.length > 0 ? 'is-broken' : ''}`}>
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById('main')?.focus(); }}>to the content</a>
+      <Rail route={route} />
+      <header class="top">
+        {route.log !== '' && <LogSwitch link={link} log={route.log} />}
+        {route.log !== '' && under !== 'trust' ? (
+          <QueryBox value={query} seen={(field) => seenValues(feed, facets, field)} error={under === 'explore' ? queryError : undefined} onQuery={(next) => go(under === 'explore' ? exploreRoute(route.log, { ...state, query: next }) : writeRoute(route.log, 'live', { q: next }))} />
+        ) : <span class="grow" />}
+        <Chosen />
+        {route.log !== '' && <SealButton trust={trust} log={route.log} />}
+      </header>
+      {trust !== undefined && trust.broken.length > 0 && (
+        <div class="alarm" role="alert">
+          <SealShape kind="broken" size={18} /> <b>Does not fit.</b> <span>{trust.broken[0]!.sentence}</span> <a href={writeRoute(route.log, 'trust')}>what to do</a>
+        </div>
+      )}
+      <main id="main" tabIndex={-1} class={`content ${under}`}>
+        {route.page === 'logs' && <Logs link={link} />}
+        {refused && <TokenForm link={link} restart={() => location.reload()} />}
+        {!refused && feed !== undefined && feed.log === route.log && under === 'live' && <Live key={feed.log} feed={feed} log={route.log} query={query} selected={selected} rowHeight={rowHeight} active={!help} />}
+        {!refused && feed !== undefined && feed.log === route.log && under === 'explore' && <Explore key={feed.log} link={link} feed={feed} log={route.log} state={state} selected={selected} rowHeight={rowHeight} active={!help} onSeen={setFacets} onError={setQueryError} />}
+        {!refused && feed !== undefined && under === 'trust' && <Trust link={link} feed={feed} log={route.log} />}
+      </main>
+      {inRecord && feed !== undefined && (
+        <aside class="drawer" aria-label="Record">
+          <RecordPage key={route.index} link={link} feed={feed} log={route.log} index={route.index} linkHash={route.parameters.get('hash') ?? undefined} back={back} />
+        </aside>
+      )}
+      {help && <Help close={() => setHelp(false)} />}
+    </div>
+  );
+}

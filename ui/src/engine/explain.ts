@@ -1,0 +1,124 @@
+// Any receipt, checkpoint, evidence or export that is dropped on the page, in one sentence: what it is, whether it holds,
+// against which key.
+
+import { fromUtf8, toHex } from '../proof/bytes.ts';
+import { checkInclusion, leafHash } from '../proof/merkle.ts';
+import { checkLogSignature, parseCheckpoint, parseVkey, type Vkey } from '../proof/note.ts';
+import { parseReceipt } from '../proof/receipt.ts';
+import { decodeRow } from '../record/row.ts';
+import { timeOfNs } from '../record/export.ts';
+import type { Explained } from './protocol.ts';
+
+export interface Place {
+  /** The key of the log that the page shows, if any. */
+  readonly vkey: string;
+  /** Whether the log still has this record at this index; throws when it cannot be asked. */
+  contains(index: number, hash: string): Promise<boolean>;
+}
+
+const nothing = (sentence: string): Explained => ({ sentence, holds: undefined, facts: [] });
+const thousands = (value: number): string => value.toLocaleString('en-US');
+
+export async function explain(bytes: Uint8Array, place: Place | undefined): Promise<Explained> {
+  if (bytes.length > 4 << 20) return nothing('A file of more than 4 MiB: this page does not read those; `graven verify` does.');
+  const text = fromUtf8(bytes);
+  if (text === undefined) return nothing('Not text: neither a receipt nor a checkpoint nor evidence. An export of records is checked with `graven verify`.');
+  if (text.startsWith('c2sp.org/tlog-proof@v1\n')) return explainReceipt(text, place);
+  if (text.startsWith('graven.dev/evidence@v1\n')) return explainEvidence(text);
+  const vkey = parseVkey(text.trim());
+  if (typeof vkey !== 'string') {
+    const same = place !== undefined && place.vkey === vkey.text;
+    return {
+      sentence: `A verifier key of ${vkey.name}, and ${same ? 'it is the one that this page checks with.' : 'not the one that this page checks with.'}`,
+      holds: same,
+      facts: [['key id', vkey.id]],
+    };
+  }
+  if (/^\S+\n[0-9]+\n[A-Za-z0-9+/]+=*\n/.test(text)) return explainCheckpoint(text, place);
+  if (text.startsWith('{')) return explainLines(text);
+  return nothing('Nothing that this page knows: it reads receipts, checkpoints, evidence, keys and exports as JSON Lines.');
+}
+
+function keyOf(place: Place | undefined): Vkey | undefined {
+  const key = place === undefined ? undefined : parseVkey(place.vkey);
+  return key === undefined || typeof key === 'string' ? undefined : key;
+}
+
+async function explainCheckpoint(text: string, place: Place | undefined): Promise<Explained> {
+  const checkpoint = parseCheckpoint(text);
+  if (typeof checkpoint === 'string') return { sentence: `Looks like a checkpoint and is none: ${checkpoint}.`, holds: false, facts: [] };
+  const key = keyOf(place);
+  const signature = key === undefined ? 'absent' : await checkLogSignature(checkpoint.note, key);
+  const said = `A checkpoint of ${checkpoint.origin}: ${thousands(checkpoint.size)} records`;
+  const facts: [string, string][] = [
+    ['root', toHex(checkpoint.root)],
+    ['signatures', checkpoint.note.signatures.map((one) => `${one.name} (${one.id})`).join(', ')],
+  ];
+  if (signature === 'good') return { sentence: `${said}, signed by the key that this page checks with.`, holds: true, facts };
+  if (signature === 'bad') return { sentence: `${said}; its signature does not verify.`, holds: false, facts };
+  return { sentence: `${said}; not signed by the key of the log on this page.`, holds: undefined, facts };
+}
+
+async function explainReceipt(text: string, place: Place | undefined): Promise<Explained> {
+  const receipt = parseReceipt(text);
+  if (typeof receipt === 'string') return { sentence: `A receipt that cannot be read: ${receipt}.`, holds: false, facts: [] };
+  const checkpoint = parseCheckpoint(receipt.noteText);
+  if (typeof checkpoint === 'string') return { sentence: `A receipt without a checkpoint: ${checkpoint}.`, holds: false, facts: [] };
+  const leaf = leafHash(receipt.record);
+  const facts: [string, string][] = [
+    ['record hash', toHex(leaf)],
+    ['root', toHex(checkpoint.root)],
+    ['tree', `${checkpoint.origin}, size ${thousands(checkpoint.size)}`],
+  ];
+  let words = `record ${thousands(receipt.index)}`;
+  try {
+    const row = decodeRow(receipt.record, toHex(leaf));
+    words = `${row.actorId} ${row.action}, received ${timeOfNs(row.receivedNs)}, record ${thousands(row.index)}`;
+    if (row.index !== receipt.index) return { sentence: 'A receipt whose record has another index than its proof.', holds: false, facts };
+  } catch {
+    return { sentence: 'A receipt whose record cannot be read.', holds: false, facts };
+  }
+  if (!checkInclusion(BigInt(receipt.index), BigInt(checkpoint.size), leaf, receipt.hashes, checkpoint.root)) {
+    return { sentence: `A receipt for “${words}” that does not hold: its path leads to another root.`, holds: false, facts };
+  }
+  const key = keyOf(place);
+  const signature = key === undefined ? 'absent' : await checkLogSignature(checkpoint.note, key);
+  if (signature === 'bad') return { sentence: `A receipt for “${words}” whose signature does not verify.`, holds: false, facts };
+  if (signature === 'absent') {
+    return { sentence: `A receipt for “${words}” of ${checkpoint.origin}, signed by another key than that of the log on this page; its path fits.`, holds: undefined, facts };
+  }
+  let still = 'Whether the log still has it could not be asked.';
+  let holds: boolean | undefined = true;
+  try {
+    holds = await place!.contains(receipt.index, toHex(leaf));
+    still = holds ? 'The log still has exactly this record.' : 'The log now shows ANOTHER record there.';
+  } catch {
+    // Said above.
+  }
+  return { sentence: `A receipt that holds: “${words}”, signed by the key that this page checks with. ${still}`, holds, facts };
+}
+
+function explainEvidence(text: string): Explained {
+  const value = (word: string): string => new RegExp(`^${word} (.*)$`, 'm').exec(text)?.[1] ?? '';
+  return {
+    sentence: `A file of evidence; it claims: ${value('said') || value('claim')}. Whoever doubts it runs \`graven verify --evidence FILE\`.`,
+    holds: undefined,
+    facts: [
+      ['claim', value('claim')],
+      ['key', value('key')],
+      ['found', value('found') === '' ? '' : new Date(Number(value('found')) * 1000).toISOString()],
+    ],
+  };
+}
+
+function explainLines(text: string): Explained {
+  const lines = text.split('\n').filter((line) => line !== '');
+  try {
+    const first = JSON.parse(lines[0]!) as Record<string, unknown>;
+    const index = first['index'] ?? first['recordHash'];
+    if (index === undefined) return nothing('JSON, but no export of records.');
+    return nothing(`An export of ${thousands(lines.length)} records as JSON Lines. \`graven verify\` checks it as a chain.`);
+  } catch {
+    return nothing('Looks like JSON and is none.');
+  }
+}

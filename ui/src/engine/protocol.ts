@@ -1,0 +1,117 @@
+// What the page and its worker say to each other.
+
+import type { LogFacts } from '../api/client.ts';
+import type { Cosignature } from '../proof/note.ts';
+import type { Row } from '../record/row.ts';
+
+/** A contradiction that a second, uncached look did not clear. Kept until the log's memory is thrown away. */
+export interface Finding {
+  id: number;
+  at: number;
+  kind: 'wrong record' | 'wrong path' | 'fork' | 'rollback' | 'bad signature' | 'broken chain' | 'bad cosignature';
+  /** One sentence: what does not fit. */
+  sentence: string;
+  claimed: string;
+  computed: string;
+  /** Last agreement, for the incident view. */
+  lastGood: { size: number; root: string; at: number } | undefined;
+  index: number | undefined;
+  /** A file for `graven verify --evidence`, where the finding can be put into one. */
+  evidence: string | undefined;
+}
+
+export interface SeenCheckpoint {
+  size: number;
+  root: string;
+  at: number;
+  witnesses: number;
+}
+
+export interface TrustState {
+  log: string;
+  facts: LogFacts | undefined;
+  /** Checked in this order: the first that holds is what the seal shows. */
+  broken: Finding[];
+  /** What is missing, late or cannot be reached; amber. */
+  absent: { word: string; sentence: string; since: number } | undefined;
+  checking: { sentence: string; done: number; of: number } | undefined;
+  origin: string;
+  vkey: string;
+  pin: { how: 'link' | 'by hand' | 'first visit'; at: number } | undefined;
+  /** What this browser remembered when the page was opened. */
+  memory: { firstSize: number; firstAt: number; lastSize: number; lastAt: number } | undefined;
+  memoryKept: boolean;
+  checkpoint: { size: number; root: string; note: string; at: number } | undefined;
+  cosignatures: Cosignature[];
+  witnessKeys: number;
+  /** Records hashed here since the page was opened, and the first of the unbroken run that ends at the checkpoint. */
+  recomputed: number;
+  recomputedFrom: number;
+  /** Records that came and are not under a checkpoint yet. */
+  uncovered: number;
+  /** The smallest size from which consistency to the checkpoint was proven. */
+  consistentSince: number | undefined;
+  durable: number;
+  transport: 'stream' | 'polling' | 'none';
+  seen: SeenCheckpoint[];
+  /** Answers that were wrong once and right when asked again. */
+  flickers: { at: number; sentence: string }[];
+}
+
+/** One step of the proof, for drawing. Hashes in hex. */
+export interface ProofRung {
+  sibling: string;
+  side: 'left' | 'right';
+  result: string;
+  first: string;
+  end: string;
+}
+
+export interface RecordProof {
+  row: Row;
+  size: number;
+  root: string;
+  rungs: ProofRung[];
+  holds: boolean;
+  note: string;
+  signedBy: string;
+  cosignatures: Cosignature[];
+  tookMs: number;
+  /** The receipt file, made here from what was checked. */
+  receipt: string;
+}
+
+export interface Explained {
+  sentence: string;
+  holds: boolean | undefined;
+  facts: [string, string][];
+}
+
+export type Call =
+  | { call: 'hello'; base: string; token: string | undefined }
+  | { call: 'watch'; log: string }
+  | { call: 'unwatch'; log: string }
+  | { call: 'prove'; log: string; index: number }
+  | { call: 'decode'; log: string; records: { index: number; bytes: Uint8Array }[] }
+  | { call: 'cover'; log: string; index: number; hash: string }
+  | { call: 'pin'; log: string; vkey: string; how: 'link' | 'by hand' }
+  | { call: 'policy'; log: string; text: string }
+  | { call: 'accept'; log: string }
+  | { call: 'forget'; log: string }
+  | { call: 'explain'; log: string; name: string; bytes: Uint8Array };
+
+export type Asked = Call & { id: number };
+
+export type Told =
+  | { answer: number; value?: unknown; error?: { status: number; reason: string; message: string; field: string; column: number | undefined } }
+  | { event: 'rows'; log: string; rows: Row[]; first: number; next: number; reset: boolean; at: number }
+  | { event: 'trust'; log: string; state: TrustState }
+  | { event: 'step'; log: string; step: Step };
+
+/** What the strip draws. */
+export type Step =
+  | { kind: 'batch'; at: number; first: number; count: number }
+  | { kind: 'checkpoint'; at: number; size: number }
+  | { kind: 'cosigned'; at: number; size: number; by: string[] }
+  | { kind: 'gap'; at: number; first: number; count: number }
+  | { kind: 'stats'; at: number; size: number; durable: number; rate: number };

@@ -1,0 +1,145 @@
+// The worker: all hashing, decoding and judging happens here, once for all tabs where the browser has shared workers.
+
+import { ApiError, HttpDoor } from '../api/client.ts';
+import { toHex } from '../proof/bytes.ts';
+import { leafHash } from '../proof/merkle.ts';
+import { decodeRow } from '../record/row.ts';
+import { explain } from './explain.ts';
+import { openMemory } from './memory.ts';
+import { parsePolicy } from './policy.ts';
+import type { Asked, Told } from './protocol.ts';
+import { LogWatch, realClock } from './watch.ts';
+
+interface Port {
+  postMessage(message: Told): void;
+  onmessage: ((event: MessageEvent<Asked>) => void) | null;
+}
+
+interface Watched {
+  watch: LogWatch;
+  ports: Set<Port>;
+}
+
+const memory = openMemory();
+const watched = new Map<string, Watched>();
+let door: HttpDoor | undefined;
+let token: string | undefined;
+
+// A log nobody looks at is left after a while: going from page to page must not end its stream.
+const idleMs = 30_000;
+
+function send(ports: Iterable<Port>, told: Told): void {
+  for (const port of ports) port.postMessage(told);
+}
+
+async function watch(port: Port, log: string): Promise<void> {
+  let entry = watched.get(log);
+  if (entry === undefined) {
+    const ports = new Set<Port>();
+    const opened = await memory;
+    entry = watched.get(log);
+    if (entry === undefined) {
+      const made = new LogWatch(door!, opened, realClock, door!.base, log, (told) => send(ports, told));
+      entry = { watch: made, ports };
+      watched.set(log, entry);
+      void made.run();
+    }
+  }
+  entry.ports.add(port);
+  port.postMessage({ event: 'trust', log, state: entry.watch.state });
+  const rows = [...entry.watch.recent];
+  if (rows.length > 0) {
+    port.postMessage({ event: 'rows', log, rows, first: rows[0]!.index, next: entry.watch.next, reset: true, at: Date.now() });
+  }
+}
+
+function unwatch(port: Port, log: string): void {
+  const entry = watched.get(log);
+  if (entry === undefined) return;
+  entry.ports.delete(port);
+  setTimeout(() => {
+    if (entry.ports.size > 0 || watched.get(log) !== entry) return;
+    watched.delete(log);
+    entry.watch.stop();
+  }, idleMs);
+}
+
+function existing(log: string): LogWatch {
+  const entry = watched.get(log);
+  if (entry === undefined) throw new ApiError(404, 'NOT_WATCHED', 'this log is not open');
+  return entry.watch;
+}
+
+async function answer(port: Port, asked: Asked): Promise<unknown> {
+  switch (asked.call) {
+    case 'hello':
+      token = asked.token;
+      door ??= new HttpDoor(asked.base, () => token);
+      return true;
+    case 'watch':
+      return watch(port, asked.log);
+    case 'unwatch':
+      return unwatch(port, asked.log);
+    case 'prove':
+      return existing(asked.log).prove(asked.index);
+    case 'decode':
+      return asked.records.map(({ index, bytes }) => {
+        const row = decodeRow(bytes, toHex(leafHash(bytes)));
+        if (row.index !== index) throw new ApiError(200, 'BAD_ANSWER', `what was answered as record ${index} says it is ${row.index}`);
+        return row;
+      });
+    case 'cover':
+      return existing(asked.log).cover(asked.index, asked.hash);
+    case 'pin':
+      return existing(asked.log).pin(asked.vkey, asked.how);
+    case 'policy': {
+      const policy = parsePolicy(asked.text);
+      if (typeof policy === 'string') throw new ApiError(400, 'POLICY_INVALID', policy);
+      return existing(asked.log).policy(policy.logs[0], policy.witnesses);
+    }
+    case 'accept':
+      return existing(asked.log).acceptChange();
+    case 'forget':
+      return existing(asked.log).forget();
+    case 'explain': {
+      const entry = watched.get(asked.log);
+      return explain(
+        asked.bytes,
+        entry === undefined
+          ? undefined
+          : { vkey: entry.watch.state.vkey, contains: (index, hash) => entry.watch.cover(index, hash) },
+      );
+    }
+  }
+}
+
+function connect(port: Port): void {
+  port.onmessage = (event) => {
+    const { id } = event.data;
+    answer(port, event.data).then(
+      (value) => port.postMessage({ answer: id, value }),
+      (error: unknown) => {
+        const known = error instanceof ApiError;
+        port.postMessage({
+          answer: id,
+          error: {
+            status: known ? error.status : 0,
+            reason: known ? error.reason : 'PAGE',
+            message: error instanceof Error ? error.message : String(error),
+            field: known ? error.field : '',
+            column: known ? error.column : undefined,
+          },
+        });
+      },
+    );
+  };
+}
+
+// A shared worker gets its ports by connections, a worker of one page is itself the port.
+if ('onconnect' in globalThis) {
+  (globalThis as unknown as { onconnect: (event: MessageEvent) => void }).onconnect = (event) => {
+    connect(event.ports[0] as unknown as Port);
+  };
+} else {
+  connect(globalThis as unknown as Port);
+}

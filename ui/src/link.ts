@@ -1,0 +1,93 @@
+// The page's side of the worker: calls with answers, and what it tells unasked.
+
+import { ApiError } from './api/client.ts';
+import type { Call, Told } from './engine/protocol.ts';
+import { scriptUrl } from './trusted.ts';
+import workerUrl from './engine/worker.ts?worker&url';
+
+type Event = Extract<Told, { event: string }>;
+type Answer = Extract<Told, { answer: number }>;
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+const tokenKey = 'graven-token';
+
+export class Link {
+  readonly base = new URL('.', document.baseURI).href;
+  /** False: each tab has a stream of its own, because this browser has no shared workers. */
+  readonly shared: boolean;
+  readonly #port: { postMessage(message: unknown): void };
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #listeners = new Set<(event: Event) => void>();
+  #last = 0;
+
+  constructor() {
+    this.shared = typeof SharedWorker !== 'undefined';
+    const url = scriptUrl(workerUrl);
+    const receive = (event: MessageEvent<Told>): void => this.#receive(event.data);
+    if (this.shared) {
+      const worker = new SharedWorker(url, { type: 'module', name: 'graven' });
+      worker.port.onmessage = receive;
+      worker.port.start();
+      this.#port = worker.port;
+    } else {
+      const worker = new Worker(url, { type: 'module', name: 'graven' });
+      worker.onmessage = receive;
+      this.#port = worker;
+    }
+    this.hello();
+  }
+
+  get token(): string {
+    try {
+      return sessionStorage.getItem(tokenKey) ?? '';
+    } catch {
+      return '';
+    }
+  }
+
+  /** Kept for this tab only, and given to the worker. */
+  set token(token: string) {
+    try {
+      sessionStorage.setItem(tokenKey, token);
+    } catch {
+      // Then it holds until the page is left.
+    }
+    this.hello();
+  }
+
+  hello(): void {
+    void this.ask({ call: 'hello', base: this.base, token: this.token === '' ? undefined : this.token });
+  }
+
+  ask<T>(call: Call): Promise<T> {
+    const id = ++this.#last;
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#port.postMessage({ ...call, id });
+    });
+  }
+
+  listen(listener: (event: Event) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #receive(told: Told): void {
+    if ('event' in told) {
+      for (const listener of this.#listeners) listener(told);
+      return;
+    }
+    this.#answer(told);
+  }
+
+  #answer({ answer, value, error }: Answer): void {
+    const waiting = this.#waiting.get(answer);
+    this.#waiting.delete(answer);
+    if (error === undefined) waiting?.resolve(value);
+    else waiting?.reject(new ApiError(error.status, error.reason, error.message, error.field, error.column));
+  }
+}

@@ -1,0 +1,11 @@
+import { render } from 'preact';
+import { App } from './app.tsx';
+import { Link } from './link.ts';
+import { applyTheme } from './settings.ts';
+import 'uplot/dist/uPlot.min.css';
+import './page.css';
+
+applyTheme();
+// So that the browser does not throw away what it remembers of logs when its disk is full.
+void navigator.storage?.persist?.().catch(() => undefined);
+render(<App link={new Link()} />, document.getElementById('page')!);

@@ -1,0 +1,61 @@
+// Views of what changes: the feed, the address, the clock, keys.
+
+import { useEffect, useReducer, useState } from 'preact/hooks';
+import type { Feed } from '../feed.ts';
+import { readRoute, type Route } from '../route.ts';
+
+/** Draws again when the feed changes, at most once a frame. */
+export function useFeed(feed: Feed | undefined): void {
+  const [, draw] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => feed?.view(() => draw(undefined as never)), [feed]);
+}
+
+export function useRoute(): Route {
+  const [route, setRoute] = useState(() => readRoute(location.hash));
+  useEffect(() => {
+    const changed = (): void => setRoute(readRoute(location.hash));
+    window.addEventListener('hashchange', changed);
+    return () => window.removeEventListener('hashchange', changed);
+  }, []);
+  return route;
+}
+
+/** The time, every so many milliseconds. */
+export function useNow(every: number): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return now;
+}
+
+export type Keys = Record<string, (event: KeyboardEvent) => void>;
+
+const typing = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+
+/** Keys of this view; sequences are "g l". None while somebody types or a modifier is held. */
+export function useKeys(keys: Keys): void {
+  useEffect(() => {
+    let prefix = '';
+    let prefixAt = 0;
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (typing(event.target) && event.key !== 'Escape') return;
+      const sequence = prefix !== '' && event.timeStamp - prefixAt < 1500 ? `${prefix} ${event.key}` : event.key;
+      prefix = '';
+      const action = keys[sequence] ?? keys[event.key];
+      if (action !== undefined) {
+        // A button or link with the focus has its own Enter.
+        if (event.key === 'Enter' && event.target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(event.target.tagName)) return;
+        action(event);
+      } else if (Object.keys(keys).some((one) => one.startsWith(event.key + ' '))) {
+        prefix = event.key;
+        prefixAt = event.timeStamp;
+      }
+    };
+    window.addEventListener('keydown', pressed);
+    return () => window.removeEventListener('keydown', pressed);
+  });
+}

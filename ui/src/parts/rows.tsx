@@ -1,0 +1,125 @@
+// A record as one row, the same in Live and Explore. A click on a value filters by it, with Alt it leaves it out; anywhere
+// else opens the record.
+
+import type { JSX } from 'preact';
+import { targetWords, type Row } from '../record/row.ts';
+import { warning } from '../record/safety.ts';
+import { clockTime, dayTime, delayText, OutcomeMark, Strange } from './text.tsx';
+
+export const columnNames = ['time', 'outcome', 'actor', 'action', 'target', 'service', 'delay', 'index', 'ip', 'written by', 'reason', 'trace', 'session', 'labels'] as const;
+export type Column = (typeof columnNames)[number];
+export const ordinaryColumns: readonly Column[] = ['time', 'outcome', 'actor', 'action', 'target', 'service', 'delay'];
+
+const widths: Record<Column, string> = {
+  time: 'var(--time-width)', outcome: '84px', actor: 'minmax(90px, 1.1fr)', action: 'minmax(110px, 1.3fr)', target: 'minmax(110px, 1.5fr)',
+  service: 'minmax(70px, 0.8fr)', delay: '62px', index: '84px', ip: '120px', 'written by': 'minmax(80px, 0.8fr)', reason: 'minmax(100px, 1fr)',
+  trace: '120px', session: '120px', labels: 'minmax(120px, 1.2fr)',
+};
+
+export const gridOf = (columns: readonly Column[]): string => columns.map((column) => widths[column]).join(' ');
+
+export type Filter = (field: string, value: string, exclude: boolean) => void;
+
+function Value({ field, value, filter, shown }: { field: string; value: string; filter: Filter; shown?: string }): JSX.Element {
+  if (value === '') return <span class="nothing">–</span>;
+  return (
+    <button
+      type="button"
+      class="value"
+      tabIndex={-1}
+      title={`${(shown ?? value).slice(0, 300)}\nclick: only these · Alt: without these`}
+      onClick={(event) => {
+        event.stopPropagation();
+        filter(field, value, event.altKey);
+      }}
+    >
+      <Strange text={shown ?? value} />
+    </button>
+  );
+}
+
+function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Element {
+  switch (column) {
+    case 'time':
+      return <time dateTime={new Date(row.receivedMs).toISOString()}>{dated ? dayTime(row.receivedMs) : clockTime(row.receivedMs)}</time>;
+    case 'outcome':
+      return <OutcomeMark outcome={row.outcome} />;
+    case 'actor':
+      return <Value field="actor.id" value={row.actorId} filter={filter} {...(row.actorName === '' ? {} : { shown: `${row.actorName} · ${row.actorId}` })} />;
+    case 'action':
+      return <Value field="action" value={row.action} filter={filter} />;
+    case 'target': {
+      const first = row.targets[0];
+      if (first === undefined) return <span class="nothing">–</span>;
+      return (
+        <>
+          <Value field="target.id" value={first.id} filter={filter} shown={targetWords(first)} />
+          {row.targets.length > 1 && <span class="more"> +{row.targets.length - 1}</span>}
+        </>
+      );
+    }
+    case 'service':
+      return <Value field="service" value={row.service} filter={filter} />;
+    case 'delay':
+      return <span class="number">{delayText(row.occurredMs, row.receivedMs)}</span>;
+    case 'index':
+      return <span class="number">{row.index.toLocaleString('en-US')}</span>;
+    case 'ip':
+      return <Value field="ip" value={row.ip} filter={filter} />;
+    case 'written by':
+      return <Value field="written_by" value={row.writtenBy} filter={filter} />;
+    case 'reason':
+      return <Strange text={row.reason} />;
+    case 'trace':
+      return <Value field="trace" value={row.traceId} filter={filter} />;
+    case 'session':
+      return <Value field="session" value={row.sessionId} filter={filter} />;
+    case 'labels':
+      return <Strange text={row.labels.map(([key, value]) => `${key}=${value}`).join(' ')} />;
+  }
+}
+
+export function RowHead({ columns }: { columns: readonly Column[] }): JSX.Element {
+  return (
+    <div class="event-row head" role="row" style={{ '--columns': gridOf(columns) }}>
+      {columns.map((column) => (
+        <div key={column} role="columnheader" class={`cell ${column.replace(' ', '-')}`}>
+          {column}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+interface RowProps {
+  row: Row;
+  columns: readonly Column[];
+  selected: boolean;
+  fresh?: boolean;
+  dated: boolean;
+  covered?: boolean | undefined;
+  filter: Filter;
+  open: (row: Row) => void;
+}
+
+export function EventRow({ row, columns, selected, fresh = false, dated, covered, filter, open }: RowProps): JSX.Element {
+  const strange = warning(row.actorId + row.actorName + row.action + row.targets.map(targetWords).join(' ')) !== undefined;
+  return (
+    <div
+      role="row"
+      class={`event-row ${row.outcome}${selected ? ' selected' : ''}${fresh ? ' fresh' : ''}${strange ? ' odd' : ''}`}
+      aria-rowindex={row.index + 1}
+      aria-selected={selected}
+      data-index={row.index}
+      data-covered={covered === undefined ? undefined : String(covered)}
+      style={{ '--columns': gridOf(columns) }}
+      onClick={() => open(row)}
+    >
+      {columns.map((column) => (
+        <div key={column} role="gridcell" class={`cell ${column.replace(' ', '-')}`}>
+          {cell(column, row, filter, dated)}
+        </div>
+      ))}
+    </div>
+  );
+}

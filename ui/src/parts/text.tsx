@@ -1,0 +1,190 @@
+// The smallest parts: strangers' text, hashes, times, outcomes, things to copy.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { ComponentChildren, JSX } from 'preact';
+import { safeParts, shownCharactersMax, warning } from '../record/safety.ts';
+import type { Outcome } from '../record/schema.ts';
+import { settings } from '../settings.ts';
+
+/** A text from a record, harmless: markup is text, invisible characters are marks, look-alikes carry a warning. */
+export function Strange({ text, whole = false }: { text: string; whole?: boolean }): JSX.Element {
+  const cut = !whole && text.length > shownCharactersMax;
+  const shown = cut ? text.slice(0, shownCharactersMax) : text;
+  const warned = warning(text);
+  return (
+    <bdi class={warned === undefined ? 'strange' : 'strange warned'}>
+      {warned !== undefined && (
+        <span class="warn-mark" title={`This text ${warned}.`} role="img" aria-label={`Careful: this text ${warned}`}>
+          !
+        </span>
+      )}
+      {safeParts(shown).map((part) =>
+        part.mark === undefined ? (
+          part.text
+        ) : (
+          <span class="hidden-mark" title={part.mark}>
+            {part.text}
+          </span>
+        ),
+      )}
+      {cut && <span class="cut"> … {(text.length - shownCharactersMax).toLocaleString('en-US')} more</span>}
+    </bdi>
+  );
+}
+
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Without TLS on another host there is no clipboard; the old way works from a click.
+    const area = document.createElement('textarea');
+    area.value = text;
+    area.className = 'off-screen';
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    return done;
+  }
+}
+
+export function Copy({ text, label = 'copy', title }: { text: string; label?: string; title?: string }): JSX.Element {
+  const [said, setSaid] = useState('');
+  const timer = useRef(0);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return (
+    <button
+      type="button"
+      class="quiet"
+      title={title ?? text.slice(0, 200)}
+      onClick={(event) => {
+        event.stopPropagation();
+        void copyText(text).then((done) => {
+          setSaid(done ? 'copied' : 'not copied');
+          timer.current = window.setTimeout(() => setSaid(''), 1500);
+        });
+      }}
+    >
+      <span aria-live="polite">{said === '' ? label : said}</span>
+    </button>
+  );
+}
+
+/** First 8 and last 4 digits, and eight cells coloured from the bytes, so that an eye can compare. */
+export function Hash({ hex, title }: { hex: string; title?: string }): JSX.Element {
+  return (
+    <span class="hash">
+      <Stripe hex={hex} />
+      <button type="button" class="hash-text" title={`${title ?? ''} ${hex} (click copies)`.trim()} onClick={() => void copyText(hex)}>
+        <span class="hash-short">
+          {hex.slice(0, 8)}…{hex.slice(-4)}
+        </span>
+        <span class="hash-long">{hex}</span>
+      </button>
+    </span>
+  );
+}
+
+export function Stripe({ hex }: { hex: string }): JSX.Element {
+  const cells = [];
+  for (let i = 0; i < 8; i++) {
+    const byte = parseInt(hex.slice(i * 8, i * 8 + 2), 16) || 0;
+    const next = parseInt(hex.slice(i * 8 + 2, i * 8 + 4), 16) || 0;
+    cells.push(<rect key={i} x={i * 5} width="5" height="10" fill={`hsl(${Math.round((byte / 256) * 360)} 42% ${38 + (next >> 3)}%)`} />);
+  }
+  return (
+    <svg class="stripe" width="40" height="10" viewBox="0 0 40 10" aria-hidden="true">
+      {cells}
+    </svg>
+  );
+}
+
+const outcomeWords: Record<Outcome, [string, string]> = {
+  success: ['✓', 'success'],
+  failure: ['△', 'failure'],
+  denied: ['⊘', 'denied'],
+  unknown: ['·', 'unknown'],
+};
+
+export function OutcomeMark({ outcome, word = true }: { outcome: Outcome; word?: boolean }): JSX.Element {
+  const [mark, text] = outcomeWords[outcome];
+  return (
+    <span class={`outcome ${outcome}`} title={text}>
+      <span aria-hidden="true">{mark}</span>
+      {word ? <span class="word"> {text}</span> : <span class="off-screen">{text}</span>}
+    </span>
+  );
+}
+
+const two = (value: number): string => String(value).padStart(2, '0');
+
+export function clockTime(ms: number): string {
+  const date = new Date(ms);
+  return settings.utc
+    ? date.toISOString().slice(11, 23)
+    : `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
+export function dayTime(ms: number): string {
+  const date = new Date(ms);
+  return settings.utc
+    ? `${date.toISOString().slice(0, 10)} ${clockTime(ms)}`
+    : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockTime(ms)}`;
+}
+
+/** With the zone, for sentences. */
+export const fullTime = (ms: number): string => `${dayTime(ms)} ${settings.utc ? 'UTC' : zoneName(ms)}`;
+
+function zoneName(ms: number): string {
+  const minutes = -new Date(ms).getTimezoneOffset();
+  return `${minutes < 0 ? '-' : '+'}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
+}
+
+/** How long after it happened it came. Clocks differ: a negative time is shown as what it is. */
+export function delayText(occurredMs: number | undefined, receivedMs: number): string {
+  if (occurredMs === undefined) return '';
+  const delay = receivedMs - occurredMs;
+  if (delay < 0) return delay > -1 ? '0 ms' : `−${lengthText(-delay)}`;
+  return lengthText(delay);
+}
+
+function lengthText(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min`;
+  if (ms < 172_800_000) return `${Math.floor(ms / 3_600_000)} h`;
+  return `${Math.floor(ms / 86_400_000)} d`;
+}
+
+export function Section({ title, children, aside }: { title: string; children: ComponentChildren; aside?: ComponentChildren }): JSX.Element {
+  return (
+    <section class="section">
+      <header>
+        <h2>{title}</h2>
+        {aside}
+      </header>
+      {children}
+    </section>
+  );
+}
+
+/** What only the server says. */
+export function ServerSays({ what = 'the server says' }: { what?: string }): JSX.Element {
+  return (
+    <span class="server-says" title="Not recomputed here: the server's word.">
+      {what}
+    </span>
+  );
+}
+
+/** A command to copy. */
+export function Command({ text, label }: { text: string; label?: string }): JSX.Element {
+  return (
+    <figure class="command">
+      {label !== undefined && <figcaption>{label}</figcaption>}
+      <pre tabIndex={0}>{text}</pre>
+      <Copy text={text} />
+    </figure>
+  );
+}

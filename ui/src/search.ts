@@ -1,0 +1,311 @@
+// A search: by the server's index where it has one, otherwise by reading the log here, newest first, and matching each
+// record. Either way a row is decoded from the record's bytes; only counts of the server are its word.
+
+import { ApiError, bytesOf, countOf, getRecords, HttpDoor, type Json } from './api/client.ts';
+import type { Link } from './link.ts';
+import { matcher, parseQuery } from './record/query.ts';
+import { outcomes, type Outcome } from './record/schema.ts';
+import type { Row } from './record/row.ts';
+
+export interface Bucket {
+  /** Milliseconds since 1970. */
+  start: number;
+  counts: Record<Outcome, number>;
+}
+
+export interface Facet {
+  field: string;
+  values: { value: string; count: number }[];
+  others: number;
+}
+
+export interface SearchState {
+  /** Who finds the rows: nobody knows yet, the server's index, or this page by reading. */
+  by: 'nobody' | 'server' | 'page';
+  running: boolean;
+  error: ApiError | undefined;
+  count: number;
+  exact: boolean;
+  treeSize: number;
+  /** Read here: how many records so far. */
+  scanned: number;
+  buckets: Bucket[];
+  bucketMs: number;
+  facets: Facet[];
+  facetsExact: boolean;
+  canonical: string;
+}
+
+export type Order = 'newest' | 'oldest';
+
+export const facetFields = ['outcome', 'actor.id', 'action', 'service', 'target.type', 'ip', 'written_by'] as const;
+
+const pageRows = 200;
+const foundMax = 200_000;
+const bucketCount = 60;
+
+const noRows = (): Record<Outcome, number> => ({ unknown: 0, success: 0, failure: 0, denied: 0 });
+
+export class Search {
+  readonly log: string;
+  readonly query: string;
+  readonly order: Order;
+  state: SearchState = {
+    by: 'nobody', running: true, error: undefined, count: 0, exact: false, treeSize: 0, scanned: 0, buckets: [], bucketMs: 0,
+    facets: [], facetsExact: false, canonical: '',
+  };
+  readonly #link: Link;
+  readonly #door: HttpDoor;
+  readonly #range: { from: number; to: number } | undefined;
+  readonly #changed: () => void;
+  readonly #rows = new Map<number, Row>();
+  readonly #asked = new Set<number>();
+  readonly #end = new AbortController();
+  #found: Row[] = [];
+  #treeSize: number | undefined;
+
+  constructor(link: Link, log: string, query: string, order: Order, range: { from: number; to: number } | undefined, changed: () => void) {
+    this.#link = link;
+    this.#door = new HttpDoor(link.base, () => link.token);
+    this.log = log;
+    this.order = order;
+    this.#range = range;
+    this.#changed = changed;
+    this.query = range === undefined ? query : [query === '' ? '' : `(${query})`, timeTerm(range)].filter((part) => part !== '').join(' ');
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#end.abort();
+  }
+
+  /** The row at a position of the result; undefined until it is there. */
+  row(position: number): Row | undefined {
+    return this.state.by === 'page' ? this.#found[this.order === 'newest' ? position : this.#found.length - 1 - position] : this.#rows.get(position);
+  }
+
+  /** Sees to it that the rows [first, end) come. */
+  want(first: number, end: number): void {
+    if (this.state.by !== 'server') return;
+    for (let page = Math.floor(first / pageRows); page * pageRows < Math.min(end, this.state.count); page++) {
+      if (!this.#asked.has(page)) void this.#fetchPage(page);
+    }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#begin();
+    } catch (error) {
+      if (error instanceof ApiError && error.reason === 'ROUTE_NOT_FOUND') {
+        await this.#scan().catch((failed: unknown) => this.#failed(failed));
+      } else this.#failed(error);
+    }
+    this.state = { ...this.state, running: false };
+    this.#changed();
+  }
+
+  #failed(error: unknown): void {
+    this.state = { ...this.state, running: false, error: error instanceof ApiError ? error : new ApiError(0, 'PAGE', String(error)) };
+    this.#changed();
+  }
+
+  #address(parameters: Record<string, string>): string {
+    return new URLSearchParams({ q: this.query, ...parameters }).toString();
+  }
+
+  // ---- by the server ---------------------------------------------------------------------------------------------
+
+  async #begin(): Promise<void> {
+    await this.#fetchPage(0);
+    const treeSize = String(this.#treeSize ?? 0);
+    await Promise.all([this.#histogram(treeSize), this.#facets(treeSize)]);
+  }
+
+  async #fetchPage(page: number): Promise<void> {
+    this.#asked.add(page);
+    const parameters: Record<string, string> = { order: this.order, limit: String(pageRows) };
+    if (page > 0) parameters['from_ordinal'] = String(page * pageRows);
+    if (this.#treeSize !== undefined) parameters['size'] = String(this.#treeSize);
+    let answer: Json;
+    try {
+      answer = await this.#door.getJson(`logs/${this.log}/search?${this.#address(parameters)}`, true);
+    } catch (error) {
+      this.#asked.delete(page);
+      if (page === 0) throw error;
+      return;
+    }
+    if (this.#end.signal.aborted) return;
+    const count = answer['count'] as Json | undefined;
+    const rows = await this.#decode(answer['records']);
+    rows.forEach((row, i) => this.#rows.set(page * pageRows + i, row));
+    if (this.#rows.size > 20_000) this.#forgetFar(page);
+    this.#treeSize = countOf(answer['treeSize'], 'treeSize');
+    this.state = {
+      ...this.state,
+      by: 'server',
+      count: count === undefined ? rows.length : Math.max(countOf(count['value'], 'count'), page * pageRows + rows.length),
+      exact: count?.['exact'] === true,
+      treeSize: this.#treeSize,
+      canonical: String(answer['query'] ?? ''),
+    };
+    this.#changed();
+  }
+
+  #forgetFar(page: number): void {
+    for (const position of this.#rows.keys()) {
+      const other = Math.floor(position / pageRows);
+      if (Math.abs(other - page) < 40) continue;
+      this.#rows.delete(position);
+      this.#asked.delete(other);
+    }
+  }
+
+  async #decode(list: unknown): Promise<Row[]> {
+    if (!Array.isArray(list)) throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
+    const records = (list as Json[]).map((one) => ({ index: countOf(one['index'], 'index'), bytes: bytesOf(one['record'], 'record') as Uint8Array }));
+    return this.#link.ask<Row[]>({ call: 'decode', log: this.log, records });
+  }
+
+  async #histogram(size: string): Promise<void> {
+    try {
+      const range: Record<string, string> = this.#range === undefined ? {} : { from: new Date(this.#range.from).toISOString(), to: new Date(this.#range.to).toISOString() };
+      const answer = await this.#door.getJson(`logs/${this.log}/histogram?${this.#address({ ...range, buckets: String(bucketCount), by: 'outcome', size })}`, true);
+      const list = answer['buckets'];
+      if (!Array.isArray(list)) return;
+      const buckets = (list as Json[]).map((one) => {
+        const counts = noRows();
+        for (const [name, value] of Object.entries((one['counts'] ?? {}) as Json)) {
+          const outcome = outcomes.find((known) => known === name.toLowerCase().replace(/^outcome_/, '')) ?? 'unknown';
+          counts[outcome] += Number(value);
+        }
+        return { start: timeOfAnswer(one['start']), counts };
+      });
+      this.state = { ...this.state, buckets, bucketMs: Number(answer['bucketNs'] ?? 0) / 1e6 };
+      this.#changed();
+    } catch {
+      // Rows without a histogram are still rows.
+    }
+  }
+
+  async #facets(size: string): Promise<void> {
+    try {
+      const query = `${this.#address({ top: '10', size })}${facetFields.map((field) => `&field=${field}`).join('')}`;
+      const answer = await this.#door.getJson(`logs/${this.log}/facets?${query}`, true);
+      const list = answer['facets'];
+      if (!Array.isArray(list)) return;
+      const facets = (list as Json[]).map((one) => ({
+        field: String(one['field']),
+        values: ((one['values'] ?? []) as Json[]).map((pair) => ({ value: String(pair['value']), count: Number(pair['count']) })),
+        others: Number(one['others'] ?? 0),
+      }));
+      this.state = { ...this.state, facets, facetsExact: answer['exact'] === true };
+      this.#changed();
+    } catch {
+      // As above.
+    }
+  }
+
+  // ---- by reading ------------------------------------------------------------------------------------------------
+
+  async #scan(): Promise<void> {
+    const matches = matcher(parseQuery(this.query));
+    const size = (await getRecords(this.#door, this.log, 0, 1, true)).size;
+    this.state = { ...this.state, by: 'page', treeSize: size, exact: false };
+    const counts = new Map<string, Map<string, number>>(facetFields.map((field) => [field, new Map<string, number>()]));
+    let end = size;
+    while (end > 0 && this.#found.length < foundMax && !this.#end.signal.aborted) {
+      const first = Math.max(0, end - 1000);
+      const rows = await this.#read(first, end);
+      for (let i = rows.length - 1; i >= 0; i--) {
+        const row = rows[i]!;
+        if (!matches(row)) continue;
+        this.#found.push(row);
+        countFacets(counts, row);
+      }
+      end = first;
+      this.state = {
+        ...this.state, count: this.#found.length, scanned: size - end, exact: end === 0, ...histogramOf(this.#found),
+        facets: facetsOf(counts), facetsExact: end === 0,
+      };
+      this.#changed();
+    }
+  }
+
+  async #read(first: number, end: number): Promise<Row[]> {
+    const rows: Row[] = [];
+    while (first + rows.length < end) {
+      const page = await getRecords(this.#door, this.log, first + rows.length, end - first - rows.length);
+      if (page.records.length === 0) throw new ApiError(200, 'BAD_ANSWER', 'the server shows no records where it has some');
+      const records = page.records.map((bytes, i) => ({ index: first + rows.length + i, bytes: bytes as Uint8Array }));
+      rows.push(...(await this.#link.ask<Row[]>({ call: 'decode', log: this.log, records })));
+    }
+    return rows.slice(0, end - first);
+  }
+
+  /** All rows of the answer in its order, page by page, for an export. Ends early when `signal` says so. */
+  async *all(signal: AbortSignal): AsyncGenerator<Row[]> {
+    if (this.state.by === 'page') {
+      const rows = this.order === 'newest' ? this.#found : this.#found.toReversed();
+      for (let at = 0; at < rows.length && !signal.aborted; at += 1000) yield rows.slice(at, at + 1000);
+      return;
+    }
+    let cursor = '';
+    while (!signal.aborted) {
+      const parameters: Record<string, string> = { order: this.order, limit: '1000', size: String(this.state.treeSize) };
+      if (cursor !== '') parameters['cursor'] = cursor;
+      const answer = await this.#door.getJson(`logs/${this.log}/search?${this.#address(parameters)}`, true);
+      const rows = await this.#decode(answer['records']);
+      if (rows.length > 0) yield rows;
+      cursor = String(answer['nextCursor'] ?? '');
+      if (cursor === '') return;
+    }
+  }
+
+  /** The server's signed word for the whole answer. */
+  async statement(): Promise<string> {
+    return this.#door.getText(`logs/${this.log}/statement?${this.#address({ size: String(this.state.treeSize) })}`, true);
+  }
+}
+
+export const timeTerm = (range: { from: number; to: number }): string =>
+  `time:${new Date(range.from).toISOString()}..${new Date(range.to).toISOString()}`;
+
+// RFC 3339, or nanoseconds since 1970.
+function timeOfAnswer(value: unknown): number {
+  const text = String(value);
+  return /^\d+$/.test(text) ? Number(BigInt(text) / 1_000_000n) : Date.parse(text);
+}
+
+function countFacets(counts: Map<string, Map<string, number>>, row: Row): void {
+  const values: Record<string, string[]> = {
+    outcome: [row.outcome], 'actor.id': [row.actorId], action: [row.action], service: [row.service],
+    'target.type': row.targets.map((target) => target.type), ip: [row.ip], written_by: [row.writtenBy],
+  };
+  for (const [field, own] of counts) {
+    for (const value of new Set(values[field])) if (value !== '') own.set(value, (own.get(value) ?? 0) + 1);
+  }
+}
+
+function facetsOf(counts: Map<string, Map<string, number>>): Facet[] {
+  return [...counts].map(([field, own]) => {
+    const sorted = [...own].sort((a, b) => b[1] - a[1]);
+    return {
+      field,
+      values: sorted.slice(0, 10).map(([value, count]) => ({ value, count })),
+      others: sorted.slice(10).reduce((sum, [, count]) => sum + count, 0),
+    };
+  });
+}
+
+/** Sixty even pieces of the time that the rows span. */
+export function histogramOf(rows: readonly Row[]): { buckets: Bucket[]; bucketMs: number } {
+  if (rows.length === 0) return { buckets: [], bucketMs: 0 };
+  const newest = rows[0]!.receivedMs;
+  const oldest = rows[rows.length - 1]!.receivedMs;
+  const bucketMs = Math.max(1000, Math.ceil((newest - oldest + 1) / bucketCount / 1000) * 1000);
+  const from = Math.floor(oldest / bucketMs) * bucketMs;
+  const count = Math.floor((newest - from) / bucketMs) + 1;
+  const buckets = Array.from({ length: count }, (_, i) => ({ start: from + i * bucketMs, counts: noRows() }));
+  for (const row of rows) buckets[Math.floor((row.receivedMs - from) / bucketMs)]!.counts[row.outcome]++;
+  return { buckets, bucketMs };
+}

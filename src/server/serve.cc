@@ -19,6 +19,7 @@
 #include "io/file_system.h"
 #include "json/message_types.h"
 #include "metrics/registry.h"
+#include "search/searches.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
 #include "server/http_door.h"
@@ -33,6 +34,7 @@
 #include "web/basic_routes.h"
 #include "web/live_events.h"
 #include "web/metrics_route.h"
+#include "web/search_routes.h"
 #include "web/tile_routes.h"
 
 namespace graven::server {
@@ -165,12 +167,13 @@ service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
 }
 
 // What HTTP serves. `metrics` and all that `api` names must outlive the routes.
-web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics) {
+web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Searches& searches) {
   web::Routes routes;
   web::AddBasicRoutes(api.ledger, GRAVEN_VERSION, &routes);
   web::AddTileRoutes(api.ledger, &routes);
   web::AddMetricsRoute(metrics, &routes);
   web::AddLiveRoute({api.ledger, api.hub, SystemClock(), GRAVEN_VERSION}, &routes);
+  web::AddSearchRoutes(searches, &routes);
   web::AddApiRoutes(std::move(api), &routes);
   return routes;
 }
@@ -249,9 +252,13 @@ class Running {
     witnesses_->LookBeforeSigning(*engine_);
     engine_->Start();
     witnesses_->Start();
+    searches_ = std::make_unique<search::Searches>(*ledger_, engine_->hub(),
+                                                   engine_->cosigned_hub(), SystemClock());
+    service::GrpcServerOptions server_options =
+        MakeServerOptions(configuration_, rules_, std::move(listening_.addresses));
+    server_options.searches = searches_.get();
     absl::StatusOr<std::unique_ptr<service::GrpcServer>> server = service::GrpcServer::Start(
-        *ledger_, *engine_, SystemClock(), SystemRandom(),
-        MakeServerOptions(configuration_, rules_, std::move(listening_.addresses)));
+        *ledger_, *engine_, SystemClock(), SystemRandom(), server_options);
     absl::Status started = server.status();
     if (started.ok()) {
       grpc_ = *std::move(server);
@@ -263,7 +270,7 @@ class Running {
       started = http_->Start(
           MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(),
                       *append_door_, message_types_, GRAVEN_VERSION, SystemClock().WallNs()},
-                     metrics_));
+                     metrics_, *searches_));
     }
     if (started.ok()) return std::nullopt;
     (void)Stop();
@@ -286,6 +293,7 @@ class Running {
     http_->Stop(kPatienceMs);
     if (append_door_ != nullptr) append_door_->Stop();
     if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
+    searches_->Stop();
     witnesses_->Stop();
     engine_->Stop();
     server_metrics_.reset();
@@ -310,6 +318,7 @@ class Running {
   note::Policy policy_;
   std::unique_ptr<WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<search::Searches> searches_;  // both doors ask it
   std::unique_ptr<service::GrpcServer> grpc_;
   std::unique_ptr<ServerMetrics> server_metrics_;
   std::unique_ptr<engine::AppendDoor> append_door_;  // wakes the loop of gRPC

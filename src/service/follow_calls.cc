@@ -44,12 +44,12 @@ void FollowCall::OnAccepted(bool ok) {
     calls_.Remove(this);  // the server stops; there was no client, so there is no done event
     return;
   }
-  environment_.counters.tailers.fetch_add(1);
+  Counter().fetch_add(1);
   if (!calls_.stopped()) Another()->Arm();
 
   CallerIdentity identity;
   absl::Status allowed = Identify(environment_.authenticator, context_, &identity);
-  if (allowed.ok() && environment_.counters.tailers > calls_.calls_max()) {
+  if (allowed.ok() && Counter() > calls_.calls_max()) {
     allowed = engine::WithRetryDelay(
         engine::WithReason(absl::ResourceExhaustedError("too many calls follow logs"),
                            engine::reason::kTooManyTailers),
@@ -111,7 +111,7 @@ void FollowCall::OnWritten(bool ok) {
 
 void FollowCall::ScheduleRead() {
   phase_ = Phase::kReading;
-  environment_.workers.Submit([self = shared_from_this()] { self->ReadOnWorker(); });
+  Workers().Submit([self = shared_from_this()] { self->ReadOnWorker(); });
 }
 
 bool FollowCall::AtEnd() const {
@@ -141,6 +141,8 @@ void FollowCall::ReadOnWorker() {
       WriteNext();
     } else if (at_end) {
       Finish(absl::OkStatus());
+    } else if (follow_.again) {
+      ScheduleRead();
     } else {
       phase_ = Phase::kWaiting;
       ++wait_number_;
@@ -243,7 +245,7 @@ void FollowCall::RemoveIfIdle() {
     if (!done_ || operations_ > 0 || phase_ != Phase::kEnded) return;
     phase_ = Phase::kArmed;  // once only
   }
-  environment_.counters.tailers.fetch_sub(1);
+  Counter().fetch_sub(1);
   calls_.Remove(this);
 }
 

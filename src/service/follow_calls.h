@@ -31,6 +31,8 @@ struct FollowRequest {
   bool stop_at_end = false;
   TreeSize end;  // with stop_at_end: at least so far
   bool want_parsed = false;
+  // ReadBatch has more to do though it gave nothing yet: it is asked again.
+  bool again = false;
 };
 
 class FollowCall : public std::enable_shared_from_this<FollowCall> {
@@ -53,6 +55,10 @@ class FollowCall : public std::enable_shared_from_this<FollowCall> {
   virtual absl::Status ReadBatch(std::deque<grpc::ByteBuffer>* messages) = 0;
   // The next new call of the same method.
   virtual std::shared_ptr<FollowCall> Another() = 0;
+  // What is limited in number, and whose threads do the reading: of those who follow a log, if
+  // nothing else is said.
+  virtual std::atomic<uint64_t>& Counter() { return environment_.counters.tailers; }
+  virtual engine::WorkerPool& Workers() { return environment_.workers; }
 
   absl::StatusOr<ledger::LogRef> FindLog(std::string_view name) const;
   // kNotFound: `index` is beyond the durable size.

@@ -12,6 +12,7 @@
 #include "record/record.h"
 #include "record/wire.h"
 #include "service/follow_calls.h"
+#include "service/search_calls.h"
 
 // The two methods that follow a log.
 namespace graven::service {
@@ -151,6 +152,7 @@ class StreamAuditLogsCall final : public FollowCall {
 void FollowCalls::Start(CallEnvironment& environment, GravenCalls& graven, CompatCalls& compat) {
   std::make_shared<TailCall>(environment, *this, graven)->Arm();
   std::make_shared<StreamAuditLogsCall>(environment, *this, compat)->Arm();
+  ArmSearch(environment, *this, graven);
 }
 
 }  // namespace graven::service

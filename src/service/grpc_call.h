@@ -19,6 +19,7 @@
 #include "engine/publication_hub.h"
 #include "engine/worker_pool.h"
 #include "ledger/ledger.h"
+#include "search/searches.h"
 #include "sequencer/sequencer.h"
 
 // What all calls on the completion queue share.
@@ -48,6 +49,7 @@ class CallTag final : public Tag {
 // Counters for GetStatus. Any thread.
 struct CallCounters {
   std::atomic<uint64_t> tailers = 0;
+  std::atomic<uint64_t> searches = 0;
   std::atomic<uint64_t> requests_refused = 0;  // before they reached the ledger
   std::atomic<uint64_t> events_waiting = 0;    // for publication, of unary calls
 };
@@ -63,6 +65,7 @@ struct CallEnvironment {
   engine::WorkerPool& workers;
   const engine::Authenticator& authenticator;
   Clock& clock;
+  search::Searches& searches;
   grpc::ServerCompletionQueue* queue = nullptr;
   CallCounters counters;
   std::atomic<bool> stopping = false;

@@ -45,12 +45,17 @@ class GrpcServerImpl final : public GrpcServer {
   GrpcServerImpl(ledger::Ledger& ledger, engine::Engine& engine, Clock& clock, Random& random,
                  const GrpcServerOptions& options, engine::Authenticator authenticator)
       : engine_(engine),
+        own_searches_(options.searches == nullptr
+                          ? std::make_unique<search::Searches>(ledger, engine.hub(),
+                                                               engine.cosigned_hub(), clock)
+                          : nullptr),
+        searches_(options.searches == nullptr ? *own_searches_ : *options.searches),
         authenticator_(std::move(authenticator)),
         workers_(kWorkers),
         intake_(ledger, options.rules, clock, random),
-        environment_{ledger,       engine.sequencer(),    intake_,
-                     engine.hub(), engine.cosigned_hub(), engine.meter(),
-                     workers_,     authenticator_,        clock},
+        environment_{
+            ledger,         engine.sequencer(), intake_,        engine.hub(), engine.cosigned_hub(),
+            engine.meter(), workers_,           authenticator_, clock,        searches_},
         graven_(environment_, options.facts),
         health_(environment_),
         appends_(options.unary, AppendCallMaker(environment_, graven_)),
@@ -79,6 +84,8 @@ class GrpcServerImpl final : public GrpcServer {
   void OnWake(bool ok);
 
   engine::Engine& engine_;
+  const std::unique_ptr<search::Searches> own_searches_;
+  search::Searches& searches_;
   const engine::Authenticator authenticator_;
   engine::WorkerPool workers_;
   engine::AppendIntake intake_;
@@ -253,6 +260,7 @@ void GrpcServerImpl::Stop(int64_t patience_ms) {
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(patience_ms));
   // No worker may start an operation on a queue that is closed.
   workers_.Stop();
+  searches_.Stop();
   // Whoever still waits for publication was cancelled; the hub must not call what is about to go.
   engine_.hub().Close();
   engine_.cosigned_hub().Close();

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "ledger/ledger.h"
 #include "record/rules.h"
+#include "search/searches.h"
 #include "service/append_stream_call.h"
 #include "service/sync_calls.h"
 #include "service/unary_append_calls.h"
@@ -41,6 +42,8 @@ struct GrpcServerOptions {
   StreamLimits streams;
   size_t tailers_max = 1024;
   size_t watchers_max = 256;
+  // What searches share with other doors; must outlive the server. Null: one of its own.
+  search::Searches* searches = nullptr;
   // Of gRPC's own buffers.
   size_t grpc_memory_bytes = size_t{512} << 20;
   int sync_threads_max = 64;

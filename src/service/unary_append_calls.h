@@ -18,7 +18,9 @@ namespace graven::service {
 // the rest on the sync API of the same service.
 using GravenCalls = graven::v1::AuditLogService::WithRawMethod_Append<
     graven::v1::AuditLogService::WithRawMethod_AppendStream<
-        graven::v1::AuditLogService::WithRawMethod_Tail<graven::v1::AuditLogService::Service>>>;
+        graven::v1::AuditLogService::WithRawMethod_Tail<
+            graven::v1::AuditLogService::WithRawMethod_Search<
+                graven::v1::AuditLogService::Service>>>>;
 using CompatCalls = ::AuditLogService::WithRawMethod_SendAuditLog<
     ::AuditLogService::WithRawMethod_StreamAuditLogs<::AuditLogService::Service>>;
 

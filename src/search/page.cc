@@ -1,0 +1,65 @@
+#include "search/page.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace graven::search {
+namespace {
+
+// Looked at between two glances at the clock.
+constexpr uint64_t kRecordsPerGlance = 4096;
+
+absl::Status LookAround(const PageLimits& limits) {
+  if (limits.gone && limits.gone()) return absl::CancelledError("nobody waits for the answer");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Page> MakePage(const ledger::Ledger& ledger, Clock& clock, const Search& search,
+                              const PageLimits& limits) {
+  ASSIGN_OR_RETURN(Scan scan, Scan::Begin(ledger, search.log, search.query, search.start.order,
+                                          search.start.size, search.start.position));
+  const bool from_start = search.start.position ==
+                          (search.start.order == Order::kOldestFirst ? 0 : search.start.size.value);
+  Page page;
+  size_t bytes = 0;
+  bool full = false;
+  const Scan::Take take = [&](const Hit& hit) {
+    if (page.count < search.from_ordinal) {
+      ++page.count;
+      return Verdict::kGoOn;
+    }
+    full = !page.records.empty() && bytes + hit.record.size() > limits.bytes_max;
+    if (full) return Verdict::kRefuse;
+    ++page.count;
+    bytes += hit.record.size();
+    page.records.push_back({hit.index, std::string(hit.record), hit.hash});
+    full = page.records.size() >= limits.records_max;
+    return full ? Verdict::kStop : Verdict::kGoOn;
+  };
+  while (!scan.done() && !full && clock.SteadyNs() < limits.until_ns) {
+    RETURN_IF_ERROR(scan.Step(kRecordsPerGlance, take));
+    RETURN_IF_ERROR(LookAround(limits));
+  }
+  page.scanned_to = scan.position();
+  if (!scan.done()) {
+    Cursor next = search.start;
+    next.position = scan.position();
+    page.next_cursor = FormatCursor(next);
+  }
+  const int64_t count_until_ns = from_start ? limits.count_until_ns : 0;
+  while (!scan.done() && clock.SteadyNs() < count_until_ns) {
+    RETURN_IF_ERROR(scan.Step(kRecordsPerGlance, [&](const Hit&) {
+      ++page.count;
+      return Verdict::kGoOn;
+    }));
+    RETURN_IF_ERROR(LookAround(limits));
+  }
+  page.count_is_exact = from_start && scan.done();
+  return page;
+}
+
+}  // namespace graven::search

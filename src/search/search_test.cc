@@ -1,0 +1,378 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/error_details.h"
+#include "graven/v1/event.pb.h"
+#include "ledger/ledger_fixture_test.h"
+#include "query/parser.h"
+#include "search/admission.h"
+#include "search/page.h"
+#include "search/searches.h"
+#include "search/tally.h"
+
+namespace graven::search {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Time that stands still.
+class StillClock final : public Clock {
+ public:
+  int64_t WallNs() override { return 0; }
+  int64_t SteadyNs() override { return 0; }
+};
+
+// A log of 3,000 records: actor a<i % 7>, every 5th denied, every 11th with two targets, 1 ms apart
+// or more.
+class SearchTest : public ledger::LedgerTest {
+ protected:
+  static constexpr uint64_t kRecords = 3000;
+
+  void SetUp() override {
+    options.journal_file_bytes = uint64_t{1} << 20;
+    Open();
+    for (uint64_t first = 0; first < kRecords; first += 500) {
+      std::vector<ledger::TestEvent> events;
+      for (uint64_t i = first; i < first + 500; ++i) events.push_back(EventOf(i));
+      clock.wall_ns += 1'000'000'000;
+      const ledger::Outcome outcome = Append(default_log(), std::move(events));
+      ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+    }
+    ASSERT_TRUE(ledger->MakeDurable().ok());
+    ASSERT_TRUE(ledger->Publish().ok());
+    hub_ = std::make_unique<engine::PublicationHub>(*ledger, clock);
+    searches_ = std::make_unique<Searches>(*ledger, *hub_, *hub_, clock);
+  }
+
+  ledger::LogRef default_log() { return ledger->FindLog("default"); }
+
+  static ledger::TestEvent EventOf(uint64_t i) {
+    v1::Event event;
+    event.set_event_id("e" + std::to_string(i));
+    event.mutable_actor()->set_id("a" + std::to_string(i % 7));
+    event.set_action(i % 2 == 0 ? "invoice.read" : "invoice.write");
+    event.mutable_occurred_at()->set_seconds(static_cast<int64_t>(i) + 1);
+    event.set_outcome(i % 5 == 0 ? v1::OUTCOME_DENIED : v1::OUTCOME_SUCCESS);
+    if (i % 11 == 0) {
+      event.add_targets()->set_id("t1");
+      event.add_targets()->set_id(i % 22 == 0 ? "t1" : "t2");
+    }
+    auto* label = event.add_labels();
+    label->set_key("env");
+    label->set_value(i % 3 == 0 ? "prod" : "test");
+    return {event.event_id(), event.SerializeAsString()};
+  }
+
+  absl::StatusOr<Search> Ask(std::string_view query, Order order = Order::kNewestFirst,
+                             std::string_view cursor = "", uint64_t from_ordinal = 0,
+                             uint64_t tree_size = 0) {
+    Question question;
+    question.query = query;
+    question.order = order;
+    question.cursor = cursor;
+    question.from_ordinal = from_ordinal;
+    question.tree_size = tree_size;
+    return ReadQuestion(searches_->reads(), *ledger, question);
+  }
+
+  Page PageOf(const Search& search, PageLimits limits = {}) {
+    absl::StatusOr<Page> page = MakePage(*ledger, clock_, search, limits);
+    EXPECT_TRUE(page.ok()) << page.status();
+    return page.ok() ? *std::move(page) : Page();
+  }
+
+  // All matches, page by page.
+  std::vector<uint64_t> All(std::string_view query, Order order, uint64_t page_records) {
+    std::vector<uint64_t> indexes;
+    std::string cursor;
+    do {
+      const absl::StatusOr<Search> search = Ask(query, order, cursor);
+      EXPECT_TRUE(search.ok()) << search.status();
+      if (!search.ok()) break;
+      PageLimits limits;
+      limits.records_max = page_records;
+      const Page page = PageOf(*search, limits);
+      for (const PageRecord& record : page.records) indexes.push_back(record.index.value);
+      cursor = page.next_cursor;
+    } while (!cursor.empty());
+    return indexes;
+  }
+
+  TallyRange RangeOf(std::string_view query) {
+    return {default_log(), *query::Parse(query), ledger->GetPublished(default_log())->size};
+  }
+
+  StillClock clock_;
+  std::unique_ptr<engine::PublicationHub> hub_;
+  std::unique_ptr<Searches> searches_;
+};
+
+TEST_F(SearchTest, PagesHoldEveryMatchOnceInBothOrders) {
+  for (const uint64_t page_records : {1000U, 7U}) {
+    std::vector<uint64_t> expected;
+    for (uint64_t i = 0; i < kRecords; ++i) {
+      if (i % 7 == 3 && i % 5 == 0) expected.push_back(i);
+    }
+    EXPECT_EQ(All("actor:a3 outcome:denied", Order::kOldestFirst, page_records), expected);
+    std::reverse(expected.begin(), expected.end());
+    EXPECT_EQ(All("actor:a3 outcome:denied", Order::kNewestFirst, page_records), expected);
+  }
+  EXPECT_EQ(All("", Order::kNewestFirst, 1000).size(), kRecords);
+  EXPECT_TRUE(All("actor:nobody", Order::kNewestFirst, 1000).empty());
+}
+
+TEST_F(SearchTest, WhatCameLaterIsInNoPageOfATreeThatWasPinned) {
+  const Search first = *Ask("");
+  PageLimits limits;
+  limits.records_max = 2;
+  Page page = PageOf(first, limits);
+  ASSERT_TRUE(Append(default_log(), {EventOf(kRecords)}).status.ok());
+  ASSERT_TRUE(ledger->MakeDurable().ok());
+  ASSERT_TRUE(ledger->Publish().ok());
+  const absl::StatusOr<Search> second = Ask("", Order::kNewestFirst, page.next_cursor);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->start.size, TreeSize(kRecords));
+  page = PageOf(*second, limits);
+  ASSERT_EQ(page.records.size(), 2U);
+  EXPECT_EQ(page.records[0].index.value, kRecords - 3);
+  EXPECT_EQ(Ask("")->start.size, TreeSize(kRecords + 1));
+}
+
+TEST_F(SearchTest, IndexesAndTimesNarrowWhatIsRead) {
+  const int64_t first_ns = clock.wall_ns - 5'000'000'000;
+  const query::NsRange second_batch{first_ns + 1'000'000'000, first_ns + 2'000'000'000};
+  uint64_t low = 0;
+  uint64_t high = kRecords;
+  ASSERT_TRUE(NarrowToTimes(*ledger, default_log(), second_batch, &low, &high).ok());
+  EXPECT_EQ(low, 500U);
+  EXPECT_EQ(high, 1000U);
+
+  const query::Query query = *query::Parse("index:700..710 actor:a1");
+  absl::StatusOr<Scan> scan =
+      Scan::Begin(*ledger, default_log(), query, Order::kOldestFirst, TreeSize(kRecords), 0);
+  ASSERT_TRUE(scan.ok());
+  std::vector<uint64_t> found;
+  ASSERT_TRUE(scan->Step(UINT64_MAX,
+                         [&](const Hit& hit) {
+                           found.push_back(hit.index.value);
+                           return Verdict::kGoOn;
+                         })
+                  .ok());
+  EXPECT_THAT(found, ElementsAre(701, 708));
+  EXPECT_EQ(scan->looked_at(), 10U);
+}
+
+TEST_F(SearchTest, ARefusedHitComesAgain) {
+  for (const Order order : {Order::kOldestFirst, Order::kNewestFirst}) {
+    absl::StatusOr<Scan> scan =
+        Scan::Begin(*ledger, default_log(), *query::Parse("index:10..13"), order,
+                    TreeSize(kRecords), order == Order::kOldestFirst ? 0 : kRecords);
+    ASSERT_TRUE(scan.ok());
+    std::vector<uint64_t> seen;
+    int calls = 0;
+    while (!scan->done() && calls < 20) {
+      ASSERT_TRUE(scan->Step(1000,
+                             [&](const Hit& hit) {
+                               if (++calls % 2 == 1) return Verdict::kRefuse;
+                               seen.push_back(hit.index.value);
+                               return Verdict::kStop;
+                             })
+                      .ok());
+    }
+    std::sort(seen.begin(), seen.end());
+    EXPECT_THAT(seen, ElementsAre(10, 11, 12));
+    EXPECT_EQ(calls, 6);
+  }
+}
+
+TEST_F(SearchTest, APageEndsAtItsBytesItsTimeAndItsClient) {
+  PageLimits limits;
+  limits.bytes_max = 300;
+  Page page = PageOf(*Ask(""), limits);
+  EXPECT_GE(page.records.size(), 1U);
+  EXPECT_LT(page.records.size(), 4U);
+  EXPECT_FALSE(page.next_cursor.empty());
+
+  limits = {};
+  limits.records_max = kPageRecordsMax;
+  limits.until_ns = 0;
+  page = PageOf(*Ask("actor:a1"), limits);
+  EXPECT_TRUE(page.records.empty());
+  EXPECT_FALSE(page.next_cursor.empty());
+  EXPECT_EQ(page.scanned_to, kRecords);
+
+  limits = {};
+  int asked = 0;
+  limits.gone = [&] { return ++asked > 0; };
+  EXPECT_EQ(MakePage(*ledger, clock_, *Ask("actor:x"), limits).status().code(),
+            absl::StatusCode::kCancelled);
+}
+
+TEST_F(SearchTest, MatchesBehindThePageAreCountedWhenThereIsTime) {
+  PageLimits limits;
+  limits.records_max = 5;
+  Page page = PageOf(*Ask("outcome:denied"), limits);
+  EXPECT_EQ(page.count, 5U);
+  EXPECT_FALSE(page.count_is_exact);
+  limits.count_until_ns = 1;
+  page = PageOf(*Ask("outcome:denied"), limits);
+  EXPECT_EQ(page.records.size(), 5U);
+  EXPECT_EQ(page.count, 600U);
+  EXPECT_TRUE(page.count_is_exact);
+  // Of a later page nothing exact is said.
+  page = PageOf(*Ask("outcome:denied", Order::kNewestFirst, page.next_cursor), limits);
+  EXPECT_FALSE(page.count_is_exact);
+}
+
+TEST_F(SearchTest, PagingByOrdinalBeginsThere) {
+  const std::vector<uint64_t> all = All("actor:a2", Order::kNewestFirst, 1000);
+  const Page page = PageOf(*Ask("actor:a2", Order::kNewestFirst, "", 100));
+  ASSERT_EQ(page.records.size(), 100U);
+  EXPECT_EQ(page.records[0].index.value, all[100]);
+  EXPECT_EQ(Ask("", Order::kNewestFirst, page.next_cursor, 1).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SearchTest, WhatIsWrongNamesItsField) {
+  const auto problem = [](const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(problem(Ask("actr:x").status()), HasSubstr("query: column 1: there is no field"));
+  EXPECT_THAT(problem(Ask("", Order::kNewestFirst, "nonsense").status()),
+              HasSubstr("cursor: is not a cursor"));
+  const std::string cursor = PageOf(*Ask("actor:a1")).next_cursor;
+  EXPECT_THAT(problem(Ask("actor:a2", Order::kNewestFirst, cursor).status()),
+              HasSubstr("another query"));
+  EXPECT_THAT(problem(Ask("actor:a1", Order::kNewestFirst, cursor, 0, 10).status()),
+              HasSubstr("tree_size: is 10; the cursor's is 3000"));
+  EXPECT_EQ(Ask("", Order::kNewestFirst, "", 0, kRecords + 1).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(SearchTest, FacetsCountEachRecordOnce) {
+  const absl::StatusOr<Facets> facets =
+      CountFacets(*ledger, clock_, RangeOf("outcome:denied"),
+                  {"outcome", "actor", "target.id", "label.env", "service"}, 2, {});
+  ASSERT_TRUE(facets.ok()) << facets.status();
+  EXPECT_TRUE(facets->is_exact);
+  EXPECT_EQ(facets->matches, 600U);
+  ASSERT_EQ(facets->facets.size(), 5U);
+  EXPECT_EQ(facets->facets[0].field, "outcome");
+  EXPECT_EQ(facets->facets[0].values.size(), 1U);
+  EXPECT_EQ(facets->facets[0].values[0].value, "denied");
+  std::map<std::string, uint64_t> actors, targets;
+  uint64_t without_target = 0;
+  uint64_t prod = 0;
+  for (uint64_t i = 0; i < kRecords; i += 5) {
+    ++actors["a" + std::to_string(i % 7)];
+    if (i % 3 == 0) ++prod;
+    if (i % 11 != 0) ++without_target;
+    if (i % 11 == 0) ++targets["t1"];
+    if (i % 11 == 0 && i % 22 != 0) ++targets["t2"];
+  }
+  const Facet& actor = facets->facets[1];
+  EXPECT_EQ(actor.field, "actor.id");
+  ASSERT_EQ(actor.values.size(), 2U);
+  EXPECT_EQ(actor.values[0].count, actors[actor.values[0].value]);
+  EXPECT_EQ(actor.values[0].count + actor.values[1].count + actor.others, 600U);
+  const Facet& target = facets->facets[2];
+  EXPECT_EQ(target.without, without_target);
+  ASSERT_EQ(target.values.size(), 2U);
+  EXPECT_EQ(target.values[0].count, targets["t1"]);
+  EXPECT_EQ(target.values[1].count, targets["t2"]);
+  EXPECT_EQ(facets->facets[3].values[1].count, prod);
+  EXPECT_EQ(facets->facets[4].without, 600U);
+}
+
+TEST_F(SearchTest, NumbersThatWereNotFinishedSaySo) {
+  TallyLimits limits;
+  limits.until_ns = 0;
+  const absl::StatusOr<Facets> facets =
+      CountFacets(*ledger, clock_, RangeOf(""), {"action"}, 10, limits);
+  ASSERT_TRUE(facets.ok());
+  EXPECT_FALSE(facets->is_exact);
+  const absl::StatusOr<Histogram> histogram =
+      CountHistogram(*ledger, clock_, RangeOf(""), {}, limits);
+  ASSERT_TRUE(histogram.ok());
+  EXPECT_FALSE(histogram->is_exact);
+}
+
+TEST_F(SearchTest, FieldsWithoutValuesHaveNoFacets) {
+  for (const char* field : {"time", "index", "text", "reason", "label", "nonsense"}) {
+    EXPECT_EQ(CountFacets(*ledger, clock_, RangeOf(""), {field}, 10, {}).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << field;
+  }
+  EXPECT_EQ(CountFacets(*ledger, clock_, RangeOf(""), {}, 10, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CountFacets(*ledger, clock_, RangeOf(""), {"action"}, 0, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SearchTest, HistogramCountsEachMatchInItsStretch) {
+  HistogramShape shape;
+  shape.buckets = 6;
+  absl::StatusOr<Histogram> histogram =
+      CountHistogram(*ledger, clock_, RangeOf("action:invoice.read"), shape, {});
+  ASSERT_TRUE(histogram.ok()) << histogram.status();
+  EXPECT_TRUE(histogram->is_exact);
+  ASSERT_EQ(histogram->buckets.size(), 6U);
+  uint64_t all = 0;
+  uint64_t denied = 0;
+  for (const auto& bucket : histogram->buckets) {
+    for (const uint64_t count : bucket) all += count;
+    denied += bucket[3];
+  }
+  EXPECT_EQ(all, kRecords / 2);
+  EXPECT_EQ(denied, kRecords / 10);
+
+  // The caller's own borders: the second batch and an empty second.
+  shape.from_ns = clock.wall_ns - 4'000'000'000;
+  shape.to_ns = shape.from_ns + 1'000'000'000;
+  shape.buckets = 2;
+  histogram = CountHistogram(*ledger, clock_, RangeOf(""), shape, {});
+  ASSERT_TRUE(histogram.ok());
+  EXPECT_EQ(histogram->bucket_ns, 500'000'000);
+  EXPECT_EQ(histogram->buckets[0][1] + histogram->buckets[0][3], 500U);
+  EXPECT_EQ(histogram->buckets[1][1], 0U);
+
+  std::swap(shape.from_ns, shape.to_ns);
+  EXPECT_EQ(CountHistogram(*ledger, clock_, RangeOf(""), shape, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  histogram = CountHistogram(*ledger, clock_, RangeOf("time:2100"), {}, {});
+  ASSERT_TRUE(histogram.ok());
+  EXPECT_TRUE(histogram->is_exact && histogram->buckets.empty());
+}
+
+TEST(Admission, HasPlacesForEverybodyAndForEach) {
+  Admission admission({.searches_max = 3, .searches_per_peer_max = 2});
+  absl::StatusOr<Admission::Ticket> first = admission.Admit("ann");
+  absl::StatusOr<Admission::Ticket> second = admission.Admit("ann");
+  ASSERT_TRUE(first.ok() && second.ok());
+  absl::Status refused = admission.Admit("ann").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(engine::ReasonOf(refused), engine::reason::kTooManySearches);
+  absl::StatusOr<Admission::Ticket> third = admission.Admit("bob");
+  ASSERT_TRUE(third.ok());
+  EXPECT_EQ(admission.Admit("eve").status().code(), absl::StatusCode::kResourceExhausted);
+  first->reset();
+  EXPECT_TRUE(admission.Admit("eve").ok());
+  EXPECT_EQ(admission.running(), 2U);
+}
+
+TEST(Admission, APeerIsItsIdentityOrItsAddress) {
+  EXPECT_EQ(PeerName("ann", "ipv4:10.0.0.1:77"), "ann");
+  EXPECT_EQ(PeerName("anonymous", "ipv4:10.0.0.1:77"), "ipv4:10.0.0.1");
+  EXPECT_EQ(PeerName("", "[::1]:77"), "[::1]");
+  EXPECT_EQ(PeerName("anonymous", "unix:/run/x:y"), "unix:/run/x:y");
+}
+
+}  // namespace
+}  // namespace graven::search

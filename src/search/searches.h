@@ -1,0 +1,59 @@
+#pragma once
+
+#include <string_view>
+
+#include "base/clock.h"
+#include "engine/published_reads.h"
+#include "engine/worker_pool.h"
+#include "ledger/ledger.h"
+#include "search/admission.h"
+
+// Search over one process's logs: what the doors (gRPC, HTTP) share, so that limits hold for all of
+// them together.
+//
+//   question.h   a request, read and found possible
+//   scan.h       its matches, a piece at a time
+//   page.h       so many of them
+//   tally.h      numbers about them
+//   cursor.h     where to go on
+//
+// Threads: everything here may be called from any; the work is done on the few threads of
+// workers(), or the caller's own.
+//
+// Invariants: an answer is about one published tree and stays so over all of its pages; every match
+// has been judged on its bytes; a query ends when its deadline, its budget or its client does.
+namespace graven::search {
+
+class Searches {
+ public:
+  // All must outlive it.
+  Searches(const ledger::Ledger& ledger, engine::PublicationHub& hub,
+           engine::PublicationHub& cosigned_hub, Clock& clock, AdmissionLimits limits = {})
+      : ledger_(ledger),
+        reads_(ledger, hub, cosigned_hub),
+        clock_(clock),
+        admission_(limits),
+        workers_(kWorkers) {}
+
+  const ledger::Ledger& ledger() const { return ledger_; }
+  const engine::PublishedReads& reads() const { return reads_; }
+  Clock& clock() { return clock_; }
+  Admission& admission() { return admission_; }
+  // Jobs of at most some tens of milliseconds; who has more to do submits again. One page is one
+  // job.
+  engine::WorkerPool& workers() { return workers_; }
+
+  // Ends the threads; what was submitted and not begun is dropped.
+  void Stop() { workers_.Stop(); }
+
+ private:
+  static constexpr size_t kWorkers = 2;
+
+  const ledger::Ledger& ledger_;
+  const engine::PublishedReads reads_;
+  Clock& clock_;
+  Admission admission_;
+  engine::WorkerPool workers_;
+};
+
+}  // namespace graven::search

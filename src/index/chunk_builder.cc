@@ -1,0 +1,196 @@
+#include "index/chunk_builder.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "base/check.h"
+#include "base/random.h"
+#include "query/address.h"
+#include "query/text.h"
+
+namespace graven::index {
+namespace {
+
+constexpr size_t kArenaBytes = size_t{64} << 10;
+static_assert(kKeyBytesMax <= kArenaBytes);
+
+// Values are strangers': where they fall in a table must not be theirs to choose.
+uint64_t TableSeed() {
+  static const uint64_t seed = SystemRandom().Uint64();
+  return seed;
+}
+
+}  // namespace
+
+size_t ChunkBuilder::KeyHash::operator()(std::string_view key) const {
+  return XXH3_64bits_withSeed(key.data(), key.size(), TableSeed());
+}
+
+ChunkBuilder::ChunkBuilder(uint64_t first, int level, const IdKey& key)
+    : first_(first), level_(level), id_key_(key) {
+  GRAVEN_CHECK(first % (uint64_t{1} << level) == 0);
+}
+
+ChunkBuilder::~ChunkBuilder() = default;
+
+void ChunkBuilder::Add(const query::RecordView& record) {
+  GRAVEN_CHECK(record.index.value == next() && !full());
+  leaf_ = static_cast<uint32_t>(received_ns_.size());
+  record_terms_ = 0;
+  overfull_ = false;
+  // What a record has once comes first, so that the limit never takes it.
+  AddValue(KeyKind::kActorId, record.actor_id);
+  AddValue(KeyKind::kActorType, record.actor_type);
+  AddValue(KeyKind::kActorName, record.actor_name);
+  AddValue(KeyKind::kAction, record.action);
+  if (const auto word = query::OutcomeWord(record.outcome)) {
+    AddValue(KeyKind::kOutcome, *word);
+  } else {
+    AddValue(KeyKind::kOutcome, fmt::format("{}", record.outcome));
+  }
+  AddValue(KeyKind::kService, record.service);
+  AddValue(KeyKind::kWrittenBy, record.written_by);
+  AddAddress(record.ip);
+  AddTargets(record);
+  for (const query::RecordView::Label& label : record.labels) {
+    // An empty value is a value: the label is there.
+    if (MakeLabelKey(label.key, label.value, &key_)) {
+      AddKey();
+    } else {
+      overfull_ = true;
+    }
+  }
+  AddWords(record);
+  if (overfull_) {
+    record_terms_ = 0;
+    MakeKey(KeyKind::kOverfull, "", &key_);
+    AddKey();
+  }
+  AddIds(record);
+  AddOccurred(record.occurred_at);
+  received_ns_.push_back(record.received_at_ns);
+}
+
+void ChunkBuilder::AddValue(KeyKind kind, std::string_view value) {
+  if (value.empty()) return;
+  MakeKey(kind, value, &key_);
+  AddKey();
+}
+
+void ChunkBuilder::AddKey() {
+  auto found = terms_.find(key_);
+  if (found != terms_.end() && last_leaf_[found->second] == leaf_ + 1) return;
+  if (record_terms_ == kRecordTermsMax) {
+    overfull_ = true;
+    return;
+  }
+  ++record_terms_;
+  if (found == terms_.end()) {
+    const auto number = static_cast<uint32_t>(keys_.size());
+    keys_.push_back(Keep(key_));
+    last_leaf_.push_back(0);
+    counts_.push_back(0);
+    found = terms_.emplace(keys_.back(), number).first;
+  }
+  const uint32_t number = found->second;
+  last_leaf_[number] = leaf_ + 1;
+  ++counts_[number];
+  pairs_.push_back((uint64_t{number} << 32) | leaf_);
+}
+
+std::string_view ChunkBuilder::Keep(std::string_view key) {
+  if (arena_left_ < key.size()) {
+    arena_.push_back(std::make_unique<char[]>(kArenaBytes));
+    arena_left_ = kArenaBytes;
+  }
+  char* to = arena_.back().get() + (kArenaBytes - arena_left_);
+  std::memcpy(to, key.data(), key.size());
+  arena_left_ -= key.size();
+  return {to, key.size()};
+}
+
+void ChunkBuilder::AddTargets(const query::RecordView& record) {
+  if (record.targets.size() > 1) {
+    MakeKey(KeyKind::kSeveralTargets, "", &key_);
+    AddKey();
+  }
+  for (const query::RecordView::Target& target : record.targets) {
+    AddValue(KeyKind::kTargetType, target.type);
+    AddValue(KeyKind::kTargetId, target.id);
+    AddValue(KeyKind::kTargetName, target.name);
+  }
+}
+
+void ChunkBuilder::AddAddress(std::string_view text) {
+  AddValue(KeyKind::kIp, text);
+  if (text.empty()) return;
+  const std::optional<query::Network> address = query::ParseAddress(text);
+  if (!address) return;
+  for (const uint8_t bits : IsV4(*address) ? kNetworkBitsV4 : kNetworkBitsV6) {
+    MakeNetworkKey(*address, bits, &key_);
+    AddKey();
+  }
+}
+
+void ChunkBuilder::AddWords(const query::RecordView& record) {
+  record.EachText([&](std::string_view text) {
+    if (overfull_) return;
+    query::EachFoldedWord(text, &folded_, [&](std::string_view word) {
+      if (!overfull_) AddValue(KeyKind::kWord, word);
+    });
+  });
+}
+
+void ChunkBuilder::AddIds(const query::RecordView& record) {
+  const std::pair<IdKind, std::string_view> ids[] = {{IdKind::kTrace, record.trace},
+                                                     {IdKind::kEvent, record.event_id},
+                                                     {IdKind::kCorrelation, record.correlation},
+                                                     {IdKind::kRequest, record.request},
+                                                     {IdKind::kSession, record.session},
+                                                     {IdKind::kSpan, record.span}};
+  for (const auto& [kind, id] : ids) {
+    if (id.empty()) continue;
+    ids_[static_cast<size_t>(kind)].push_back(MakeIdEntry(IdFingerprint(id_key_, id), leaf_));
+  }
+}
+
+void ChunkBuilder::AddOccurred(const record::TimePoint& time) {
+  if (leaf_ % kOccurredPerGroup == 0) occurred_.push_back({time, time});
+  OccurredGroup& group = occurred_.back();
+  group.earliest = std::min(group.earliest, time);
+  group.latest = std::max(group.latest, time);
+}
+
+std::string ChunkBuilder::Finish() {
+  GRAVEN_CHECK(full());
+  // The pairs by term; within one the leaves stay in their order.
+  std::vector<uint64_t> ends(keys_.size() + 1, 0);
+  for (size_t i = 0; i < counts_.size(); ++i) ends[i + 1] = ends[i] + counts_[i];
+  std::vector<uint32_t> leaves(pairs_.size());
+  std::vector<uint64_t> at(ends.begin(), ends.end() - 1);
+  for (const uint64_t pair : pairs_) leaves[at[pair >> 32]++] = static_cast<uint32_t>(pair);
+
+  std::vector<uint32_t> order(keys_.size());
+  for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(),
+            [&](uint32_t a, uint32_t b) { return keys_[a] < keys_[b]; });
+  ChunkEncoder encoder(first_, level_);
+  for (const uint32_t number : order) {
+    encoder.AddTerm(keys_[number],
+                    std::span<const uint32_t>(leaves).subspan(ends[number], counts_[number]));
+  }
+  ChunkEncoder::Columns columns;
+  columns.received_ns = received_ns_;
+  columns.occurred = occurred_;
+  for (size_t kind = 0; kind < kIdKinds; ++kind) {
+    std::sort(ids_[kind].begin(), ids_[kind].end());
+    columns.ids[kind] = std::move(ids_[kind]);
+  }
+  return encoder.Finish(columns);
+}
+
+}  // namespace graven::index

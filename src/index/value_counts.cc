@@ -1,0 +1,111 @@
+#include "index/value_counts.h"
+
+#include <optional>
+#include <vector>
+
+#include "base/status_macros.h"
+
+namespace graven::index {
+namespace {
+
+struct Count {
+  std::string value;
+  uint64_t count = 0;
+};
+
+// Of a field that a record has once: by the column, so that the terms of what few leaves do not
+// name are not read.
+absl::Status CountColumn(const Chunk& chunk, size_t column, const std::vector<uint32_t>& leaves,
+                         std::vector<uint64_t>* counts) {
+  std::vector<uint32_t> values;
+  RETURN_IF_ERROR(chunk.ReadColumn(column, &values));
+  for (const uint32_t leaf : leaves) {
+    const uint32_t value = values[leaf];
+    if (value >= counts->size()) counts->resize(value + 1, 0);
+    ++(*counts)[value];
+  }
+  return absl::OkStatus();
+}
+
+class Counting {
+ public:
+  Counting(const Chunk& chunk, const Bitmap& leaves)
+      : chunk_(chunk), leaves_(leaves), is_all_(leaves.count() == chunk.leaves()) {}
+
+  // False: a value was cut.
+  absl::StatusOr<bool> Run(KeyKind kind, const std::string& prefix, std::vector<Count>* found,
+                           uint64_t* with_value) {
+    if (const auto column = ColumnOf(kind)) {
+      RETURN_IF_ERROR(CountColumn(chunk_, *column, leaves_.Leaves(), &by_value_));
+    }
+    const bool several =
+        kind == KeyKind::kTargetType || kind == KeyKind::kTargetId || kind == KeyKind::kTargetName;
+    std::vector<uint32_t> with;
+    TermCursor cursor(chunk_);
+    RETURN_IF_ERROR(cursor.Seek(prefix));
+    for (uint64_t number = 1; cursor.valid() && cursor.key().starts_with(prefix); ++number) {
+      if (cursor.key().size() - prefix.size() >= kValueBytesMax) return false;
+      ASSIGN_OR_RETURN(const uint64_t count, CountOf(kind, cursor, number, several, &with));
+      if (count > 0) {
+        found->push_back({std::string(cursor.key().substr(prefix.size())), count});
+        if (!several) *with_value += count;
+      }
+      RETURN_IF_ERROR(cursor.Next());
+    }
+    if (several) *with_value = with_.count();
+    return true;
+  }
+
+ private:
+  absl::StatusOr<uint64_t> CountOf(KeyKind kind, const TermCursor& cursor, uint64_t number,
+                                   bool several, std::vector<uint32_t>* with) {
+    if (ColumnOf(kind)) return number < by_value_.size() ? by_value_[number] : 0;
+    if (is_all_ && !several) return cursor.count();
+    if (cursor.count() <= kListLeavesMax) {
+      with->clear();
+      RETURN_IF_ERROR(cursor.AppendLeaves(0, with));
+      if (!is_all_) std::erase_if(*with, [&](uint32_t leaf) { return !leaves_.Contains(leaf); });
+      if (several) with_ |= Bitmap::Of(*with);
+      return with->size();
+    }
+    ASSIGN_OR_RETURN(Bitmap of_term, cursor.Leaves());
+    if (!several) return of_term.CountBoth(leaves_);
+    of_term &= leaves_;
+    with_ |= of_term;
+    return of_term.count();
+  }
+
+  const Chunk& chunk_;
+  const Bitmap& leaves_;
+  const bool is_all_;
+  std::vector<uint64_t> by_value_;
+  Bitmap with_;
+};
+
+}  // namespace
+
+bool HasValueCounts(query::Field field) { return KeyKindOf(field).has_value(); }
+
+absl::StatusOr<bool> CountValues(const Chunk& chunk, query::Field field, std::string_view label_key,
+                                 const Bitmap& leaves, ValueCounts* counts) {
+  const std::optional<KeyKind> kind = KeyKindOf(field);
+  if (!kind) return false;
+  std::string key;
+  MakeKey(KeyKind::kOverfull, "", &key);
+  ASSIGN_OR_RETURN(const Bitmap overfull, chunk.LeavesOf(key));
+  if (overfull.CountBoth(leaves) > 0) return false;
+  if (*kind != KeyKind::kLabel) {
+    MakeKey(*kind, "", &key);
+  } else if (!MakeLabelKey(label_key, "", &key)) {
+    return false;
+  }
+  std::vector<Count> found;
+  uint64_t with_value = 0;
+  ASSIGN_OR_RETURN(const bool exact, Counting(chunk, leaves).Run(*kind, key, &found, &with_value));
+  if (!exact) return false;
+  for (Count& count : found) counts->counts[std::move(count.value)] += count.count;
+  counts->with_value += with_value;
+  return true;
+}
+
+}  // namespace graven::index

@@ -77,6 +77,7 @@ try {
     ['trust-light', 'desktop', 'light', '#/default/trust'],
     ['trust-dark', 'desktop', 'dark', '#/default/trust'],
     ['logs-light', 'desktop', 'light', '#/logs'],
+    ['list-record', 'desktop', 'light', '#/default/live', async (page) => { await page.locator('.event-row time').nth(4).click(); await sleep(600); }],
     ['seal-light', 'desktop', 'light', '#/default/live', async (page) => { await page.locator('.seal-button').click(); }],
     ['help-dark', 'desktop', 'dark', '#/default/live', async (page) => { await page.keyboard.press('?'); }],
     ['query-error', 'desktop', 'light', '#/default/explore', async (page) => { await page.fill('#query', 'actor:alice acton:x'); await page.keyboard.press('Enter'); await sleep(200); }],

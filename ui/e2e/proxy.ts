@@ -65,7 +65,7 @@ export class Proxy {
     const status = this.lies.refuse?.(path);
     if (status !== undefined) {
       this.told++;
-      outgoing.writeHead(status, { 'content-type': 'application/json' }).end('{"code":"UNAVAILABLE","reason":"REFUSED","message":"not now"}');
+      outgoing.writeHead(status, { 'content-type': 'application/json' }).end('{"code":"UNAVAILABLE","reason":"' + (status === 404 ? 'ROUTE_NOT_FOUND' : 'REFUSED') + '","message":"not now"}');
       return;
     }
     const headers = { ...incoming.headers, host: this.upstream.host };

@@ -199,7 +199,7 @@ export function App({ link }: { link: Link }): JSX.Element {
           <SealShape kind="broken" size={18} /> <b>Does not fit.</b> <span>{trust.broken[0]!.sentence}</span> <a href={writeRoute(route.log, 'trust')}>what to do</a>
         </div>
       )}
-      <main id="main" tabIndex={-1} class={`content ${under}`}>
+      <main id="main" tabIndex={-1} class={`content ${under === 'live' || under === 'explore' ? 'still' : ''}`}>
         {route.page === 'logs' && <Logs link={link} />}
         {refused && <TokenForm link={link} restart={() => location.reload()} />}
         {!refused && feed !== undefined && feed.log === route.log && under === 'live' && <Live key={feed.log} feed={feed} log={route.log} query={query} selected={selected} rowHeight={rowHeight} active={!help} />}
@@ -208,7 +208,7 @@ export function App({ link }: { link: Link }): JSX.Element {
       </main>
       {inRecord && feed !== undefined && (
         <aside class="drawer" aria-label="Record">
-          <RecordPage key={route.index} link={link} feed={feed} log={route.log} index={route.index} linkHash={route.parameters.get('hash') ?? undefined} back={back} />
+          <RecordPage key={feed.log} link={link} feed={feed} log={route.log} index={route.index} linkHash={route.parameters.get('hash') ?? undefined} back={back} />
         </aside>
       )}
       {help && <Help close={() => setHelp(false)} />}

@@ -77,6 +77,7 @@ export class LogWatch {
   readonly #tell: (told: Told) => void;
   readonly #state: TrustState;
   #end = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
   #key: Vkey | undefined;
   #witnesses: Vkey[] = [];
   #remembered: Remembered | undefined;
@@ -95,12 +96,14 @@ export class LogWatch {
   #changed: string | undefined;
   #unreachable: string | undefined;
   #busy: Promise<unknown> = Promise.resolve();
+  readonly #openedAt: number;
   #accepted = false;
 
   constructor(door: Door, memory: Memory, clock: Clock, base: string, log: string, tell: (told: Told) => void) {
     this.#door = door;
     this.#memory = memory;
     this.#clock = clock;
+    this.#openedAt = clock.now();
     this.#tell = tell;
     this.log = log;
     this.#knownAs = `${base}\n${log}`;
@@ -141,16 +144,19 @@ export class LogWatch {
     return this.#next;
   }
 
+  /** Runs until `stop`: starts over, ever later, whenever the connection ends. */
+  start(): void {
+    const { signal } = this.#end;
+    this.#running = Promise.all([this.#run(signal), this.#confirmAgainAndAgain(signal)]);
+  }
+
   stop(): void {
     this.#end.abort();
   }
 
-  /** Runs until `stop`: starts over, ever later, whenever the connection ends. */
-  async run(): Promise<void> {
-    const signal = this.#end.signal;
+  async #run(signal: AbortSignal): Promise<void> {
     this.#state.broken = await this.#memory.findings(this.#knownAs);
     this.#publish();
-    void this.#confirmAgainAndAgain(signal);
     let failures = 0;
     while (!signal.aborted) {
       try {
@@ -243,7 +249,8 @@ export class LogWatch {
   #showMemory(): void {
     const kept = this.#remembered;
     this.#state.memory =
-      kept === undefined
+      // What this very visit saw is no memory.
+      kept === undefined || kept.first.at >= this.#openedAt
         ? undefined
         : { firstSize: kept.first.size, firstAt: kept.first.at, lastSize: kept.last.size, lastAt: kept.last.at };
     this.#state.seen = kept?.seen ?? [];
@@ -676,7 +683,14 @@ export class LogWatch {
     } catch (error) {
       if (!(error instanceof Contradiction)) throw error;
       const page = await getRecords(this.#door, this.log, first, records.length, true);
-      read = this.#hashRows(page.records, first, this.#lastLeaf);
+      try {
+        read = this.#hashRows(page.records, first, this.#lastLeaf);
+      } catch (still) {
+        // Another history looks like a broken chain at first. What was signed says which it is, and is evidence.
+        const note = await this.#fetchCheckpoint();
+        await this.#serially(() => this.#accept(note, false));
+        throw still;
+      }
       this.#flicker(error.message);
     }
     this.#next = first + read.rows.length;
@@ -926,7 +940,7 @@ export class LogWatch {
     const before = await this.#memory.known(this.#knownAs);
     if (before !== undefined && before.vkey === vkey && before.how !== 'first visit') return;
     await this.#memory.know({ log: this.#knownAs, vkey, how, at: this.#clock.now(), witnesses: before?.witnesses ?? [] });
-    this.restart();
+    await this.#restart();
   }
 
   async policy(vkey: string | undefined, witnesses: readonly string[]): Promise<void> {
@@ -938,7 +952,7 @@ export class LogWatch {
       at: this.#clock.now(),
       witnesses: [...witnesses],
     });
-    this.restart();
+    await this.#restart();
   }
 
   /** Another log stands under this name, and the reader takes it for what it is. */
@@ -946,26 +960,29 @@ export class LogWatch {
     const vkey = this.#state.facts?.vkey;
     if (vkey === undefined) return;
     await this.#memory.know({ log: this.#knownAs, vkey, how: 'first visit', at: this.#clock.now(), witnesses: [] });
-    this.restart();
+    await this.#restart();
   }
 
   async forget(): Promise<void> {
     if (this.#key !== undefined) await this.#memory.forget(this.#knownAs, this.#memoryKey());
     this.#state.broken = [];
     this.#state.flickers = [];
-    this.restart();
+    await this.#restart();
   }
 
-  /** Ends the stream; `run` begins anew with what is remembered now. */
-  restart(): void {
+  /** Ends what runs, waits until it has ended, and begins anew with what is remembered now. */
+  async #restart(): Promise<void> {
+    this.#end.abort();
+    await this.#running;
+    this.#end = new AbortController();
     this.#accepted = false;
     this.#checkpoint = undefined;
-    this.#state.checkpoint = undefined;
-    this.#state.consistentSince = undefined;
     this.#frontier = undefined;
-    this.#end.abort();
-    this.#end = new AbortController();
-    void this.run();
+    this.#pending = [];
+    this.#lagging = this.#withheld = this.#changed = this.#unreachable = undefined;
+    this.#confirmedAt = 0;
+    Object.assign(this.#state, { checkpoint: undefined, consistentSince: undefined, absent: undefined, recomputed: 0, uncovered: 0 });
+    this.start();
   }
 }
 

@@ -32,19 +32,20 @@ function send(ports: Iterable<Port>, told: Told): void {
   for (const port of ports) port.postMessage(told);
 }
 
+async function opened(log: string): Promise<Watched> {
+  const kept = await memory;
+  const before = watched.get(log);
+  if (before !== undefined) return before;
+  const ports = new Set<Port>();
+  const made = new LogWatch(door!, kept, realClock, door!.base, log, (told) => send(ports, told));
+  const entry = { watch: made, ports };
+  watched.set(log, entry);
+  made.start();
+  return entry;
+}
+
 async function watch(port: Port, log: string): Promise<void> {
-  let entry = watched.get(log);
-  if (entry === undefined) {
-    const ports = new Set<Port>();
-    const opened = await memory;
-    entry = watched.get(log);
-    if (entry === undefined) {
-      const made = new LogWatch(door!, opened, realClock, door!.base, log, (told) => send(ports, told));
-      entry = { watch: made, ports };
-      watched.set(log, entry);
-      void made.run();
-    }
-  }
+  const entry = await opened(log);
   entry.ports.add(port);
   port.postMessage({ event: 'trust', log, state: entry.watch.state });
   const rows = [...entry.watch.recent];
@@ -64,11 +65,7 @@ function unwatch(port: Port, log: string): void {
   }, idleMs);
 }
 
-function existing(log: string): LogWatch {
-  const entry = watched.get(log);
-  if (entry === undefined) throw new ApiError(404, 'NOT_WATCHED', 'this log is not open');
-  return entry.watch;
-}
+const watchOf = async (log: string): Promise<LogWatch> => (await opened(log)).watch;
 
 async function answer(port: Port, asked: Asked): Promise<unknown> {
   switch (asked.call) {
@@ -81,7 +78,7 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'unwatch':
       return unwatch(port, asked.log);
     case 'prove':
-      return existing(asked.log).prove(asked.index);
+      return (await watchOf(asked.log)).prove(asked.index);
     case 'decode':
       return asked.records.map(({ index, bytes }) => {
         const row = decodeRow(bytes, toHex(leafHash(bytes)));
@@ -89,18 +86,18 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
         return row;
       });
     case 'cover':
-      return existing(asked.log).cover(asked.index, asked.hash);
+      return (await watchOf(asked.log)).cover(asked.index, asked.hash);
     case 'pin':
-      return existing(asked.log).pin(asked.vkey, asked.how);
+      return (await watchOf(asked.log)).pin(asked.vkey, asked.how);
     case 'policy': {
       const policy = parsePolicy(asked.text);
       if (typeof policy === 'string') throw new ApiError(400, 'POLICY_INVALID', policy);
-      return existing(asked.log).policy(policy.logs[0], policy.witnesses);
+      return (await watchOf(asked.log)).policy(policy.logs[0], policy.witnesses);
     }
     case 'accept':
-      return existing(asked.log).acceptChange();
+      return (await watchOf(asked.log)).acceptChange();
     case 'forget':
-      return existing(asked.log).forget();
+      return (await watchOf(asked.log)).forget();
     case 'explain': {
       const entry = watched.get(asked.log);
       return explain(

@@ -236,6 +236,7 @@ export function Explore({ link, feed, log, state, selected, rowHeight, active, o
         {answer !== undefined && <p class="fine">{byServer ? <ServerSays what="counted by the server" /> : 'counted here'}</p>}
       </aside>
       <div class="explore-main">
+        <h1 class="off-screen">Explore {log}</h1>
         {times.length > 1 && <OutcomeChart label="Matches over time" times={times} counts={counts} height={92} onBrush={brush} />}
         <div class="explore-bar">
           <span class="count" role="status" data-count={answer?.count} data-exact={answer?.exact}>{search === undefined ? (invalid === undefined ? 'waiting for the checkpoint' : 'the query cannot be read') : countWords(search, range)}</span>

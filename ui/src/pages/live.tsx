@@ -82,8 +82,8 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
   }, []);
   const onTop = useCallback((top: boolean) => (top ? undefined : hold()), [hold]);
   useEffect(() => {
-    if (selected !== undefined) hold();
-  }, [selected, hold]);
+    if (selected !== undefined && feed.next > 0) hold();
+  }, [selected, hold, feed.next > 0]);
 
   const open = (row: Row): void => {
     setCursor(row.index);
@@ -119,6 +119,7 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
   return (
     <div class="live">
       <div class="live-main">
+        <h1 class="off-screen">Live events of {log}</h1>
         <div class="live-head">
           <OutcomeChart label="Records in the last 5 minutes" times={rates.times} counts={rates.counts} height={84} />
           <div class="live-facts">
@@ -134,7 +135,7 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
         <div class="pill-line" role="status">
           {held !== undefined && (
             <button type="button" class="pill" onClick={release}>
-              ↑ {thousands(newer)} newer{paused ? ' · paused' : ''}
+              {newer === 0 ? '↑ follow' : `↑ ${thousands(newer)} newer`}{paused ? ' · paused' : ''}
             </button>
           )}
           {held === undefined && step > 1 && <span class="pill still">drawing 1 of {step}, counting all</span>}

@@ -116,7 +116,7 @@ function Fields({ log, tree }: { log: string; tree: readonly TreeNode[] }): JSX.
     <div class="fields">
       {[...blocks, ['Other', rest] as const].filter(([, found]) => found.length > 0).map(([title, found]) => (
         <section key={title} class="field-group">
-          <h3>{title}</h3>
+          <h2>{title}</h2>
           <dl>
             {found.map((node) => (
               <div key={node.path + node.start} class="field-line">
@@ -193,7 +193,7 @@ function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element
   const command = `graven receipt verify --key '${proof.signedBy}' ${name}`;
   return (
     <>
-      <Ladder proof={proof} />
+      <Ladder key={proof.row.hash + proof.root} proof={proof} />
       <pre class="note" tabIndex={0} aria-label="The signed checkpoint">{proof.note}</pre>
       {proof.cosignatures.map((one) => (
         <p key={one.name + one.id} class={one.verdict === 'bad' ? 'bad' : 'fine'}>witness {one.name}: {one.verdict}, {span(Date.now() - one.time * 1000)} ago</p>
@@ -208,22 +208,23 @@ function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element
 }
 
 export function RecordPage({ link, feed, log, index, linkHash, back }: Props): JSX.Element {
-  const [proof, setProof] = useState<RecordProof>();
+  const [latest, setProof] = useState<RecordProof>();
+  // That of the record before is none of this one.
+  const proof = latest?.row.index === index ? latest : undefined;
   const [error, setError] = useState<string>();
   const [tab, setTab] = useState<'fields' | 'json' | 'bytes' | 'proof'>('fields');
   const ready = feed.trust?.checkpoint !== undefined;
   const verify = useCallback(() => {
     setError(undefined);
-    link.ask<RecordProof>({ call: 'prove', log, index }).then(setProof, (failed: unknown) => setError(failed instanceof ApiError ? failed.message : String(failed)));
+    link.ask<RecordProof>({ call: 'prove', log, index }).then((made) => setProof(made), (failed: unknown) => setError(failed instanceof ApiError ? failed.message : String(failed)));
   }, [link, log, index]);
   useEffect(() => {
-    setProof((before) => (before?.row.index === index ? before : undefined));
     if (ready) verify();
   }, [verify, ready]);
   useKeys({ v: () => { setTab('proof'); verify(); }, Escape: () => go(back) });
 
   const held = feed.rows.find((row) => row.index === index);
-  const row = proof?.row.index === index ? proof.row : held;
+  const row = proof?.row ?? held;
   const tree = useMemo(() => {
     if (row === undefined) return [];
     try {
@@ -257,7 +258,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
       {proof === undefined && row !== undefined && error === undefined && <div class="verdict"><SealShape kind="checking" size={22} /><p>Recomputing its way to the signed root.</p></div>}
       {row !== undefined && <Sentence row={row} />}
       {row !== undefined && (
-        <p class="written-by">Written by <b><Strange text={row.writtenBy} /></b>, as the server knew it; the actor is what the writer says. <Copy text={row.writtenBy} /></p>
+        <p class="written-by">Written by <b><Strange text={row.writtenBy} /></b>, as the server knew it; the actor is what the writer says.</p>
       )}
       {row !== undefined && <Neighbours log={log} row={row} />}
       {row !== undefined && (

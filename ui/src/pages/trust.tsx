@@ -181,6 +181,12 @@ const shownStatus: readonly [string, string][] = [
   ['requestsRefused', 'refused'], ['checkpointsSigned', 'checkpoints signed'], ['batches', 'batches'], ['diskFreeBytes', 'disk left'], ['journalBytesUsed', 'journal'], ['recoveryReport', 'recovery'],
 ];
 
+function shownValue(value: string): string {
+  if (/^\d+$/.test(value)) return Number(value).toLocaleString('en-US');
+  if (value.startsWith('SERVER_STATE_')) return value.slice('SERVER_STATE_'.length).toLowerCase().replaceAll('_', ' ');
+  return /^\d{4}-\d\d-\d\dT/.test(value) ? fullTime(Date.parse(value)) : value;
+}
+
 function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element {
   const [status, setStatus] = useState<Json>();
   useEffect(() => {
@@ -200,7 +206,7 @@ function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element
         {status !== undefined && shownStatus.map(([name, words]) => {
           const value = status[name];
           if (typeof value !== 'string' || value === '') return null;
-          return <div key={name}><dt>{words}</dt><dd>{name.includes('Bytes') ? size(value) : /^\d+$/.test(value) ? Number(value).toLocaleString('en-US') : value.replace(/^SERVER_STATE_/, '').toLowerCase()}</dd></div>;
+          return <div key={name}><dt>{words}</dt><dd>{name.includes('Bytes') ? size(value) : shownValue(value)}</dd></div>;
         })}
       </dl>
     </Section>

@@ -6,6 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { outcomes, type Outcome } from '../record/schema.ts';
 import { settings } from '../settings.ts';
+import { dayTime } from './text.tsx';
 
 const drawnOutcomes: readonly Outcome[] = ['success', 'unknown', 'failure', 'denied'];
 
@@ -28,6 +29,13 @@ function stacked(counts: readonly Record<Outcome, number>[]): number[][] {
     }
   });
   return series;
+}
+
+/** 14:03 or 14:03:20, and the day where ticks are that far apart. */
+function tickText(seconds: number, apart: number): string {
+  const text = dayTime(seconds * 1000);
+  if (apart >= 86_400) return text.slice(5, 10);
+  return apart >= 60 ? text.slice(11, 16) : text.slice(11, 19);
 }
 
 interface ChartProps {
@@ -61,7 +69,7 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
           tzDate: (seconds) => (settings.utc ? uPlot.tzDate(new Date(seconds * 1e3), 'Etc/UTC') : new Date(seconds * 1e3)),
           scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
           axes: [
-            { stroke: colour('--ink-3'), grid: { show: false }, ticks: { show: false }, size: 20, gap: 4, space: 70, font: '11px system-ui' },
+            { stroke: colour('--ink-3'), grid: { show: false }, ticks: { show: false }, size: 20, gap: 4, space: 70, font: '11px system-ui', values: (_, splits, __, ___, apart) => splits.map((at) => tickText(at, apart)) },
             { stroke: colour('--ink-3'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, size: 44, space: 22, font: '11px system-ui', incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000, 10_000_000] },
           ],
           series: [

@@ -73,11 +73,11 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
     const next = text.slice(0, choice.from) + choice.text + text.slice(caret).trimStart();
     setText(next);
     const place = choice.from + choice.text.length;
+    setOpen(choices(next, place, seen));
+    setAt(-1);
     requestAnimationFrame(() => {
       input.current!.focus();
       input.current!.setSelectionRange(place, place);
-      setOpen(choices(next, place, seen));
-      setAt(-1);
     });
   };
   const keyDown = (event: KeyboardEvent): void => {

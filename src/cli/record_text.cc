@@ -235,8 +235,18 @@ Json PlainJson(const google::protobuf::Message& message) {
   Json json = Json::object();
   for (int i = 0; i < type.field_count(); ++i) {
     const Field* field = type.field(i);
-    GRAVEN_CHECK(!field->is_repeated());
     Json& value = json[field->name()];
+    if (field->is_repeated()) {
+      value = Json::array();
+      for (int n = 0; n < from.FieldSize(message, field); ++n) {
+        value.push_back(PlainJson(from.GetRepeatedMessage(message, field, n)));
+      }
+      continue;
+    }
+    if (field->has_optional_keyword() && !from.HasField(message, field)) {
+      value = nullptr;  // not said, which is not 0
+      continue;
+    }
     switch (field->cpp_type()) {
       case Field::CPPTYPE_UINT64:
         value = from.GetUInt64(message, field);
@@ -246,6 +256,9 @@ Json PlainJson(const google::protobuf::Message& message) {
         break;
       case Field::CPPTYPE_INT64:
         value = from.GetInt64(message, field);
+        break;
+      case Field::CPPTYPE_DOUBLE:
+        value = from.GetDouble(message, field);
         break;
       case Field::CPPTYPE_BOOL:
         value = from.GetBool(message, field);
@@ -257,7 +270,10 @@ Json PlainJson(const google::protobuf::Message& message) {
         value = from.GetEnum(message, field)->name();
         break;
       default: {
-        GRAVEN_CHECK(field->message_type()->full_name() == "google.protobuf.Timestamp");
+        if (field->message_type()->full_name() != "google.protobuf.Timestamp") {
+          value = PlainJson(from.GetMessage(message, field));
+          break;
+        }
         google::protobuf::Timestamp time;
         time.CopyFrom(from.GetMessage(message, field));
         value = record::FormatRfc3339({time.seconds(), time.nanos()});

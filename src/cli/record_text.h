@@ -45,7 +45,7 @@ std::optional<Json> MessageJson(const google::protobuf::Message& message);
 
 // A message of the server's own numbers and texts, every field of it: numbers as numbers, enums by
 // name, times as RFC 3339, also those that are zero or empty. (A client's event is MessageJson's.)
-// REQUIRES: no field is repeated, nor a message other than Timestamp.
+// A field that is optional and not set is null. REQUIRES: what is repeated is a message.
 Json PlainJson(const google::protobuf::Message& message);
 
 }  // namespace graven::cli

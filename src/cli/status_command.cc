@@ -24,11 +24,39 @@ std::string StateText(v1::ServerState state) {
   }
 }
 
+void AddScrub(const v1::ScrubState& scrub, FieldList* fields) {
+  const std::string last =
+      scrub.has_last_round_ended_at()
+          ? "last whole round ended " +
+                google::protobuf::util::TimeUtil::ToString(scrub.last_round_ended_at())
+          : "no whole round yet";
+  fields->Add("scrubber",
+              fmt::format("{} rounds, {}; now at {:.0f} %; {} records and {} since the start",
+                          CountText(scrub.rounds()), last, scrub.progress() * 100,
+                          CountText(scrub.records()), BytesText(scrub.bytes())));
+  if (scrub.findings_count() == 0) return;
+  fields->Add("DAMAGE",
+              fmt::format("{} findings of the scrubber", CountText(scrub.findings_count())),
+              Colour::kRed);
+  for (const v1::ScrubFinding& finding : scrub.findings()) {
+    std::string text = SafeText(finding.kind());
+    if (!finding.log().empty()) text += fmt::format(", log {}", SafeText(finding.log()));
+    if (finding.has_first_bad_index()) {
+      text += fmt::format(", first bad record {}", finding.first_bad_index());
+    }
+    fields->Add("",
+                fmt::format("{}: {}, offset {}: {}", text, SafeText(finding.file()),
+                            finding.offset(), SafeText(finding.what())),
+                Colour::kRed);
+  }
+}
+
 CommandResult PrintStatus(CommandContext& context) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   ASSIGN_OR_RETURN(const v1::GetStatusResponse status, client->GetStatus());
   const bool serving = status.state() == v1::SERVER_STATE_SERVING;
-  const ExitCode code = serving ? ExitCode::kDone : ExitCode::kNo;
+  const bool sound = status.scrub().findings_count() == 0;
+  const ExitCode code = serving && sound ? ExitCode::kDone : ExitCode::kNo;
   if (context.json()) {
     context.PrintJson(PlainJson(status));
     return code;
@@ -57,6 +85,7 @@ CommandResult PrintStatus(CommandContext& context) {
              fmt::format("{} free, appends refused below {}", BytesText(status.disk_free_bytes()),
                          BytesText(status.disk_reserve_bytes())));
   fields.Add("tailers", CountText(status.tailers()));
+  AddScrub(status.scrub(), &fields);
   if (!status.recovery_report().empty()) {
     fields.Add("recovery", SafeText(status.recovery_report()), Colour::kYellow);
   }
@@ -69,7 +98,8 @@ CommandResult PrintStatus(CommandContext& context) {
 void AddStatusCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("status", "The state of a running server");
   command->footer(
-      "Exit code 1: it runs, but takes no events.\n\nExample:\n  graven status --server "
+      "Exit code 1: it runs, but takes no events, or its scrubber found damage.\n\nExample:\n  "
+      "graven status --server "
       "127.0.0.1:7465");
   context.AddJson(*command);
   context.AddServer(*command);

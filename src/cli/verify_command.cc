@@ -10,6 +10,8 @@
 namespace graven::cli {
 namespace {
 
+constexpr int64_t kSecondNs = 1'000'000'000;
+
 struct VerifyFlags {
   std::string path;
   std::string checkpoint_file;
@@ -19,6 +21,10 @@ struct VerifyFlags {
   const CLI::App* command = nullptr;
   KeyFlag key;
 
+  bool complete_required = false;
+  int64_t heartbeat_deadline_s = verify::ProducerRules{}.heartbeat_deadline_ns / kSecondNs;
+
+  Completeness Wanted() const { return {complete_required, heartbeat_deadline_s * kSecondNs}; }
   bool Typed(const char* flag) const { return WasTyped(*command, *command->get_option(flag)); }
 };
 
@@ -39,7 +45,8 @@ CommandResult VerifyPath(CommandContext& context, const VerifyFlags& flags, cons
     RETURN_IF_ERROR(
         CheckFlags(flags, "the check of a folder", {"--checkpoint", "--origin", "--server"}));
     const bool one_log = flags.Typed("--log");
-    return VerifyFolder(context, {path, flags.guard, one_log ? context.log() : "", key});
+    return VerifyFolder(context,
+                        {path, flags.guard, one_log ? context.log() : "", key, flags.Wanted()});
   }
   RETURN_IF_ERROR(CheckFlags(flags, "the check of an export", {"--guard", "--log", "--server"}));
   if (flags.Typed("--key") && flags.checkpoint_file.empty()) {
@@ -47,7 +54,7 @@ CommandResult VerifyPath(CommandContext& context, const VerifyFlags& flags, cons
         "--key: an export holds no signature to check with it; give the signed checkpoint too: "
         "--checkpoint FILE (graven checkpoint)");
   }
-  return VerifyExport(context, {path, flags.checkpoint_file, flags.origin, key});
+  return VerifyExport(context, {path, flags.checkpoint_file, flags.origin, key, flags.Wanted()});
 }
 
 // What was typed wins over what stands in the environment; without anything it is the server.
@@ -70,7 +77,7 @@ CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
   if (folder) return VerifyPath(context, flags, context.data(), key);
   RETURN_IF_ERROR(
       CheckFlags(flags, "the check of a server", {"--checkpoint", "--origin", "--guard"}));
-  return VerifyServer(context, key);
+  return VerifyServer(context, key, flags.Wanted());
 }
 
 }  // namespace
@@ -85,6 +92,9 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
       "the\n"
       "folder could have written another history and signed that. A folder's server must be "
       "stopped.\n"
+      "Gaps in the numbers that producers gave their events are told apart from that, and make "
+      "the\n"
+      "exit code 1 only with --require-complete.\n"
       "Exit code 1: something does not hold; with --evidence: the file shows nothing.\n"
       "\n"
       "Example:\n"
@@ -111,6 +121,13 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--guard", flags->guard, "Of a folder: where its guard is")
       ->envname("GRAVEN_GUARD")
       ->type_name("FILE");
+  command->add_flag("--require-complete", flags->complete_required,
+                    "Exit code 1 also for gaps, repeats and missing ends of producers' sequences");
+  command
+      ->add_option("--heartbeat-deadline", flags->heartbeat_deadline_s,
+                   "An epoch with heartbeats must not be silent for longer [600]")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(int64_t{1}, int64_t{31'536'000}));
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);

@@ -1,5 +1,7 @@
 #include "cli/verify_output.h"
 
+#include <algorithm>
+
 #include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/text_safety.h"
@@ -66,6 +68,49 @@ void WriteBad(const ShownVerdict& verdict, Terminal& terminal) {
   fields.WriteTo(terminal);
 }
 
+constexpr size_t kFindingsShown = 20;
+
+// A section of its own: what never came to the log says nothing about what is in it.
+void WriteProducers(const verify::ProducerReport& report, Terminal& terminal) {
+  if (report.streams == 0 && report.untracked == 0) return;
+  const uint64_t total = report.total();
+  std::string text = fmt::format("{} numbered events in {} epochs, by the producers' own word: {}",
+                                 CountText(report.events), CountText(report.streams),
+                                 total == 0 ? "none missing" : CountText(total) + " findings");
+  if (report.untracked > 0) text += fmt::format("; {} not followed", CountText(report.untracked));
+  FieldList fields;
+  fields.Add("  complete", text, total == 0 ? Colour::kGreen : Colour::kYellow);
+  for (size_t i = 0; i < std::min(report.findings.size(), kFindingsShown); ++i) {
+    const verify::ProducerFinding& finding = report.findings[i];
+    fields.Add("",
+               fmt::format("{}: producer {} of {}, epoch {}, numbers {} to {}, at record {}",
+                           ProducerFindingText(finding.kind), SafeText(finding.producer),
+                           SafeText(finding.written_by), finding.epoch, finding.first_sequence,
+                           finding.last_sequence, finding.index.value),
+               Colour::kYellow);
+  }
+  if (total > kFindingsShown) fields.Add("", fmt::format("and {} more", total - kFindingsShown));
+  fields.WriteTo(terminal);
+}
+
+Json ProducersJson(const verify::ProducerReport& report) {
+  Json json = {{"events", report.events},
+               {"epochs", report.streams},
+               {"not_followed", report.untracked},
+               {"findings_count", report.total()},
+               {"findings", Json::array()}};
+  for (const verify::ProducerFinding& finding : report.findings) {
+    json["findings"].push_back({{"kind", ProducerFindingText(finding.kind)},
+                                {"written_by", finding.written_by},
+                                {"producer", finding.producer},
+                                {"epoch", finding.epoch},
+                                {"first_sequence", finding.first_sequence},
+                                {"last_sequence", finding.last_sequence},
+                                {"index", finding.index.value}});
+  }
+  return json;
+}
+
 }  // namespace
 
 Json VerdictJson(const ShownVerdict& verdict) {
@@ -82,6 +127,7 @@ Json VerdictJson(const ShownVerdict& verdict) {
   if (verdict.signed_records) json["signed_records"] = *verdict.signed_records;
   if (verdict.root) json["root_hash"] = HexEncode(*verdict.root);
   if (verdict.last_hash) json["last_hash"] = HexEncode(*verdict.last_hash);
+  json["completeness"] = ProducersJson(verdict.producers);
   if (good) return json;
   json["code"] = absl::StatusCodeToString(verdict.status.code());
   json["reason"] = ToStd(verdict.status.message());
@@ -99,15 +145,18 @@ void WriteVerdict(const ShownVerdict& verdict, Terminal& terminal) {
   } else {
     WriteBad(verdict, terminal);
   }
+  WriteProducers(verdict.producers, terminal);
 }
 
-CommandResult PrintVerdict(CommandContext& context, const ShownVerdict& verdict) {
+CommandResult PrintVerdict(CommandContext& context, const ShownVerdict& verdict,
+                           bool complete_required) {
   if (context.json()) {
     context.PrintJson(VerdictJson(verdict));
   } else {
     WriteVerdict(verdict, context.out());
   }
-  return verdict.status.ok() ? ExitCode::kDone : ExitCode::kNo;
+  const bool complete = verdict.producers.total() == 0 || !complete_required;
+  return verdict.status.ok() && complete ? ExitCode::kDone : ExitCode::kNo;
 }
 
 }  // namespace graven::cli

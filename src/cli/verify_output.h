@@ -9,6 +9,7 @@
 #include "base/log_index.h"
 #include "cli/command_context.h"
 #include "verify/chain_checker.h"
+#include "verify/producer_sequences.h"
 
 namespace graven::cli {
 
@@ -28,6 +29,7 @@ struct ShownVerdict {
   std::optional<LogIndex> first_bad;
   std::string bad_file;
   std::optional<uint64_t> bad_offset;
+  verify::ProducerReport producers;
 };
 
 // {"verdict": "OK" or "BAD", "trust": "KEY_PINNED" or "SELF_CONSISTENT", ...}.
@@ -35,7 +37,9 @@ Json VerdictJson(const ShownVerdict& verdict);
 
 void WriteVerdict(const ShownVerdict& verdict, Terminal& terminal);
 
-// Prints one verdict in the form that was asked for; kDone or kNo.
-CommandResult PrintVerdict(CommandContext& context, const ShownVerdict& verdict);
+// Prints one verdict in the form that was asked for; kDone or kNo. `complete_required`: findings of
+// completeness are a no as well.
+CommandResult PrintVerdict(CommandContext& context, const ShownVerdict& verdict,
+                           bool complete_required);
 
 }  // namespace graven::cli

@@ -1,5 +1,6 @@
 #include "cli/verify_run.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -36,6 +37,7 @@ ShownVerdict Shown(const verify::LogVerdict& log) {
   shown.status = log.status;
   shown.trust = log.trust;
   shown.records = log.records;
+  shown.producers = log.producers;
   if (log.status.ok()) {
     shown.root = log.root;
     shown.last_hash = log.last_hash;
@@ -61,6 +63,7 @@ ShownVerdict Shown(const verify::ExportVerdict& verdict) {
   ShownVerdict shown;
   shown.trust = verdict.trust;
   shown.first = verdict.first.value;
+  shown.producers = verdict.producers;
   shown.records = verdict.count;
   shown.root = verdict.root;
   shown.last_hash = verdict.last_hash;
@@ -187,6 +190,7 @@ CommandResult VerifyFolder(CommandContext& context, const FolderRun& run) {
   options.folder = run.folder;
   options.guard_path = run.guard;
   options.log = run.log;
+  options.heartbeat_deadline_ns = run.completeness.heartbeat_deadline_ns;
   if (run.key) options.keys.push_back(*run.key);
   absl::StatusOr<verify::FolderVerdict> verdict;
   {
@@ -198,7 +202,11 @@ CommandResult VerifyFolder(CommandContext& context, const FolderRun& run) {
     verdict = verify::CheckFolder(io::PosixFileSystem(), options);
   }
   if (!verdict.ok()) return Unreachable(run.folder, verdict.status());
-  const ExitCode code = verdict->good() ? ExitCode::kDone : ExitCode::kNo;
+  const bool complete =
+      std::all_of(verdict->logs.begin(), verdict->logs.end(),
+                  [](const verify::LogVerdict& log) { return log.producers.total() == 0; });
+  const bool yes = verdict->good() && (complete || !run.completeness.required);
+  const ExitCode code = yes ? ExitCode::kDone : ExitCode::kNo;
   if (context.json()) {
     Json json = {{"verdict", verdict->good() ? "OK" : "BAD"}, {"logs", Json::array()}};
     for (const auto& log : verdict->logs) json["logs"].push_back(VerdictJson(Shown(log)));
@@ -219,6 +227,7 @@ CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
   verify::ExportOptions options;
   options.key = run.key;
   options.origin = run.origin;
+  options.heartbeat_deadline_ns = run.completeness.heartbeat_deadline_ns;
   if (!run.checkpoint_file.empty()) {
     auto note = io::ReadWholeFile(io::PosixFileSystem(), run.checkpoint_file, note::kNoteBytesMax);
     if (!note.ok()) return Unreachable("--checkpoint", note.status());
@@ -227,7 +236,8 @@ CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
   const OpenFile file(run.path == "-" ? stdin : std::fopen(run.path.c_str(), "rbe"));
   if (file == nullptr) return Unreachable(run.path, absl::ErrnoToStatus(errno, "cannot be opened"));
   auto checker = verify::ExportChecker::Start(options);
-  if (!checker.ok()) return PrintVerdict(context, BadCheckpoint(checker.status()));
+  if (!checker.ok())
+    return PrintVerdict(context, BadCheckpoint(checker.status()), run.completeness.required);
   absl::Status read;
   {
     ProgressLine progress(context.err(), "verified", ProgressLine::Unit::kBytes,
@@ -238,17 +248,19 @@ CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
   if (!read.ok()) {
     ShownVerdict refused = Refused(*checker, read);
     refused.bad_file = run.path;
-    return PrintVerdict(context, refused);
+    return PrintVerdict(context, refused, run.completeness.required);
   }
   const auto verdict = checker->Finish();
-  if (!verdict.ok()) return PrintVerdict(context, Refused(*checker, verdict.status()));
+  if (!verdict.ok())
+    return PrintVerdict(context, Refused(*checker, verdict.status()), run.completeness.required);
   ShownVerdict shown = Shown(*verdict);
   shown.of_export = true;
   if (shown.origin.empty()) shown.origin = run.key ? run.key->name() : run.origin;
-  return PrintVerdict(context, shown);
+  return PrintVerdict(context, shown, run.completeness.required);
 }
 
-CommandResult VerifyServer(CommandContext& context, const std::optional<note::VerifierKey>& key) {
+CommandResult VerifyServer(CommandContext& context, const std::optional<note::VerifierKey>& key,
+                           const Completeness& completeness) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   ASSIGN_OR_RETURN(const v1::Log log, client->GetLog());
   ASSIGN_OR_RETURN(const v1::GetCheckpointResponse checkpoint,
@@ -257,11 +269,12 @@ CommandResult VerifyServer(CommandContext& context, const std::optional<note::Ve
   auto signer = key;
   if (!signer) {
     const auto own = note::VerifierKey::Parse(log.vkey());
-    if (!own.ok()) return PrintVerdict(context, BadCheckpoint(own.status()));
+    if (!own.ok()) return PrintVerdict(context, BadCheckpoint(own.status()), completeness.required);
     signer = *own;
   }
   verify::ExportOptions options;
   options.key = signer;
+  options.heartbeat_deadline_ns = completeness.heartbeat_deadline_ns;
   options.checkpoint = checkpoint.checkpoint();
   auto checker = verify::ExportChecker::Start(options);
   ShownVerdict shown;
@@ -286,7 +299,7 @@ CommandResult VerifyServer(CommandContext& context, const std::optional<note::Ve
   }
   shown.log = context.log();
   if (shown.origin.empty()) shown.origin = signer->name();
-  return PrintVerdict(context, shown);
+  return PrintVerdict(context, shown, completeness.required);
 }
 
 }  // namespace graven::cli

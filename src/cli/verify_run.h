@@ -5,16 +5,24 @@
 
 #include "cli/command_context.h"
 #include "note/keys.h"
+#include "verify/producer_sequences.h"
 
 // What `verify` does to each kind of thing. An answer of no is kNo and printed, in words that say
 // where; an error is about not being able to check at all.
 namespace graven::cli {
+
+// What is asked of producers' sequences.
+struct Completeness {
+  bool required = false;
+  int64_t heartbeat_deadline_ns = verify::ProducerRules{}.heartbeat_deadline_ns;
+};
 
 struct FolderRun {
   std::string folder;
   std::string guard;  // empty: inside the folder
   std::string log;    // empty: all
   std::optional<note::VerifierKey> key;
+  Completeness completeness;
 };
 
 struct ExportRun {
@@ -22,6 +30,7 @@ struct ExportRun {
   std::string checkpoint_file;
   std::string origin;
   std::optional<note::VerifierKey> key;
+  Completeness completeness;
 };
 
 CommandResult VerifyFolder(CommandContext& context, const FolderRun& run);
@@ -32,6 +41,7 @@ CommandResult VerifyEvidence(CommandContext& context, const std::string& path,
                              const std::optional<note::VerifierKey>& key);
 
 // The server and log of the flags, from the outside: all records up to its newest checkpoint.
-CommandResult VerifyServer(CommandContext& context, const std::optional<note::VerifierKey>& key);
+CommandResult VerifyServer(CommandContext& context, const std::optional<note::VerifierKey>& key,
+                           const Completeness& completeness);
 
 }  // namespace graven::cli

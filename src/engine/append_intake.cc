@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "base/status_macros.h"
+#include "engine/authenticator.h"
 #include "engine/error_details.h"
 
 namespace graven::engine {
@@ -38,6 +39,13 @@ absl::StatusOr<ledger::LogRef> AppendIntake::FindLog(std::string_view name) cons
     return WithReason(absl::NotFoundError("there is no log of this name"), reason::kLogNotFound);
   }
   return log;
+}
+
+absl::Status AppendIntake::CheckWriter(ledger::LogRef log, const Caller& caller) {
+  if (!log.name().starts_with('_') || caller.written_by == kServerIdentity) return absl::OkStatus();
+  return WithReason(
+      absl::PermissionDeniedError("log: this one is written by the server alone; it may be read"),
+      reason::kLogReserved);
 }
 
 void AppendIntake::AddEvent(record::BodyKind kind, std::string_view body,
@@ -78,6 +86,7 @@ absl::Status AppendIntake::Fill(const AppendMessage& message, ledger::LogRef log
                                 size_t message_bytes, const Caller& caller,
                                 Submission* submission) {
   submission->Clear();
+  RETURN_IF_ERROR(CheckWriter(log, caller));
   violations_.clear();
   submission->events.reserve(message.events.size());
   for (size_t i = 0; i < message.events.size(); ++i) {
@@ -108,6 +117,7 @@ absl::Status AppendIntake::FillEntry(std::string_view entry, std::string_view lo
                                      const Caller& caller, Submission* submission) {
   submission->Clear();
   ASSIGN_OR_RETURN(ledger::LogRef log, FindLog(log_name));
+  RETURN_IF_ERROR(CheckWriter(log, caller));
   violations_.clear();
   record::EventFacts facts;
   if (!record::CheckBody(record::BodyKind::kEntry, entry, rules_, &facts, &violations_)) {

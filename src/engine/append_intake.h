@@ -69,6 +69,8 @@ class AppendIntake {
   absl::StatusOr<ledger::LogRef> FindLog(std::string_view name) const;
 
  private:
+  // kPermissionDenied: the log is the server's own.
+  static absl::Status CheckWriter(ledger::LogRef log, const Caller& caller);
   void AddEvent(record::BodyKind kind, std::string_view body, const record::EventFacts& facts,
                 Submission* submission);
   void Finish(ledger::LogRef log, size_t message_bytes, const Caller& caller,

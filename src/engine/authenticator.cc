@@ -28,12 +28,13 @@ std::optional<std::string_view> BearerToken(std::string_view authorization) {
 
 absl::Status CheckIdentity(std::string_view key, size_t row, const std::string& identity) {
   if (!identity.empty() && identity.size() <= record::kWrittenByBytesMax &&
-      record::IsUtf8(identity) && !identity.starts_with(kCertificatePrefix)) {
+      record::IsUtf8(identity) && !identity.starts_with(kCertificatePrefix) &&
+      identity != kServerIdentity) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      fmt::format("{}[{}].identity: must be 1 to {} bytes of UTF-8 and not begin with {}", key, row,
-                  record::kWrittenByBytesMax, kCertificatePrefix));
+  return absl::InvalidArgumentError(fmt::format(
+      "{}[{}].identity: must be 1 to {} bytes of UTF-8, not begin with {} and not be \"{}\"", key,
+      row, record::kWrittenByBytesMax, kCertificatePrefix, kServerIdentity));
 }
 
 }  // namespace

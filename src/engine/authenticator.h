@@ -15,6 +15,9 @@ namespace graven::engine {
 // The identity of everybody when no authentication is configured.
 inline constexpr std::string_view kAnonymous = "anonymous";
 
+// The server itself, in its own log. Nobody else may be called so.
+inline constexpr std::string_view kServerIdentity = "graven";
+
 // A bearer token, known by its hash alone.
 struct TokenIdentity {
   // SHA-256 of the token's bytes, lower-case hex.

@@ -10,6 +10,7 @@
 #include "engine/housekeeper.h"
 #include "engine/publication_hub.h"
 #include "engine/publisher.h"
+#include "engine/scrub_loop.h"
 #include "ledger/ledger.h"
 #include "metrics/registry.h"
 #include "sequencer/local_sequencer.h"
@@ -30,6 +31,8 @@ struct EngineOptions {
   // are.
   int64_t slow_append_ns = 0;
   std::function<void(const std::string&)> on_slow_append;
+  ScrubBudget scrub;
+  ScrubLoop::OnFinding on_scrub_finding;
 };
 
 // A ledger with all that drives it, but for the writer's thread: whoever has the transport calls
@@ -39,6 +42,7 @@ struct EngineOptions {
 //   publisher   guard, sign, wake                              here
 //   preparer    the next journal file                          here
 //   sealer      journal to segments                            here
+//   scrubber    reads all of it again, in rotation             here
 class Engine {
  public:
   // `failed` is told, on any thread, of what stopped writes or publication.
@@ -54,6 +58,9 @@ class Engine {
                    options.metrics == nullptr ? *own_metrics_ : *options.metrics,
                    {options.on_published, [this] { cosigned_hub_.Expire(); }}),
         housekeeper_(ledger, failed),
+        scrub_(ledger, clock, options.scrub,
+               options.metrics == nullptr ? *own_metrics_ : *options.metrics,
+               options.on_scrub_finding),
         loop_(ledger, sequencer_, meter_, options.batch_bytes_max,
               [this](const RoundOutcome& outcome) {
                 if (outcome.events > 0) publisher_.Notify();
@@ -63,11 +70,13 @@ class Engine {
   void Start() {
     publisher_.Start();
     housekeeper_.Start();
+    scrub_.Start();
   }
 
   // The writer has answered everything and makes no more rounds. Publishes what is durable, answers
   // all who wait for publication, ends the threads. The ledger may be closed then.
   void Stop() {
+    scrub_.Stop();
     publisher_.Stop();
     hub_.Close();
     cosigned_hub_.Close();
@@ -80,6 +89,7 @@ class Engine {
   PublicationHub& cosigned_hub() { return cosigned_hub_; }
   AppendLoop& loop() { return loop_; }
   AppendMeter& meter() { return meter_; }
+  const ScrubLoop& scrub() const { return scrub_; }
 
  private:
   // Waits for the publication of what was slow, so that all stages can be told.
@@ -93,6 +103,7 @@ class Engine {
   AppendMeter meter_;
   Publisher publisher_;
   Housekeeper housekeeper_;
+  ScrubLoop scrub_;
   AppendLoop loop_;
 };
 

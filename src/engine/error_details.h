@@ -25,6 +25,7 @@ inline constexpr std::string_view kDiskFull = "DISK_FULL";
 inline constexpr std::string_view kTooManyStreams = "TOO_MANY_STREAMS";
 inline constexpr std::string_view kTooManyTailers = "TOO_MANY_TAILERS";
 inline constexpr std::string_view kTooManySearches = "TOO_MANY_SEARCHES";
+inline constexpr std::string_view kLogReserved = "LOG_RESERVED";
 inline constexpr std::string_view kLogReadOnly = "LOG_READ_ONLY";
 inline constexpr std::string_view kWritesStopped = "WRITES_STOPPED";
 inline constexpr std::string_view kOutcomeUnknown = "OUTCOME_UNKNOWN";

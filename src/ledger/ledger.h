@@ -39,6 +39,8 @@
 // before MakeDurable returned OK; nothing is signed before the guard that names it is synced.
 namespace graven::ledger {
 
+class Scrubber;  // ledger/scrubber.h
+struct ScrubFinding;
 class Log;  // private to the room; a LogRef names one
 
 // A log of the ledger. Valid as long as the ledger; cheap to copy.
@@ -60,6 +62,9 @@ class LogRef {
   Log* log_ = nullptr;
 };
 
+// The server's own log. Clients may read it.
+inline constexpr std::string_view kSystemLogName = "_system";
+
 struct LedgerOptions {
   std::string folder;
   // Where the guard is; empty: inside the folder. Best on another disk.
@@ -74,6 +79,8 @@ struct LedgerOptions {
   uint64_t unsealed_records_max = 3'000'000;
   uint32_t segment_readers_max = 64;
   bool create_if_missing = true;
+  // Makes the log `_system`, where the server keeps its own events, when there is none.
+  bool system_log = false;
   // The user whose folder it must be.
   uint32_t effective_user = 0;
   // Whose cosignatures a checkpoint needs before it is served; without a quorum, every published
@@ -301,6 +308,11 @@ class Ledger {
   // `extra` holds the record. kNotFound: that checkpoint does not reach it.
   virtual absl::StatusOr<std::string> Receipt(
       LogRef log, LogIndex index, CheckpointLevel level = CheckpointLevel::kServed) const = 0;
+
+  // What reads all of it again, in rotation. `on_finding` is called by the thread that drives it.
+  // It must be gone before the ledger. One at a time.
+  virtual std::unique_ptr<Scrubber> MakeScrubber(
+      std::function<void(const ScrubFinding&)> on_finding) = 0;
 
   virtual LedgerStatus status() const = 0;
 

@@ -376,9 +376,7 @@ absl::StatusOr<LogRef> LedgerImpl::CreateLog(std::string_view name, std::string_
         fmt::format("duplicate_window: is {}; at most {}", duplicate_window, kDuplicateWindowMax));
   }
   std::string full_origin(origin);
-  if (full_origin.empty()) {
-    full_origin = fmt::format("graven.local/{}/{}", HexEncode(random_.Bytes(16)), name);
-  }
+  if (full_origin.empty()) full_origin = NewOrigin(name);
   RETURN_IF_ERROR(note::CheckOrigin(full_origin));
   std::lock_guard lock(create_mutex_);
   if (FindLog(name)) {
@@ -393,6 +391,17 @@ absl::StatusOr<LogRef> LedgerImpl::CreateLog(std::string_view name, std::string_
   RETURN_IF_ERROR(gate_.Check());
   ASSIGN_OR_RETURN(Log * log, MakeLog(std::string(name), full_origin, duplicate_window));
   return LogRef(log);
+}
+
+absl::Status LedgerImpl::EnsureSystemLog() {
+  if (!options_.system_log || FindLog(kSystemLogName)) return absl::OkStatus();
+  std::lock_guard lock(create_mutex_);
+  return MakeLog(std::string(kSystemLogName), NewOrigin(kSystemLogName), kDuplicateWindowDefault)
+      .status();
+}
+
+std::string LedgerImpl::NewOrigin(std::string_view name) {
+  return fmt::format("graven.local/{}/{}", HexEncode(random_.Bytes(16)), name);
 }
 
 absl::StatusOr<Log*> LedgerImpl::MakeLog(const std::string& name, const std::string& origin,

@@ -16,6 +16,7 @@
 #include "ledger/duplicate_finder.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
+#include "ledger/scrubber.h"
 #include "ledger/sealer.h"
 #include "ledger/segments.h"
 #include "ledger/stored_records.h"
@@ -49,6 +50,8 @@ class LedgerImpl final : public Ledger {
 
   // Recovery (ledger/recovery.cc).
   absl::Status Recover();
+  // Makes the server's own log where it is wanted and there is none.
+  absl::Status EnsureSystemLog();
 
   void Apply(std::span<sequencer::Request* const> requests,
              std::vector<RequestResult>* results) override;
@@ -84,6 +87,8 @@ class LedgerImpl final : public Ledger {
                                                TreeSize new_size) const override;
   absl::StatusOr<std::string> Receipt(LogRef log, LogIndex index,
                                       CheckpointLevel level) const override;
+  std::unique_ptr<Scrubber> MakeScrubber(
+      std::function<void(const ScrubFinding&)> on_finding) override;
   LedgerStatus status() const override;
   absl::Status Close() override;
 
@@ -116,6 +121,8 @@ class LedgerImpl final : public Ledger {
   Log* TailWithoutTable() const;
   absl::StatusOr<Log*> MakeLog(const std::string& name, const std::string& origin,
                                uint64_t duplicate_window);
+  // Of a log that got none.
+  std::string NewOrigin(std::string_view name);
   std::string SegmentsFolder(const Log& log) const;
   std::string JournalFolder() const;
   std::string GuardPath() const;

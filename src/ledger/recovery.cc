@@ -84,10 +84,11 @@ absl::Status Recovery::Run() {
   if (ledger_.gate_.state() == WriteState::kReadOnly) return absl::OkStatus();
   // One file is enough to begin with; the background thread makes the others.
   RETURN_IF_ERROR(ledger_.PrepareFiles(1));
-  if (logs_.empty()) {
-    return ledger_.CreateLog("default", "", 0).status();
-  }
-  return absl::OkStatus();
+  if (logs_.empty()) RETURN_IF_ERROR(ledger_.CreateLog("default", "", 0).status());
+  // A full disk is no reason not to start.
+  if (ledger_.gate_.state() != WriteState::kActive) return absl::OkStatus();
+  const absl::Status made = ledger_.EnsureSystemLog();
+  return absl::IsResourceExhausted(made) ? absl::OkStatus() : made;
 }
 
 absl::Status Recovery::OpenFolder() {

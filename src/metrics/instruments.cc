@@ -101,6 +101,20 @@ const Instrument kDiskForecast{
     "When the reserve is reached if the disk goes on filling as in the last hour; +Inf when it "
     "does not fill."};
 
+const Instrument kScrubBytes{"graven_scrub_bytes_total", Kind::kCounter, "",
+                             "Bytes that the scrubber has read again."};
+const Instrument kScrubRecords{"graven_scrub_records_total", Kind::kCounter, "",
+                               "Records that the scrubber has hashed again."};
+const Instrument kScrubRounds{"graven_scrub_rounds_total", Kind::kCounter, "",
+                              "Times that the scrubber has been through the whole folder."};
+const Instrument kScrubProgress{"graven_scrub_progress_ratio", Kind::kGauge, "",
+                                "How much of the round under way is done, 0 to 1."};
+const Instrument kScrubRoundTime{
+    "graven_scrub_round_timestamp_seconds", Kind::kGauge, "",
+    "When the last whole round ended; 0 when there was none. Survives restarts."};
+const Instrument kScrubFindings{
+    "graven_scrub_findings_total", Kind::kCounter, "kind",
+    "Damage that the scrubber found: record, file, checkpoint. Any is a reason to page somebody."};
 const Instrument kProcessCpu{"process_cpu_seconds_total", Kind::kCounter, "",
                              "Processor time of user and system together."};
 const Instrument kProcessResident{"process_resident_memory_bytes", Kind::kGauge, "",
@@ -149,6 +163,12 @@ std::span<const Instrument* const> AllInstruments() {
       &kDiskFreeBytes,
       &kDiskReserveBytes,
       &kDiskForecast,
+      &kScrubBytes,
+      &kScrubRecords,
+      &kScrubRounds,
+      &kScrubProgress,
+      &kScrubRoundTime,
+      &kScrubFindings,
       &kProcessCpu,
       &kProcessResident,
       &kProcessVirtual,

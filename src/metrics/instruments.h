@@ -66,6 +66,14 @@ extern const Instrument kDiskFreeBytes;
 extern const Instrument kDiskReserveBytes;
 extern const Instrument kDiskForecast;
 
+// --- what is looked at again ---
+extern const Instrument kScrubBytes;
+extern const Instrument kScrubRecords;
+extern const Instrument kScrubRounds;
+extern const Instrument kScrubProgress;
+extern const Instrument kScrubRoundTime;
+extern const Instrument kScrubFindings;
+
 // --- the process ---
 extern const Instrument kProcessCpu;
 extern const Instrument kProcessResident;

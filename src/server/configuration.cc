@@ -155,6 +155,12 @@ Readers TopReaders(Configuration* configuration) {
               {"format", Word(&configuration->log_format, {"text", "json"})},
               {"slow_append_ms", Number(&configuration->slow_append_ms, 0, 3'600'000)}})},
       {"witnesses", Table({{"policy", Text(&configuration->witness_policy)}})},
+      {"scrub", Table({{"cpu_percent", Number(&configuration->scrub_cpu_percent, 1, 100)},
+                       {"bytes_per_second",
+                        Number(&configuration->scrub_bytes_per_second, kMiB, uint64_t{64} << 30)},
+                       {"round_pause_s", Number(&configuration->scrub_round_pause_s, 1, 86'400)}})},
+      {"system_log",
+       Table({{"counters_every_s", Number(&configuration->system_counters_every_s, 1, 86'400)}})},
       {"limits", Table(LimitReaders(&configuration->limits))},
   };
 }
@@ -190,6 +196,46 @@ absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const 
   }
   configuration.authentication.client_certificates = !configuration.tls.client_ca.empty();
   return configuration;
+}
+
+std::string ConfigurationText(const Configuration& configuration) {
+  std::string text;
+  const auto line = [&text](std::string_view key, const auto& value) {
+    text += fmt::format("{}={}\n", key, value);
+  };
+  line("data", configuration.data);
+  for (const std::string& address : configuration.listen) line("listen", address);
+  line("guard", configuration.guard);
+  for (const std::string& address : configuration.http.listen) line("http.listen", address);
+  line("http.path_prefix", configuration.http.path_prefix);
+  for (const std::string& host : configuration.http.allowed_hosts) line("http.host", host);
+  for (const std::string& origin : configuration.http.cors_origins) line("http.cors", origin);
+  line("http.connections", configuration.http.connections);
+  line("witness_policy", configuration.witness_policy);
+  line("tls.certificate", configuration.tls.certificate);
+  line("tls.key", configuration.tls.key);
+  line("tls.client_ca", configuration.tls.client_ca);
+  for (const engine::TokenIdentity& token : configuration.authentication.tokens) {
+    line("token", token.sha256_hex + " " + token.identity);
+  }
+  for (const engine::CertificateIdentity& row : configuration.authentication.certificates) {
+    line("client", row.name + " " + row.identity);
+  }
+  line("insecure_listen_on_the_network", configuration.insecure_listen_on_the_network);
+  for (const std::string& file : configuration.descriptor_sets) line("descriptor_set", file);
+  line("log_level", configuration.log_level);
+  line("log_format", configuration.log_format);
+  line("slow_append_ms", configuration.slow_append_ms);
+  line("scrub",
+       fmt::format("{} {} {}", configuration.scrub_cpu_percent,
+                   configuration.scrub_bytes_per_second, configuration.scrub_round_pause_s));
+  line("system_log.counters_every_s", configuration.system_counters_every_s);
+  const Limits& limits = configuration.limits;
+  line("limits",
+       fmt::format("{} {} {} {} {} {} {} {}", limits.disk_reserve_bytes, limits.queue_bytes,
+                   limits.duplicate_table_bytes, limits.journal_file_bytes, limits.journal_files,
+                   limits.tailers, limits.streams, limits.grpc_memory_bytes));
+  return text;
 }
 
 absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options) {

@@ -49,6 +49,10 @@ struct Configuration {
   std::string log_level = "info";
   std::string log_format = "text";
   uint64_t slow_append_ms = 0;
+  uint64_t scrub_cpu_percent = 5;
+  uint64_t scrub_bytes_per_second = 20'000'000;
+  uint64_t scrub_round_pause_s = 60;
+  uint64_t system_counters_every_s = 3600;
   Limits limits;
   std::vector<std::string> descriptor_sets;
   std::string witness_policy;  // file
@@ -59,7 +63,11 @@ struct Configuration {
 // kInvalidArgument: names file and key; unknown keys too. kNotFound: no such file.
 absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options);
 
-// The same from the text of a file, for which errors use `name`.
+// What the server goes by, in a form that is the same whenever it is; its hash goes into the log
+// `_system`. Holds no secret: tokens are hashes here already.
+std::string ConfigurationText(const Configuration& configuration);
+
+// As LoadConfiguration without flags, from the text of a file, for which errors use `name`.
 absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const std::string& name);
 
 // kInvalidArgument: no address, or one that can be reached from the network although not both of

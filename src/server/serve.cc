@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "server/any_types.h"
 #include "server/configuration.h"
 #include "server/http_door.h"
+#include "server/life_log.h"
 #include "server/listen_address.h"
 #include "server/operational_log.h"
 #include "server/readiness.h"
@@ -137,16 +139,27 @@ ledger::LedgerOptions MakeLedgerOptions(const Configuration& configuration,
   options.disk_reserve_bytes = configuration.limits.disk_reserve_bytes;
   options.duplicate_table_bytes_max = configuration.limits.duplicate_table_bytes;
   options.effective_user = geteuid();
+  options.system_log = true;
   options.rules = rules;
   return options;
 }
 
 engine::EngineOptions MakeEngineOptions(const Configuration& configuration,
-                                        metrics::Registry* metrics, OperationalLog* log) {
+                                        metrics::Registry* metrics, FindingRelay* findings,
+                                        OperationalLog* log) {
   engine::EngineOptions options;
   options.queue_bytes_max = configuration.limits.queue_bytes;
   options.metrics = metrics;
   options.slow_append_ns = static_cast<int64_t>(configuration.slow_append_ms) * 1'000'000;
+  options.scrub.cpu_percent = static_cast<uint32_t>(configuration.scrub_cpu_percent);
+  options.scrub.bytes_per_second = configuration.scrub_bytes_per_second;
+  options.scrub.round_pause_ns =
+      static_cast<int64_t>(configuration.scrub_round_pause_s) * 1'000'000'000;
+  options.scrub.watch_ns = std::min(options.scrub.watch_ns, options.scrub.round_pause_ns);
+  options.on_scrub_finding = [log, findings](const ledger::ScrubFinding& finding) {
+    log->Error(finding.Text());
+    findings->Take(finding);
+  };
   options.on_slow_append = [log](const std::string& text) { log->Warning(text); };
   return options;
 }
@@ -244,7 +257,7 @@ class Running {
 
   std::optional<Failure> Start() {
     witnesses_ = std::make_unique<WitnessFeed>(*ledger_, SystemClock(), policy_, metrics_, *log_);
-    engine::EngineOptions options = MakeEngineOptions(configuration_, &metrics_, log_);
+    engine::EngineOptions options = MakeEngineOptions(configuration_, &metrics_, &findings_, log_);
     options.on_published = [feed = witnesses_.get()] { feed->Notify(); };
     engine_ = std::make_unique<engine::Engine>(
         *ledger_, SystemClock(), options,
@@ -272,7 +285,11 @@ class Running {
                       *append_door_, message_types_, GRAVEN_VERSION, SystemClock().WallNs()},
                      metrics_, *searches_));
     }
-    if (started.ok()) return std::nullopt;
+    if (started.ok()) {
+      life_log_ =
+          std::make_unique<LifeLog>(*append_door_, *ledger_, configuration_, findings_, log_);
+      return std::nullopt;
+    }
     (void)Stop();
     return Failure{absl::IsInvalidArgument(started) ? kExitUsage : kExitCannotOpen, started};
   }
@@ -291,6 +308,7 @@ class Running {
   std::optional<Failure> Stop() {
     // What came by HTTP is answered as long as the loop of gRPC makes rounds.
     http_->Stop(kPatienceMs);
+    life_log_.reset();  // the last words
     if (append_door_ != nullptr) append_door_->Stop();
     if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
     searches_->Stop();
@@ -317,11 +335,13 @@ class Running {
   metrics::Registry metrics_;
   note::Policy policy_;
   std::unique_ptr<WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
+  FindingRelay findings_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<search::Searches> searches_;  // both doors ask it
   std::unique_ptr<service::GrpcServer> grpc_;
   std::unique_ptr<ServerMetrics> server_metrics_;
   std::unique_ptr<engine::AppendDoor> append_door_;  // wakes the loop of gRPC
+  std::unique_ptr<LifeLog> life_log_;                // writes through that
   std::unique_ptr<HttpDoor> http_;                   // its routes know of all the others
 };
 

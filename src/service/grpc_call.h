@@ -17,6 +17,7 @@
 #include "engine/authenticator.h"
 #include "engine/error_details.h"
 #include "engine/publication_hub.h"
+#include "engine/scrub_loop.h"
 #include "engine/worker_pool.h"
 #include "ledger/ledger.h"
 #include "search/searches.h"
@@ -62,6 +63,7 @@ struct CallEnvironment {
   engine::PublicationHub& hub;
   engine::PublicationHub& cosigned_hub;
   engine::AppendMeter& meter;
+  const engine::ScrubLoop& scrub;
   engine::WorkerPool& workers;
   const engine::Authenticator& authenticator;
   Clock& clock;

@@ -54,8 +54,9 @@ class GrpcServerImpl final : public GrpcServer {
         workers_(kWorkers),
         intake_(ledger, options.rules, clock, random),
         environment_{
-            ledger,         engine.sequencer(), intake_,        engine.hub(), engine.cosigned_hub(),
-            engine.meter(), workers_,           authenticator_, clock,        searches_},
+            ledger,         engine.sequencer(), intake_,  engine.hub(),   engine.cosigned_hub(),
+            engine.meter(), engine.scrub(),     workers_, authenticator_, clock,
+            searches_},
         graven_(environment_, options.facts),
         health_(environment_),
         appends_(options.unary, AppendCallMaker(environment_, graven_)),

@@ -7,6 +7,7 @@
 
 #include "base/absl_views.h"
 #include "base/status_macros.h"
+#include "base/text_safety.h"
 #include "engine/append_message.h"
 #include "engine/error_details.h"
 #include "engine/record_messages.h"
@@ -28,6 +29,30 @@ void SetTime(int64_t ns, google::protobuf::Timestamp* time) {
   const record::TimePoint at = record::FromNs(ns);
   time->set_seconds(at.seconds);
   time->set_nanos(at.nanos);
+}
+
+constexpr size_t kFindingsShown = 20;
+
+void SetScrub(const ledger::ScrubStatus& status, graven::v1::ScrubState* scrub) {
+  scrub->set_rounds(status.rounds);
+  scrub->set_progress(status.progress);
+  if (status.last_round_ended_ns != 0) {
+    SetTime(status.last_round_ended_ns, scrub->mutable_last_round_ended_at());
+  }
+  scrub->set_bytes(status.bytes);
+  scrub->set_records(status.records);
+  scrub->set_findings_count(status.findings_count);
+  for (const ledger::ScrubFinding& finding : status.findings) {
+    if (static_cast<size_t>(scrub->findings_size()) == kFindingsShown) break;
+    auto* shown = scrub->add_findings();
+    shown->set_kind(std::string(ScrubKindText(finding.kind)));
+    shown->set_log(finding.log);
+    if (finding.first_bad) shown->set_first_bad_index(finding.first_bad->value);
+    shown->set_file(finding.file);
+    shown->set_offset(finding.offset);
+    shown->set_what(SafeText(finding.what).substr(0, 512));
+    SetTime(finding.found_at_ns, shown->mutable_found_at());
+  }
 }
 
 void SetRecord(std::string_view record, const Hash& hash, bool want_parsed,
@@ -283,12 +308,17 @@ grpc::Status GravenServer::GetStatus(grpc::ServerContext* context,
     response->set_checkpoints_signed(status.checkpoints_signed);
     response->set_tailers(environment_.counters.tailers);
     response->set_recovery_report(status.recovery_report);
+    SetScrub(environment_.scrub.status(), response->mutable_scrub());
     return absl::OkStatus();
   });
 }
 
 HealthCheckResponse::ServingStatus HealthServer::StatusOf(const std::string& service,
                                                           ledger::WriteState state) const {
+  if (service == kIntegrityService) {
+    return environment_.scrub.sound() ? HealthCheckResponse::SERVING
+                                      : HealthCheckResponse::NOT_SERVING;
+  }
   if (environment_.stopping) state = ledger::WriteState::kStopped;
   if (service == kAppendHealth) {
     return state == ledger::WriteState::kActive ? HealthCheckResponse::SERVING

@@ -67,6 +67,8 @@ using HealthCalls =
     grpc::health::v1::Health::WithAsyncMethod_Watch<grpc::health::v1::Health::Service>;
 
 inline constexpr char kAppendHealth[] = "graven.v1.AuditLogService.Append";
+// NOT_SERVING once the scrubber has found something: the server goes on, but somebody should look.
+inline constexpr std::string_view kIntegrityService = "graven.v1.Integrity";
 
 class HealthServer final : public HealthCalls {
  public:

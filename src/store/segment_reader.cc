@@ -321,12 +321,13 @@ absl::Status SegmentReader::ReadFingerprints(
 }
 
 absl::Status SegmentReader::VerifyAll(const RecordFingerprint& fingerprint_of,
-                                      std::optional<SegmentDamage>* damage) const {
+                                      std::optional<SegmentDamage>* damage,
+                                      const std::function<absl::Status(uint64_t)>& pace) const {
   const auto verify = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndex> index, LoadIndex());
     std::vector<Hash> hashes;
     std::vector<uint64_t> fingerprints;
-    RETURN_IF_ERROR(VerifyRecords(*index, &hashes, &fingerprints, fingerprint_of));
+    RETURN_IF_ERROR(VerifyRecords(*index, &hashes, &fingerprints, fingerprint_of, pace));
     RETURN_IF_ERROR(VerifyRows(*index, hashes));
     return VerifyIds(*index, fingerprints);
   };
@@ -338,7 +339,8 @@ absl::Status SegmentReader::VerifyAll(const RecordFingerprint& fingerprint_of,
 // Goes on behind wrong checksums as far as the hashes hold, so as to name the very record.
 absl::Status SegmentReader::VerifyRecords(const SegmentIndex& index, std::vector<Hash>* hashes,
                                           std::vector<uint64_t>* fingerprints,
-                                          const RecordFingerprint& fingerprint_of) const {
+                                          const RecordFingerprint& fingerprint_of,
+                                          const std::function<absl::Status(uint64_t)>& pace) const {
   hashes->resize(record_count());
   RETURN_IF_ERROR(file_->ReadAt(frame_->rows_at, BytesOf(*hashes)));
   std::vector<bool> row_good;
@@ -362,6 +364,7 @@ absl::Status SegmentReader::VerifyRecords(const SegmentIndex& index, std::vector
       return absl::OkStatus();
     };
     RETURN_IF_ERROR(VerifyBlock(block, *hashes, row_good, &previous, check));
+    if (pace) RETURN_IF_ERROR(pace(block.stored_bytes));
   }
   const uint64_t last = record_count() - 1;
   if (previous != frame_->last_hash || received_at_ns != frame_->last_received_at_ns) {

@@ -82,9 +82,11 @@ class SegmentReader {
   using RecordFingerprint = std::function<uint64_t(std::string_view record)>;
   // Reads all and checks all: checksums, each record's index and hash, chain, rows against each
   // other, order of the id list, its contents with `fingerprint_of` (may be empty). kDataLoss:
-  // `damage` is set.
+  // `damage` is set. `pace` (may be empty) is called with the bytes of each block read; an error of
+  // its own ends it.
   absl::Status VerifyAll(const RecordFingerprint& fingerprint_of,
-                         std::optional<SegmentDamage>* damage) const;
+                         std::optional<SegmentDamage>* damage,
+                         const std::function<absl::Status(uint64_t bytes)>& pace = nullptr) const;
 
  private:
   SegmentReader(std::string path, std::unique_ptr<io::File> file);
@@ -101,7 +103,8 @@ class SegmentReader {
   absl::Status ReadIdChunk(const SegmentIndex& index, size_t chunk, std::string* out) const;
   absl::Status VerifyRecords(const SegmentIndex& index, std::vector<Hash>* hashes,
                              std::vector<uint64_t>* fingerprints,
-                             const RecordFingerprint& fingerprint_of) const;
+                             const RecordFingerprint& fingerprint_of,
+                             const std::function<absl::Status(uint64_t)>& pace) const;
   // REQUIRES: the block's checksum is wrong. Names the record, as far as it can be told.
   absl::Status DamageOfBlock(const SegmentIndex& index, const SegmentBlock& block) const;
   absl::Status VerifyBlock(const SegmentBlock& block, std::span<const Hash> row,

@@ -55,10 +55,20 @@ absl::StatusOr<ExportChecker> ExportChecker::Start(const ExportOptions& options)
     if (options.key) checker.verdict_.trust = Trust::kKeyPinned;
   }
   checker.verdict_.checkpoint = std::move(checkpoint);
+  checker.heartbeat_deadline_ns_ = options.heartbeat_deadline_ns;
   return checker;
 }
 
-absl::Status ExportChecker::AddRecord(std::string_view record) { return chain_.Add(record); }
+absl::Status ExportChecker::AddRecord(std::string_view record) {
+  RETURN_IF_ERROR(chain_.Add(record));
+  ASSIGN_OR_RETURN(const record::RecordHeader header, record::Decode(record));
+  if (!producers_) {
+    producers_.emplace(ProducerRules{.from_beginning = header.index.value == 0,
+                                     .heartbeat_deadline_ns = heartbeat_deadline_ns_});
+  }
+  producers_->Add(header);
+  return absl::OkStatus();
+}
 
 absl::Status ExportChecker::AddBytes(std::string_view bytes) {
   pending_ += bytes;
@@ -103,6 +113,10 @@ absl::StatusOr<ExportVerdict> ExportChecker::Finish() {
   verdict_.last_received_at_ns = chain_.last_received_at_ns();
   verdict_.genesis_checked = chain_.genesis_checked();
   if (chain_.has_tree()) verdict_.root = chain_.Root();
+  if (producers_) {
+    producers_->CheckDeadlines(chain_.last_received_at_ns());
+    verdict_.producers = producers_->Report();
+  }
   return verdict_;
 }
 

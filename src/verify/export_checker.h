@@ -12,6 +12,7 @@
 #include "note/checkpoint.h"
 #include "note/keys.h"
 #include "verify/chain_checker.h"
+#include "verify/producer_sequences.h"
 
 namespace graven::verify {
 
@@ -23,6 +24,8 @@ struct ExportOptions {
   std::string checkpoint;
   // The origin, when there is neither key nor checkpoint.
   std::string origin;
+  // Of producers whose sequences are followed beside all that.
+  int64_t heartbeat_deadline_ns = ProducerRules{}.heartbeat_deadline_ns;
 };
 
 struct ExportVerdict {
@@ -38,6 +41,8 @@ struct ExportVerdict {
   std::optional<Hash> root;
   // What was held against the tree. Records beyond its size are chained but not signed for.
   std::optional<note::Checkpoint> checkpoint;
+  // Completeness, by the producers' own word: no part of what is demanded.
+  ProducerReport producers;
 };
 
 // Checks an export: records in order, each as its exact bytes, in constant memory. Not thread-safe.
@@ -69,6 +74,8 @@ class ExportChecker {
   explicit ExportChecker(ChainChecker chain) : chain_(std::move(chain)) {}
 
   ChainChecker chain_;
+  int64_t heartbeat_deadline_ns_ = 0;
+  std::optional<ProducerSequences> producers_;  // from the first record on
   ExportVerdict verdict_;
   std::string pending_;  // bytes of a record that has not come wholly
   uint64_t offset_ = 0;

@@ -38,7 +38,11 @@ class FolderCheck {
     RETURN_IF_ERROR(CheckJournal());
     for (auto& [number, log] : logs_) verdict_.logs.push_back(log->Finish());
     std::sort(verdict_.logs.begin(), verdict_.logs.end(),
-              [](const LogVerdict& a, const LogVerdict& b) { return a.name < b.name; });
+              [](const LogVerdict& a, const LogVerdict& b) {
+                // The server's own log last: nobody asks for it first.
+                const bool own_a = a.name.starts_with('_'), own_b = b.name.starts_with('_');
+                return own_a != own_b ? own_b : a.name < b.name;
+              });
     return std::move(verdict_);
   }
 
@@ -77,7 +81,8 @@ class FolderCheck {
         used[i] = true;
       }
       logs_.emplace(meta.number,
-                    std::make_unique<LogCheck>(fs_, paths_, meta, pinned, options_.on_record));
+                    std::make_unique<LogCheck>(fs_, paths_, meta, pinned, options_.on_record,
+                                               options_.heartbeat_deadline_ns));
     }
     if (!options_.log.empty() && logs_.empty() && verdict_.logs.empty()) {
       return absl::NotFoundError(fmt::format("log {}: there is none", SafeText(options_.log)));

@@ -14,6 +14,7 @@
 #include "io/file_system.h"
 #include "note/keys.h"
 #include "verify/chain_checker.h"
+#include "verify/producer_sequences.h"
 
 namespace graven::verify {
 
@@ -23,6 +24,8 @@ struct FolderOptions {
   std::string guard_path;
   // Only this log; empty: all.
   std::string log;
+  // Of producers whose sequences are followed beside all that.
+  int64_t heartbeat_deadline_ns = ProducerRules{}.heartbeat_deadline_ns;
   // Keys known from outside. Each must be that of a log here, by its origin.
   std::vector<note::VerifierKey> keys;
   // Called now and then with the bytes read and to be read; may be empty.
@@ -49,6 +52,9 @@ struct LogVerdict {
   uint64_t checkpoints = 0;
   // Covered by the newest kept checkpoint; later records are chained, but nothing here signs them.
   uint64_t signed_records = 0;
+
+  // Completeness, by the producers' own word: no part of the status.
+  ProducerReport producers;
 
   // Of what is wrong, where it is about a record and a place.
   std::optional<LogIndex> first_bad;

@@ -24,13 +24,15 @@ std::string Text(const absl::Status& status) { return std::string(status.message
 }  // namespace
 
 LogCheck::LogCheck(io::FileSystem& fs, const store::DataPaths& paths, const store::LogMeta& meta,
-                   const note::VerifierKey* pinned, const RecordFunction& on_record)
+                   const note::VerifierKey* pinned, const RecordFunction& on_record,
+                   int64_t heartbeat_deadline_ns)
     : fs_(fs),
       paths_(paths),
       meta_(meta),
       pinned_(pinned != nullptr),
       on_record_(on_record),
-      chain_(ChainChecker::WholeLog(meta.origin)) {
+      chain_(ChainChecker::WholeLog(meta.origin)),
+      producers_({.heartbeat_deadline_ns = heartbeat_deadline_ns}) {
   verdict_.name = meta.name;
   verdict_.origin = meta.origin;
   absl::StatusOr<note::VerifierKey> own = note::VerifierKey::Parse(meta.vkey);
@@ -169,6 +171,7 @@ void LogCheck::CheckSegment(const std::string& path) {
 absl::Status LogCheck::TakeRecord(std::string_view record) {
   const LogIndex index = chain_.end();
   RETURN_IF_ERROR(chain_.Add(record));
+  if (const auto header = record::Decode(record); header.ok()) producers_.Add(*header);
   if (on_record_) on_record_(index, record);
   return absl::OkStatus();
 }
@@ -251,6 +254,9 @@ void LogCheck::TakeLater(const journal::LaterSection& later) {
 }
 
 LogVerdict LogCheck::Finish() {
+  // The time is the log's: how long nobody has written to it at all says nothing.
+  producers_.CheckDeadlines(chain_.last_received_at_ns());
+  verdict_.producers = producers_.Report();
   if (good()) {
     if (absl::Status status = chain_.Finish(); !status.ok()) FailAt(std::move(status), {}, 0);
   }

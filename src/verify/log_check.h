@@ -18,6 +18,7 @@
 #include "store/segment_reader.h"
 #include "verify/chain_checker.h"
 #include "verify/folder_checker.h"
+#include "verify/producer_sequences.h"
 
 namespace graven::verify {
 
@@ -30,7 +31,8 @@ class LogCheck {
 
   // `pinned`: the key known from outside, if there is one. `on_record`: as in FolderOptions.
   LogCheck(io::FileSystem& fs, const store::DataPaths& paths, const store::LogMeta& meta,
-           const note::VerifierKey* pinned, const RecordFunction& on_record);
+           const note::VerifierKey* pinned, const RecordFunction& on_record,
+           int64_t heartbeat_deadline_ns);
 
   void TakeGuard(const store::GuardEntry& entry);
   void CheckCheckpoints();
@@ -67,6 +69,7 @@ class LogCheck {
   uint64_t in_order_ = 0;  // records before the bad one of a damaged frame
   std::optional<note::VerifierKey> key_;
   ChainChecker chain_;
+  ProducerSequences producers_;
   std::vector<std::pair<store::SegmentBounds, std::string>> segments_;
   std::unique_ptr<store::SegmentReader> open_segment_;
   LogVerdict verdict_;

@@ -115,7 +115,8 @@ class Folder(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout)["logs"][0]["trust"], "SELF_CONSISTENT")
         serving.run("verify", "--data", self.data, "--key", log["vkey"], check=1)
         self.assertNotIn("not pinned",
-                         serving.run("verify", "--data", self.data, "--key", other["vkey"]).stdout)
+                         serving.run("verify", "--data", self.data, "--key", other["vkey"],
+                                     "--log", "default").stdout)
 
     def test_a_second_server_is_refused(self):
         with serving.Server(self.folder) as server:

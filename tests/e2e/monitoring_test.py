@@ -1,12 +1,18 @@
-"""What a server measures of itself, as Prometheus reads it at /metrics."""
+"""What a server measures of itself, as Prometheus reads it at /metrics; alert rules and dashboard are about that."""
 import json
 import re
+import shutil
+import subprocess
 import unittest
 import urllib.request
 
 import serving
 
+RULES = serving.ROOT / "deploy/prometheus/graven.rules.yml"
+RULE_TESTS = serving.ROOT / "deploy/prometheus/graven.rules.test.yml"
+DASHBOARD = serving.ROOT / "deploy/grafana/graven.json"
 PAGE = serving.ROOT / "docs/metrics.md"
+NAME = re.compile(r"\b((?:graven|process)_[a-z0-9_]+)\b")
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 
 
@@ -14,6 +20,29 @@ def scrape(address, accept="", path="/metrics"):
     request = urllib.request.Request(f"http://{address}{path}", headers={"Accept": accept} if accept else {})
     with urllib.request.urlopen(request, timeout=30) as reply:
         return reply.headers["Content-Type"], reply.read().decode()
+
+
+def families(text):
+    """Names as rules write them: with _total, _bucket, _sum and _count."""
+    names = set()
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
+        names.add(name)
+        if kind == "histogram":
+            names |= {name + suffix for suffix in ("_bucket", "_sum", "_count")}
+    return names
+
+
+def rule_names():
+    # Not those in comments and not alert names.
+    return {name for line in RULES.read_text().splitlines() if "expr:" in line
+            for name in NAME.findall(line)}
+
+
+def dashboard_names():
+    dashboard = json.loads(DASHBOARD.read_text())
+    texts = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    texts += [variable.get("query", "") for variable in dashboard["templating"]["list"]]
+    return {name for text in texts for name in NAME.findall(text)}
 
 
 class Metrics(unittest.TestCase):
@@ -36,6 +65,12 @@ class Metrics(unittest.TestCase):
         self.assertGreater(len(documented), 25)
         self.assertEqual(shown, documented)
 
+    def test_every_name_in_rules_and_dashboard_is_live(self):
+        live = families(scrape(self.address)[1])
+        for used in (rule_names(), dashboard_names()):
+            self.assertGreater(len(used), 10)
+            self.assertEqual(used - live, set())
+
     def test_what_was_appended_is_counted(self):
         text = scrape(self.address)[1]
         self.assertRegex(text, r'graven_append_events_total\{result="duplicate"\} 1\n')
@@ -52,6 +87,37 @@ class Metrics(unittest.TestCase):
         kind, text = scrape(self.address)
         self.assertIn("text/plain; version=0.0.4", kind)
         self.assertNotIn("# EOF", text)
+
+    @unittest.skipUnless(shutil.which("promtool"), "skipped: promtool is not installed (prometheus)")
+    def test_prometheus_takes_the_text(self):
+        done = subprocess.run(["promtool", "check", "metrics"], input=scrape(self.address)[1],
+                              capture_output=True, text=True, timeout=60)
+        # Exit 3: only advice about names; ours of the process are as everybody has them.
+        self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
+        self.assertNotIn("error while linting", done.stdout + done.stderr)
+
+
+@unittest.skipUnless(shutil.which("promtool"), "skipped: promtool is not installed (prometheus)")
+class Rules(unittest.TestCase):
+    def test_rules_are_well_formed(self):
+        done = subprocess.run(["promtool", "check", "rules", str(RULES)], capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_rules_alarm_when_they_should_and_only_then(self):
+        done = subprocess.run(["promtool", "test", "rules", RULE_TESTS.name], cwd=RULE_TESTS.parent,
+                              capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class Dashboard(unittest.TestCase):
+    def test_panels_have_queries_and_places_of_their_own(self):
+        dashboard = json.loads(DASHBOARD.read_text())
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        self.assertEqual(len(ids), len(set(ids)))
+        for panel in dashboard["panels"]:
+            if panel["type"] != "row":
+                self.assertTrue(panel["targets"] and all(t["expr"] for t in panel["targets"]), panel["title"])
 
 
 if __name__ == "__main__":

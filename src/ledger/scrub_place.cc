@@ -1,0 +1,56 @@
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "io/durable_file.h"
+#include "ledger/ledger_scrubber.h"
+
+namespace graven::ledger {
+namespace {
+
+constexpr std::string_view kTitle = "graven scrub place 1\n";
+constexpr uint64_t kPlaceBytesMax = 4096;
+
+// Takes "name number\n" off the front.
+template <typename Number>
+bool TakeLine(std::string_view name, std::string_view* text, Number* out) {
+  if (!text->starts_with(name)) return false;
+  text->remove_prefix(name.size());
+  if (!text->starts_with(' ')) return false;
+  text->remove_prefix(1);
+  const auto read = std::from_chars(text->data(), text->data() + text->size(), *out);
+  if (read.ec != std::errc()) return false;
+  text->remove_prefix(static_cast<size_t>(read.ptr - text->data()));
+  if (!text->starts_with('\n')) return false;
+  text->remove_prefix(1);
+  return true;
+}
+
+}  // namespace
+
+std::string FormatScrubPlace(const ScrubPlace& place) {
+  return fmt::format("{}journal {}\nlog {}\nfirst {}\nrounds {}\nended_ns {}\n", kTitle,
+                     place.in_journal ? 1 : 0, place.log_number, place.first, place.rounds,
+                     place.last_round_ended_ns);
+}
+
+ScrubPlace ParseScrubPlace(std::string_view text) {
+  ScrubPlace place;
+  uint32_t in_journal = 0;
+  if (!text.starts_with(kTitle)) return {};
+  text.remove_prefix(kTitle.size());
+  if (!TakeLine("journal", &text, &in_journal) || !TakeLine("log", &text, &place.log_number) ||
+      !TakeLine("first", &text, &place.first) || !TakeLine("rounds", &text, &place.rounds) ||
+      !TakeLine("ended_ns", &text, &place.last_round_ended_ns) || !text.empty() || in_journal > 1) {
+    return {};
+  }
+  place.in_journal = in_journal == 1;
+  return place;
+}
+
+ScrubPlace ReadScrubPlace(io::FileSystem& fs, const std::string& path) {
+  const auto text = io::ReadWholeFile(fs, path, kPlaceBytesMax);
+  return text.ok() ? ParseScrubPlace(*text) : ScrubPlace{};
+}
+
+}  // namespace graven::ledger

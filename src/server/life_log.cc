@@ -1,0 +1,64 @@
+#include "server/life_log.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/sha256.h"
+
+namespace graven::server {
+namespace {
+
+constexpr int64_t kStopPatienceNs = 5'000'000'000;
+
+}  // namespace
+
+void FindingRelay::Take(const ledger::ScrubFinding& finding) {
+  std::lock_guard lock(mutex_);
+  if (log_ != nullptr) return log_->WriteFinding(finding);
+  if (waiting_.size() < kWaitingMax) waiting_.push_back(finding);
+}
+
+void FindingRelay::Attach(SystemLog* log) {
+  std::lock_guard lock(mutex_);
+  log_ = log;
+  if (log == nullptr) return;
+  for (const ledger::ScrubFinding& finding : waiting_) log->WriteFinding(finding);
+  waiting_.clear();
+}
+
+LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger,
+                 const Configuration& configuration, FindingRelay& findings, OperationalLog* log)
+    : findings_(findings) {
+  const ledger::LedgerStatus status = ledger.status();
+  if (!ledger.FindLog(ledger::kSystemLogName) ||
+      status.write_state == ledger::WriteState::kReadOnly) {
+    return;  // nothing can be written to a folder that is damaged
+  }
+  system_log_ = std::make_unique<SystemLog>(
+      door, ledger, SystemClock(),
+      static_cast<int64_t>(configuration.system_counters_every_s) * 1'000'000'000, log);
+  system_log_->Write(
+      {"server.start",
+       false,
+       {{"version", GRAVEN_VERSION},
+        {"pid", fmt::format("{}", getpid())},
+        {"logs", fmt::format("{}", status.log_count)},
+        {"configuration_sha256", HexEncode(Sha256(ConfigurationText(configuration)))}}});
+  if (!status.recovery_report.empty()) {
+    system_log_->Write({"server.recovery", false, {{"report", status.recovery_report}}});
+  }
+  system_log_->WriteKeys("key.load");
+  findings_.Attach(system_log_.get());
+}
+
+LifeLog::~LifeLog() {
+  findings_.Attach(nullptr);
+  if (system_log_ == nullptr) return;
+  system_log_->WriteKeys("key.unload");
+  system_log_->Write({"server.stop", false, {}});
+  system_log_->Stop(kStopPatienceNs);
+}
+
+}  // namespace graven::server

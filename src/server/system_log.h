@@ -1,0 +1,89 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "engine/append_door.h"
+#include "ledger/ledger.h"
+#include "ledger/scrubber.h"
+#include "server/operational_log.h"
+
+namespace graven::server {
+
+// What happens to the server itself, as a graven.v1.Event of the log `_system`.
+struct SystemEvent {
+  std::string action;  // "server.start"
+  bool failure = false;
+  std::vector<std::pair<std::string, std::string>> labels;
+};
+
+// The event's bytes. Values are cut to what a label may hold.
+std::string EncodeSystemEvent(const SystemEvent& event, std::string_view event_id, int64_t now_ns);
+
+// Writes the log `_system` through the sequencer like anybody's events, as writer "graven": start
+// and stop, recovery, configuration, keys, findings, and now and then how many signatures were
+// made. Nothing is written for a signature of its own, nor because of one: it would feed on itself.
+//
+// Threads: any may call; one of its own appends, in order. What is refused (a full disk) is tried
+// again; beyond kPendingMax events the newest are counted instead of kept.
+class SystemLog {
+ public:
+  static constexpr size_t kPendingMax = 1000;
+
+  // `door` and `ledger` must outlive it. `counters_every_ns`: how often signatures are told of.
+  SystemLog(engine::AppendDoor& door, ledger::Ledger& ledger, Clock& clock,
+            int64_t counters_every_ns, OperationalLog* log);
+  ~SystemLog();
+  SystemLog(const SystemLog&) = delete;
+  SystemLog& operator=(const SystemLog&) = delete;
+
+  void Write(SystemEvent event);
+  void WriteFinding(const ledger::ScrubFinding& finding);
+
+  // Says which keys are in memory from now on, or `action` "key.unload": not any more.
+  void WriteKeys(std::string_view action);
+
+  // Takes no more, and waits until what was written is durable or refused, at most `patience_ns`.
+  void Stop(int64_t patience_ns);
+
+ private:
+  void Run();
+  // Appends the first of what waits; false: it was refused and is to be tried again.
+  bool AppendFirst(const std::vector<std::string>& events);
+  void LookForNewLogs();
+  void TellSignatures();
+  uint64_t RecordsOfOthers() const;
+
+  engine::AppendDoor& door_;
+  ledger::Ledger& ledger_;
+  Clock& clock_;
+  const int64_t counters_every_ns_;
+  OperationalLog* const log_;
+  const int64_t started_ns_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::deque<std::string> pending_;
+  uint64_t written_ = 0;  // events so far, for their ids
+  uint64_t dropped_ = 0;
+  bool closed_ = false;
+  bool refused_at_end_ = false;
+  bool stopping_ = false;
+
+  // The thread's own.
+  bool gave_up_ = false;
+  size_t logs_seen_ = 0;
+  int64_t next_counters_ns_ = 0;
+  uint64_t records_told_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace graven::server

@@ -51,52 +51,65 @@ absl::Status InPlainWords(const absl::Status& status, const std::string& server)
 
 CommandContext::CommandContext() : out_(stdout), err_(stderr) { server_.address = kDefaultServer; }
 
+CLI::Option* CommandContext::Share(CLI::Option* option) {
+  shared_.insert(option);
+  return option;
+}
+
 void CommandContext::AddJson(CLI::App& command) {
-  command.add_flag("--json", json_, "Output for machines");
+  Share(command.add_flag("--json", json_, "Output for machines"));
 }
 
 void CommandContext::AddServer(CLI::App& command) {
-  command
-      .add_option("--server", server_.address, "Where the server listens: HOST:PORT or unix:PATH")
+  Share(command.add_option("--server", server_.address,
+                           "Where the server listens: HOST:PORT or unix:PATH"))
       ->envname("GRAVEN_SERVER")
       ->type_name("ADDR")
       ->capture_default_str();
-  command
-      .add_option("--token-file", server_.token_file,
-                  "File with the bearer token (or the token itself in GRAVEN_TOKEN)")
+  Share(command.add_option("--token-file", server_.token_file,
+                           "File with the bearer token (or the token itself in GRAVEN_TOKEN)"))
       ->envname("GRAVEN_TOKEN_FILE")
       ->type_name("FILE");
-  command.add_flag("--tls", server_.tls, "Use TLS, with the machine's own roots")
+  Share(command.add_flag("--tls", server_.tls, "Use TLS, with the machine's own roots"))
       ->envname("GRAVEN_TLS");
-  command.add_option("--tls-ca", server_.tls_ca, "Use TLS, and believe what this signed (PEM)")
+  Share(
+      command.add_option("--tls-ca", server_.tls_ca, "Use TLS, and believe what this signed (PEM)"))
       ->envname("GRAVEN_TLS_CA")
       ->type_name("FILE");
-  command.add_option("--tls-cert", server_.tls_certificate, "Our certificate (PEM)")
+  Share(command.add_option("--tls-cert", server_.tls_certificate, "Our certificate (PEM)"))
       ->envname("GRAVEN_TLS_CERT")
       ->type_name("FILE");
-  command.add_option("--tls-key", server_.tls_key, "Its key (PEM)")
+  Share(command.add_option("--tls-key", server_.tls_key, "Its key (PEM)"))
       ->envname("GRAVEN_TLS_KEY")
       ->type_name("FILE");
-  command.add_option("--tls-name", server_.tls_name, "Name to expect in the server's certificate")
+  Share(command.add_option("--tls-name", server_.tls_name,
+                           "Name to expect in the server's certificate"))
       ->envname("GRAVEN_TLS_NAME")
       ->type_name("NAME");
 }
 
 void CommandContext::AddLog(CLI::App& command) {
-  command.add_option("--log", log_, "Name of the log")
+  Share(command.add_option("--log", log_, "Name of the log"))
       ->envname("GRAVEN_LOG")
       ->type_name("NAME")
       ->capture_default_str();
 }
 
 CLI::Option* CommandContext::AddData(CLI::App& command) {
-  return command.add_option("--data", data_, "Folder of the logs")
+  return Share(command.add_option("--data", data_, "Folder of the logs"))
       ->envname("GRAVEN_DATA")
       ->type_name("DIR");
 }
 
 void CommandContext::OnRun(CLI::App& command, std::function<CommandResult()> run) {
-  command.callback([this, run = std::move(run)] { End(run()); });
+  command.callback([this, &command, run = std::move(run)] {
+    // The parser fills the options of all commands from the environment, those that do not run too,
+    // and in any order: what was typed is put back.
+    for (CLI::Option* option : command.parse_order()) {
+      if (shared_.contains(option)) option->run_callback();
+    }
+    End(run());
+  });
 }
 
 void CommandContext::End(const CommandResult& result) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -78,12 +79,15 @@ class CommandContext {
     std::string tls_name;
   };
 
+  // Of several commands, for one variable.
+  CLI::Option* Share(CLI::Option* option);
   void End(const CommandResult& result);
 
   Terminal out_;
   Terminal err_;
   bool json_ = false;
   ServerFlags server_;
+  std::set<const CLI::Option*> shared_;
   std::string log_ = "default";
   std::string data_;
   ExitCode exit_code_ = ExitCode::kDone;

@@ -220,6 +220,9 @@ class CommandLine(unittest.TestCase):
         other = serving.make_folder("explain")
         self.addCleanup(shutil.rmtree, other, ignore_errors=True)
         with serving.Server(other) as server:
+            # What is typed wins over the environment.
+            shown = self.graven("checkpoint", "--server", server.address).stdout
+            self.assertTrue(shown.startswith(server.ready["logs"]["default"]["origin"]), shown)
             said = json.loads(self.graven("explain", note, "--json", "--server", server.address, check=1).stdout)
             self.assertFalse(said["log_contains_it"])
         with open(receipt, encoding="utf-8") as file:

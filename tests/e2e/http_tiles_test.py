@@ -186,11 +186,11 @@ class HttpTiles(unittest.TestCase):
             append(server.address, 10, "e")
             self.assertEqual(server.stop(), 0)
         # Damage makes the log read-only: alive, and not ready.
-        meta = sorted((server.data / "journal").iterdir())[0]
-        raw = bytearray(meta.read_bytes())
-        at = raw.index(b"alice")
-        raw[at] ^= 1
-        meta.write_bytes(raw)
+        file = next(file for file in sorted((server.data / "journal").iterdir())
+                    if b"alice" in file.read_bytes())
+        raw = bytearray(file.read_bytes())
+        raw[raw.index(b"alice")] ^= 1
+        file.write_bytes(raw)
         with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
             read = Reader(server.ready["http"][0], "/")
             self.assertEqual(read("healthz"), b"ok\n")

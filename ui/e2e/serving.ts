@@ -1,7 +1,7 @@
 // Real servers for the page's tests: the `graven` binary on loopback, in a folder of its own below ui/build, ended by its pid.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -48,7 +48,10 @@ export class Server {
   static async start(folder: string, name = 'data', flags: readonly string[] = []): Promise<Server> {
     const data = `${folder}/${name}`;
     const ready = `${folder}/ready-${name}-${Date.now()}`;
-    const made = spawn(binary, ['serve', '--data', data, '--ready-file', ready, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags], { stdio: 'ignore' });
+    // Small journals: many servers, one disk.
+    const config = `${folder}/graven.toml`;
+    writeFileSync(config, '[limits]\njournal_file_bytes = 16777216\njournal_files = 8\n');
+    const made = spawn(binary, ['serve', '--config', config, '--data', data, '--ready-file', ready, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags], { stdio: 'ignore' });
     await until('the server is ready', () => existsSync(ready) && readFileSync(ready, 'utf8').trim().endsWith('}'), 60);
     return new Server(data, JSON.parse(readFileSync(ready, 'utf8')) as Ready, made);
   }
@@ -67,11 +70,15 @@ export class Server {
 
   async append(events: readonly object[], log = 'default'): Promise<void> {
     for (let at = 0; at < events.length; at += 2000) {
-      const answer = await fetch(new URL(`/logs/${log}/events?wait=published`, this.http), {
-        method: 'POST',
-        headers: { 'content-type': 'application/jsonl' },
-        body: events.slice(at, at + 2000).map((event) => JSON.stringify(event)).join('\n'),
-      });
+      const body = events.slice(at, at + 2000).map((event) => JSON.stringify(event)).join('\n');
+      const send = (): Promise<Response> =>
+        fetch(new URL(`/logs/${log}/events?wait=published`, this.http), { method: 'POST', headers: { 'content-type': 'application/jsonl' }, body });
+      let answer = await send();
+      // Nothing is stored by an answer of 429.
+      for (let tries = 0; answer.status === 429 && tries < 100; tries++) {
+        await sleep(100);
+        answer = await send();
+      }
       if (!answer.ok) throw new Error(`append: ${answer.status} ${await answer.text()}`);
     }
   }

@@ -10,7 +10,7 @@ import { Live } from './pages/live.tsx';
 import { Logs } from './pages/logs.tsx';
 import { RecordPage } from './pages/record.tsx';
 import { Trust } from './pages/trust.tsx';
-import { useFeed, useKeys, useRoute } from './parts/hooks.ts';
+import { useKeys, useRoute, useTrust } from './parts/hooks.ts';
 import { Icon } from './parts/icons.tsx';
 import { QueryBox } from './parts/query.tsx';
 import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
@@ -167,7 +167,7 @@ export function App({ link }: { link: Link }): JSX.Element {
       if (own.length === 1 && location.hash === '') go(writeRoute(own[0]!.name, 'live'), true);
     }, () => undefined);
   }, [link, route.log]);
-  useFeed(feed);
+  useTrust(feed);
   useTabSeal(feed?.trust, route.log === '' ? 'Logs' : route.log);
 
   const keys = Object.fromEntries(pages.map(({ page, key }) => [key, () => go(writeRoute(route.log, page))]));

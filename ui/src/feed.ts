@@ -112,6 +112,8 @@ export class Feed {
     };
     // A hidden tab draws nothing; its frames do not come.
     if (document.hidden) setTimeout(tell, 1000);
+    // More than an eye can follow: ten pictures a second are as good as sixty.
+    else if (this.burst > 60) setTimeout(() => requestAnimationFrame(tell), 100);
     else requestAnimationFrame(tell);
   }
 }

@@ -121,30 +121,46 @@ export class Search {
     await Promise.all([this.#histogram(treeSize), this.#facets(treeSize)]);
   }
 
+  // An answer may end before its limit, when the server's time is up: then its cursor goes on.
   async #fetchPage(page: number): Promise<void> {
     this.#asked.add(page);
-    const parameters: Record<string, string> = { order: this.order, limit: String(pageRows) };
-    if (page > 0) parameters['from_ordinal'] = String(page * pageRows);
-    if (this.#treeSize !== undefined) parameters['size'] = String(this.#treeSize);
-    let answer: Json;
-    try {
-      answer = await this.#door.getJson(`logs/${this.log}/search?${this.#address(parameters)}`, true);
-    } catch (error) {
-      this.#asked.delete(page);
-      if (page === 0) throw error;
-      return;
+    const begin = page * pageRows;
+    let parameters: Record<string, string> = page === 0 ? {} : { from_ordinal: String(begin) };
+    let got = 0;
+    while (got < pageRows && !this.#end.signal.aborted) {
+      parameters = { ...parameters, order: this.order, limit: String(pageRows - got) };
+      if (this.#treeSize !== undefined) parameters['size'] = String(this.#treeSize);
+      let answer: Json;
+      try {
+        answer = await this.#door.getJson(`logs/${this.log}/search?${this.#address(parameters)}`, true);
+      } catch (error) {
+        this.#asked.delete(page);
+        if (page === 0 && got === 0) throw error;
+        return;
+      }
+      if (this.#end.signal.aborted) return;
+      const rows = await this.#decode(answer['records']);
+      rows.forEach((row, i) => this.#rows.set(begin + got + i, row));
+      got += rows.length;
+      this.#takeCount(answer, begin + got);
+      const cursor = String(answer['nextCursor'] ?? '');
+      if (cursor === '') break;
+      parameters = { cursor };
     }
-    if (this.#end.signal.aborted) return;
-    const count = answer['count'] as Json | undefined;
-    const rows = await this.#decode(answer['records']);
-    rows.forEach((row, i) => this.#rows.set(page * pageRows + i, row));
     if (this.#rows.size > 20_000) this.#forgetFar(page);
+  }
+
+  #takeCount(answer: Json, seen: number): void {
+    const count = answer['count'] as Json | undefined;
     this.#treeSize = countOf(answer['treeSize'], 'treeSize');
+    const said = count === undefined ? 0 : countOf(count['value'], 'count');
+    const exact = count?.['exact'] === true;
     this.state = {
       ...this.state,
       by: 'server',
-      count: count === undefined ? rows.length : Math.max(countOf(count['value'], 'count'), page * pageRows + rows.length),
-      exact: count?.['exact'] === true,
+      // What is exact once stays so: the tree that is searched does not change.
+      count: exact ? said : this.state.exact ? this.state.count : Math.max(said, seen, this.state.count),
+      exact: exact || this.state.exact,
       treeSize: this.#treeSize,
       canonical: String(answer['query'] ?? ''),
     };
@@ -189,7 +205,7 @@ export class Search {
 
   async #facets(size: string): Promise<void> {
     try {
-      const query = `${this.#address({ top: '10', size })}${facetFields.map((field) => `&field=${field}`).join('')}`;
+      const query = this.#address({ top: '10', size, field: facetFields.join() });
       const answer = await this.#door.getJson(`logs/${this.log}/facets?${query}`, true);
       const list = answer['facets'];
       if (!Array.isArray(list)) return;
@@ -198,7 +214,9 @@ export class Search {
         values: ((one['values'] ?? []) as Json[]).map((pair) => ({ value: String(pair['value']), count: Number(pair['count']) })),
         others: Number(one['others'] ?? 0),
       }));
-      this.state = { ...this.state, facets, facetsExact: answer['exact'] === true };
+      const exact = answer['exact'] === true;
+      const all = exact && !this.state.exact ? { count: countOf(answer['matches'], 'matches'), exact } : {};
+      this.state = { ...this.state, facets, facetsExact: exact, ...all };
       this.#changed();
     } catch {
       // As above.

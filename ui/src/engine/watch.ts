@@ -55,6 +55,7 @@ const staleAfterMs = 25_000;
 const confirmEveryMs = 8_000;
 const uncoveredAfterMs = 10_000;
 const cosignatureOldS = 600;
+const publishEveryMs = 250;
 const pendingMax = 500_000;
 
 /** Something does not fit. Thrown, looked at again, and only then believed. */
@@ -97,6 +98,8 @@ export class LogWatch {
   #unreachable: string | undefined;
   #busy: Promise<unknown> = Promise.resolve();
   readonly #openedAt: number;
+  #toldTurn = '';
+  #telling: ReturnType<typeof setTimeout> | undefined;
   #accepted = false;
 
   constructor(door: Door, memory: Memory, clock: Clock, base: string, log: string, tell: (told: Told) => void) {
@@ -848,7 +851,21 @@ export class LogWatch {
     this.#tell({ event: 'step', log: this.log, step });
   }
 
+  // At 20 batches a second the state would cost more than the rows. What turns the seal is told at once.
   #publish(): void {
+    const { broken, absent, checking, checkpoint } = this.#state;
+    const turn = `${broken.length} ${absent?.word} ${checking === undefined} ${checkpoint === undefined}`;
+    if (turn === this.#toldTurn) {
+      this.#telling ??= setTimeout(() => this.#tellState(), publishEveryMs);
+      return;
+    }
+    this.#toldTurn = turn;
+    this.#tellState();
+  }
+
+  #tellState(): void {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
     this.#tell({ event: 'trust', log: this.log, state: this.#state });
   }
 

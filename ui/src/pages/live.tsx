@@ -113,7 +113,7 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
       : {},
   );
 
-  const rates = useMemo(() => ratesOf(feed, now), [Math.floor(now / 5000), feed.version]);
+  const rates = useMemo(() => ratesOf(feed, now), [feed, now]);
   if (feed.trust?.checkpoint !== undefined && feed.rows.length === 0 && feed.next === 0) return <FirstEvent log={log} />;
   const counted = feed.counted;
   return (
@@ -146,7 +146,8 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
           count={rows.length}
           rowHeight={rowHeight}
           control={control}
-          keyOf={(position) => rows[position]!.index}
+          // By place and not by record: a row that comes changes what the lines say, and moves none of them.
+          keyOf={(position) => position}
           head={<RowHead columns={ordinaryColumns} />}
           onTop={onTop}
           empty={<p class="fine">{matches === undefined ? 'Waiting for records.' : 'Nothing that arrived matches this filter. What comes is still counted and checked.'}</p>}

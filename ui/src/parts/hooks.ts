@@ -10,6 +10,15 @@ export function useFeed(feed: Feed | undefined): void {
   useEffect(() => feed?.view(() => draw(undefined as never)), [feed]);
 }
 
+/** Draws again only when what is known of the log's state is another. */
+export function useTrust(feed: Feed | undefined): void {
+  const [, setTrust] = useState(feed?.trust);
+  useEffect(() => {
+    setTrust(feed?.trust);
+    return feed?.view(() => setTrust(feed.trust));
+  }, [feed]);
+}
+
 export function useRoute(): Route {
   const [route, setRoute] = useState(() => readRoute(location.hash));
   useEffect(() => {

@@ -3,7 +3,6 @@
 
 import type { JSX } from 'preact';
 import { targetWords, type Row } from '../record/row.ts';
-import { warning } from '../record/safety.ts';
 import { clockTime, dayTime, delayText, OutcomeMark, Strange } from './text.tsx';
 
 export const columnNames = ['time', 'outcome', 'actor', 'action', 'target', 'service', 'delay', 'index', 'ip', 'written by', 'reason', 'trace', 'session', 'labels'] as const;
@@ -103,11 +102,10 @@ interface RowProps {
 }
 
 export function EventRow({ row, columns, selected, fresh = false, dated, covered, filter, open }: RowProps): JSX.Element {
-  const strange = warning(row.actorId + row.actorName + row.action + row.targets.map(targetWords).join(' ')) !== undefined;
   return (
     <div
       role="row"
-      class={`event-row ${row.outcome}${selected ? ' selected' : ''}${fresh ? ' fresh' : ''}${strange ? ' odd' : ''}`}
+      class={`event-row ${row.outcome}${selected ? ' selected' : ''}${fresh ? ' fresh' : ''}`}
       aria-rowindex={row.index + 1}
       aria-selected={selected}
       data-index={row.index}

@@ -9,7 +9,6 @@ import { clockTime } from './text.tsx';
 const shownMax = 26;
 
 interface Piece {
-  key: string;
   kind: 'batch' | 'checkpoint' | 'cosigned' | 'gap';
   label: string;
   size: number;
@@ -28,13 +27,13 @@ function pieces(steps: readonly Step[]): Piece[] {
         last.label = `${thousands(last.size)} records, linked one to the next, from ${thousands(step.first)} on, ${at}`;
         continue;
       }
-      found.push({ key: `b${step.first}`, kind: 'batch', size: step.count, label: `${thousands(step.count)} ${step.count === 1 ? 'record' : 'records'}, linked one to the next, from ${thousands(step.first)} on, ${at}` });
+      found.push({ kind: 'batch', size: step.count, label: `${thousands(step.count)} ${step.count === 1 ? 'record' : 'records'}, linked one to the next, from ${thousands(step.first)} on, ${at}` });
     } else if (step.kind === 'checkpoint') {
-      found.push({ key: `c${step.size}`, kind: 'checkpoint', size: step.size, label: `checkpoint of size ${thousands(step.size)}: signature verified, root recomputed, ${at}` });
+      found.push({ kind: 'checkpoint', size: step.size, label: `checkpoint of size ${thousands(step.size)}: signature verified, root recomputed, ${at}` });
     } else if (step.kind === 'cosigned') {
-      found.push({ key: `w${step.size} ${step.at}`, kind: 'cosigned', size: step.by.length, label: `cosigned at size ${thousands(step.size)} by ${step.by.join(', ')}, ${at}` });
+      found.push({ kind: 'cosigned', size: step.by.length, label: `cosigned at size ${thousands(step.size)} by ${step.by.join(', ')}, ${at}` });
     } else if (step.kind === 'gap') {
-      found.push({ key: `g${step.first}`, kind: 'gap', size: step.count, label: `${thousands(step.count)} records passed over, ${at}` });
+      found.push({ kind: 'gap', size: step.count, label: `${thousands(step.count)} records passed over, ${at}` });
     }
   }
   return found;
@@ -52,8 +51,8 @@ export function Strip({ steps, trust }: { steps: readonly Step[]; trust: TrustSt
         <span class="tile-text">tile {thousands(Math.floor(size / 256))} · {filled}/256</span>
       </div>
       <ol class="chain">
-        {drawn.map((piece) => (
-          <li key={piece.key} class={piece.kind} title={piece.label}>
+        {drawn.map((piece, i) => (
+          <li key={i} class={piece.kind} title={piece.label}>
             <span class="glyph" aria-hidden="true" style={piece.kind === 'batch' ? { '--weight': String(Math.min(1, Math.log2(piece.size + 1) / 10)) } : {}} />
             <span class="what">
               {piece.kind === 'batch' ? `+${thousands(piece.size)}` : piece.kind === 'checkpoint' ? thousands(piece.size) : piece.kind === 'cosigned' ? `${piece.size} witness${piece.size === 1 ? '' : 'es'}` : `gap ${thousands(piece.size)}`}

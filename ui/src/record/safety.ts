@@ -63,8 +63,20 @@ export function safeParts(text: string): TextPart[] {
   return parts;
 }
 
+// The same few names are drawn again and again, thirty rows at a time.
+const judged = new Map<string, string | undefined>();
+const judgedMax = 4000;
+
 /** What a reader should know about a text before he believes his eyes; undefined when there is nothing. */
 export function warning(text: string): string | undefined {
+  if (judged.has(text)) return judged.get(text);
+  const found = judge(text);
+  if (judged.size >= judgedMax) judged.clear();
+  if (text.length < 1000) judged.set(text, found);
+  return found;
+}
+
+function judge(text: string): string | undefined {
   if (hidden.test(text)) return 'holds invisible or direction-changing characters';
   if (stacked.test(text)) {
     stacked.lastIndex = 0;

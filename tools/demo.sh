@@ -66,6 +66,9 @@ import_real_events() {
   [ -n "$any" ] || echo "(neither /var/log/dpkg.log nor CloudTrail files are here)"
 }
 
+# A key as part of a URL.
+pin_of() { sed 's/%/%25/g; s/+/%2B/g; s,/,%2F,g; s/=/%3D/g' <<<"$1"; }
+
 trap 'stop 1' EXIT
 trap 'stop 0' INT TERM
 bold "1. The server"
@@ -73,7 +76,7 @@ start
 address=$(sed -n 's/.*"grpc": *\["\([^"]*\)".*/\1/p' "$ready")
 url=$(sed -n 's/.*"http": *\["\([^"]*\)".*/\1/p' "$ready")
 export GRAVEN_SERVER=$address
-echo "listens on $address, shows its logs on $url, keeps its logs in $data, writes its own log to $log"
+echo "listens on $address, shows its page on $url, keeps its logs in $data, writes its own log to $log"
 
 bold "2. Real events go in, exactly once: a second run appends only what is new"
 import_real_events
@@ -99,6 +102,10 @@ cat <<END
   $graven logs list
   $graven --help
   grpcurl -plaintext $address list
+  $graven rehearse fork            # what a fork looks like, on a throw-away copy
+
+The page, live, with the log's key pinned:
+  $url/#/default/live?pin=$(pin_of "$vkey")
 END
 if [ -n "$once" ]; then stop; fi
 bold "The server runs until Ctrl-C."

@@ -36,6 +36,7 @@
 #include "web/basic_routes.h"
 #include "web/live_events.h"
 #include "web/metrics_route.h"
+#include "web/page_routes.h"
 #include "web/search_routes.h"
 #include "web/tile_routes.h"
 
@@ -182,7 +183,9 @@ service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
 // What HTTP serves. `metrics` and all that `api` names must outlive the routes.
 web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Searches& searches) {
   web::Routes routes;
-  web::AddBasicRoutes(api.ledger, GRAVEN_VERSION, &routes);
+  web::AddBasicRoutes(api.ledger, &routes);
+  if (web::PageFiles().empty()) web::AddPlainFrontPage(api.ledger, GRAVEN_VERSION, &routes);
+  web::AddPageRoutes(web::PageFiles(), &routes);
   web::AddTileRoutes(api.ledger, &routes);
   web::AddMetricsRoute(metrics, &routes);
   web::AddLiveRoute({api.ledger, api.hub, SystemClock(), GRAVEN_VERSION}, &routes);

@@ -73,7 +73,7 @@ http::Response FrontPage(const ledger::Ledger& ledger, const std::string& versio
 
 }  // namespace
 
-void AddBasicRoutes(const ledger::Ledger& ledger, std::string version, Routes* routes) {
+void AddBasicRoutes(const ledger::Ledger& ledger, Routes* routes) {
   Route health{"GET", "/healthz",
                Directly([](const Call&) { return http::TextResponse(200, "ok"); })};
   health.open = true;
@@ -85,6 +85,9 @@ void AddBasicRoutes(const ledger::Ledger& ledger, std::string version, Routes* r
               })};
   ready.open = true;
   routes->Add(std::move(ready));
+}
+
+void AddPlainFrontPage(const ledger::Ledger& ledger, std::string version, Routes* routes) {
   Route front{"GET", "/", Directly([&ledger, version = std::move(version)](const Call&) {
                 return FrontPage(ledger, version);
               })};

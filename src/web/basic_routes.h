@@ -12,8 +12,10 @@ namespace graven::web {
 //   /healthz   200 as long as it answers at all
 //   /readyz    200 while events are taken, 503 and one word of why when not
 //
-// and for people who come with a browser, the page at `/`: which logs there are and where. `ledger`
-// must outlive the routes.
-void AddBasicRoutes(const ledger::Ledger& ledger, std::string version, Routes* routes);
+// `ledger` must outlive the routes.
+void AddBasicRoutes(const ledger::Ledger& ledger, Routes* routes);
+
+// Of a program that was built without the page: `/` says which logs there are and where.
+void AddPlainFrontPage(const ledger::Ledger& ledger, std::string version, Routes* routes);
 
 }  // namespace graven::web

@@ -241,7 +241,9 @@ class Hostile(unittest.TestCase):
             self.assertEqual(get(checkpoint, certificate=True)[0], 200)
             # What says nothing about the logs is for whoever watches over the process.
             self.assertEqual(get("/healthz")[0], 200)
-            self.assertEqual(get("/")[0], 401)
+            # Nor does the page by itself: it asks for a token.
+            self.assertEqual(get("/")[0], 200)
+            self.assertEqual(get("/logs")[0], 401)
             # A peer that speaks no TLS, or begins it and says nothing, is no reason to wait.
             self.assertEqual(socket.create_connection(("127.0.0.1", port)).sendall(b"GET / HTTP/1.1\r\n\r\n"), None)
             for _ in range(100):

@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { chromiumPath, launch } from './browser.ts';
 import { flipRecord, Proxy, type Lies } from './proxy.ts';
+import { matcher, parseQuery, QueryError } from '../src/record/query.ts';
+import { decodeRow } from '../src/record/row.ts';
 import { binary, dist, hostile, makeFolder, remove, sample, Server, sleep, until } from './serving.ts';
 
 const missing =
@@ -400,6 +402,41 @@ describe('in Chromium', { skip: missing, timeout: 600_000 }, () => {
       if (kind === 'jsonl') assert.ok(lines.every((line) => (JSON.parse(line) as { action: string }).action.startsWith('invoice')));
     }
     void proxy;
+  });
+
+  test('what is filtered here and what the server finds are the same records', async (context) => {
+    const size = Number(((await (await fetch(new URL('/logs/default', server.http))).json()) as { publishedSize: string }).publishedSize);
+    const rows = [];
+    for (let first = 0; first < size; ) {
+      const page = (await (await fetch(new URL(`/logs/default/records?first=${first}&count=1000`, server.http))).json()) as { records: { record: string }[] };
+      for (const one of page.records) rows.push(decodeRow(new Uint8Array(Buffer.from(one.record, 'base64')), ''));
+      first += page.records.length;
+    }
+    let compared = 0;
+    for (const query of [
+      '', 'actor.id:u-17', 'actor:u-17', 'action:invoice.*', 'action:invoice.approve', 'outcome:denied', 'NOT outcome:success', 'outcome:(denied OR failure)', 'service:checkout ip:10.1.0.0/16',
+      'target.type:invoice target.id:42', 'target.type:invoice target.id:s-9', 'label.env:staging', 'lovelace', 'LOVELACE review', '"not authorized"', 'author*', 'index:10..20', 'index:>=100 index:<=120', 'index:<120',
+      'time:2026-01-01..2030-01-01', 'time:>=2030-01-01', 'request:r-7', 'session:s-3', 'written_by:anonymous', 'actor.type:service OR action:secret.read', '(actor.id:u-17 OR actor.id:u-21) NOT service:ledger',
+      'reason:authorized', 'reason:"the role"', 'u-17', 'outcome:foo', 'outcome:unknown', 'acton:x', 'actor.id:', '(actor.id:a', 'outcome:denied)', 'OR a', 'ip:10.0.0.0/40', 'index:x', '"open',
+    ]) {
+      const answer = await fetch(new URL(`/logs/default/search?${new URLSearchParams({ q: query, limit: '1000', order: 'oldest', size: String(size) })}`, server.http));
+      if (answer.status === 404) return context.skip('this server has no search');
+      let here: number[] | undefined;
+      try {
+        const matches = matcher(parseQuery(query));
+        here = rows.filter(matches).map((row) => row.index).slice(0, 1000);
+      } catch (error) {
+        assert.ok(error instanceof QueryError);
+      }
+      if (here === undefined) assert.equal(answer.status, 400, `refused here, not there: ${query}`);
+      else {
+        assert.equal(answer.status, 200, `refused there, not here: ${query} ${await answer.clone().text()}`);
+        const there = ((await answer.json()) as { records: { index: string }[] }).records.map((one) => Number(one.index));
+        assert.deepEqual(here.slice(0, there.length), there, query);
+        compared += there.length;
+      }
+    }
+    assert.ok(compared > 500);
   });
 
   test('an error stands under its column', async () => {

@@ -117,11 +117,12 @@ export class HttpDoor implements Door {
 async function errorOf(response: Response): Promise<ApiError> {
   try {
     const body = (await response.json()) as Json;
-    const column = body['column'];
+    // Errors of a query say it in their text.
+    const column = /\bcolumn (\d+): /.exec(String(body['message'] ?? ''))?.[1];
     return new ApiError(
       response.status,
       String(body['reason'] ?? body['code'] ?? ''),
-      String(body['message'] ?? response.statusText),
+      String(body['message'] ?? response.statusText).replace(/^query: column \d+: /, ''),
       String(body['field'] ?? ''),
       column === undefined ? undefined : Number(column),
     );

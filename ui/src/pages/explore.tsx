@@ -242,7 +242,7 @@ export function Explore({ link, feed, log, state, selected, rowHeight, active, o
           <span class="count" role="status" data-count={answer?.count} data-exact={answer?.exact}>{search === undefined ? (invalid === undefined ? 'waiting for the checkpoint' : 'the query cannot be read') : countWords(search, range)}</span>
           <span class="fine">
             {answer?.by === 'page' && (answer.running ? `reading the log here: ${thousands(answer.scanned)} of ${thousands(answer.treeSize)}` : `matched here, record by record, over ${thousands(answer.scanned)}`)}
-            {byServer && <ServerSays what="found by the server's index" />}
+            {byServer && <ServerSays what="found by the server" />}
             {seenHere.length > 0 && ` · on this screen ${included} of ${seenHere.length} included in the signed tree`}
           </span>
           <span class="grow" />

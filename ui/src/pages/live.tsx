@@ -116,6 +116,8 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
   const rates = useMemo(() => ratesOf(feed, now), [feed, now]);
   if (feed.trust?.checkpoint !== undefined && feed.rows.length === 0 && feed.next === 0) return <FirstEvent log={log} />;
   const counted = feed.counted;
+  // Where much is new, a tint says nothing.
+  const slow = feed.rate(now) < 8;
   return (
     <div class="live">
       <div class="live-main">
@@ -159,7 +161,7 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
                 columns={ordinaryColumns}
                 dated={false}
                 selected={row.index === (selected ?? cursor)}
-                fresh={now - row.receivedMs < 1500 && held === undefined && step === 1}
+                fresh={slow && held === undefined && now - row.receivedMs < 1500}
                 filter={(field, value, exclude) => go(writeRoute(log, 'live', { q: narrowed(query, field, value, exclude) }))}
                 open={open}
               />

@@ -35,7 +35,7 @@ function stacked(counts: readonly Record<Outcome, number>[]): number[][] {
 function tickText(seconds: number, apart: number): string {
   const text = dayTime(seconds * 1000);
   if (apart >= 86_400) return text.slice(5, 10);
-  return apart >= 60 ? text.slice(11, 16) : text.slice(11, 19);
+  return apart >= 60 ? text.slice(11, 16) : apart >= 1 ? text.slice(11, 19) : text.slice(14, 21);
 }
 
 interface ChartProps {

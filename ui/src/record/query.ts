@@ -5,6 +5,7 @@
 //   unit = "(" or ")" | field ":" value | field ":" "(" or of values ")" | word | phrase
 
 import type { Row } from './row.ts';
+import { outcomes } from './schema.ts';
 
 export const fields = [
   'actor.id', 'actor.type', 'actor.name', 'action', 'target.type', 'target.id', 'target.name', 'outcome', 'reason', 'service',
@@ -12,7 +13,7 @@ export const fields = [
 ] as const;
 
 // What people type first, and what it means.
-const shortNames: Readonly<Record<string, string>> = { actor: 'actor.id', target: 'target.id', id: 'event_id', trace_id: 'trace' };
+const shortNames: Readonly<Record<string, string>> = { actor: 'actor.id', target: 'target.id' };
 
 const queryBytesMax = 4096;
 const depthMax = 16;
@@ -262,7 +263,11 @@ function valuesOf(row: Row, field: string): string[] {
 
 function termMatcher(term: Expression & { kind: 'term' }): Matcher {
   const { field, value } = term;
-  if (field === 'text') return textMatcher(value, term.exact);
+  if (field === 'text') return textMatcher(value, term.exact, wholeText);
+  if (field === 'reason') return textMatcher(value, term.exact, (row) => row.reason);
+  if (field === 'outcome' && !(outcomes as readonly string[]).includes(value)) {
+    throw new QueryError(term.column, `“${value}” is no outcome; there are ${outcomes.join(', ')}`);
+  }
   if (field === 'index') return numberMatcher(term, (row) => row.index, Number);
   if (field === 'time') return numberMatcher(term, (row) => row.receivedMs, timeOf);
   if (field === 'occurred') return numberMatcher(term, (row) => row.occurredMs, timeOf);
@@ -278,14 +283,15 @@ function termMatcher(term: Expression & { kind: 'term' }): Matcher {
 const folded = (text: string): string => text.normalize('NFKC').toLowerCase();
 const wordsOf = (text: string): string[] => folded(text).split(/[^\p{L}\p{N}\p{M}]+/u).filter((word) => word !== '');
 
-function textMatcher(value: string, phrase: boolean): Matcher {
+const wholeText = (row: Row): string =>
+  [
+    row.action, row.actorName, row.reason, row.detailText, ...row.targets.map((target) => target.name),
+    ...row.labels.map(([, label]) => label),
+  ].join('\n');
+
+function textMatcher(value: string, phrase: boolean, searched: (row: Row) => string): Matcher {
   const prefix = !phrase && value.endsWith('*');
   const wanted = wordsOf(value);
-  const searched = (row: Row): string =>
-    [
-      row.action, row.actorName, row.reason, row.detailText, ...row.targets.map((target) => target.name),
-      ...row.labels.map(([, label]) => label), row.actorId, ...row.targets.map((target) => target.id),
-    ].join('\n');
   if (phrase) {
     const text = folded(value);
     return (row) => folded(searched(row)).includes(text);
@@ -313,13 +319,11 @@ function numberMatcher(
     return value;
   };
   const { value } = term;
-  const compared = /^(>=|<=|>|<)(.*)$/.exec(value);
+  const compared = /^(>=|<=)(.*)$/.exec(value);
   if (compared !== null) {
     const limit = number(compared[2]!);
-    const fits: Record<string, (a: number) => boolean> = {
-      '>=': (a) => a >= limit, '<=': (a) => a <= limit, '>': (a) => a > limit, '<': (a) => a < limit,
-    };
-    return (row) => own(row) !== undefined && fits[compared[1]!]!(own(row)!);
+    const least = compared[1] === '>=';
+    return (row) => own(row) !== undefined && (least ? own(row)! >= limit : own(row)! <= limit);
   }
   const range = value.split('..');
   if (range.length === 2) {

@@ -2,7 +2,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { launch } from './browser.ts';
-import { Proxy } from './proxy.ts';
+import { flipRecord, Proxy } from './proxy.ts';
 import { hostile, makeFolder, remove, sample, Server, sleep } from './serving.ts';
 
 const out = process.argv[2] ?? 'build/look';
@@ -83,6 +83,35 @@ try {
     ['query-error', 'desktop', 'light', '#/default/explore', async (page) => { await page.fill('#query', 'actor:alice acton:x'); await page.keyboard.press('Enter'); await sleep(200); }],
   );
   await take();
+  // The worst day: last, because a browser that saw it stays red.
+  if (only.length === 0 || only.includes('broken')) {
+    const context = await browser.newContext({ viewport: sizes.desktop, colorScheme: 'light' });
+    const page = await context.newPage();
+    await page.goto(proxy.address + `#/default/live?pin=${encodeURIComponent(vkey)}`);
+    await sleep(900);
+    await page.reload();
+    await sleep(900);
+    proxy.lies = {
+      answer: (path, body) => {
+        if (!path.startsWith('/logs/default/records/41')) return undefined;
+        const answer = JSON.parse(body) as { record: string };
+        answer.record = flipRecord(answer.record);
+        return JSON.stringify(answer);
+      },
+    };
+    await page.goto(proxy.address + '#/default/record/41');
+    await page.locator('[data-verdict=bad]').waitFor();
+    await page.getByRole('tab', { name: 'proof' }).click();
+    await sleep(300);
+    await page.screenshot({ path: `${out}/broken-record.png` });
+    await page.goto(proxy.address + '#/default/trust');
+    await sleep(500);
+    await page.screenshot({ path: `${out}/broken-trust.png` });
+    await page.setViewportSize(sizes.phone);
+    await sleep(300);
+    await page.screenshot({ path: `${out}/broken-phone.png` });
+    await context.close();
+  }
 } finally {
   await browser.close();
   await proxy.stop();

@@ -17,7 +17,7 @@ const missing =
   chromiumPath === undefined ? 'needs chromium' : !existsSync(binary) ? `needs ${binary}` : !existsSync(dist) ? 'needs the built page' : false;
 const samples = (count: number, from = 0): object[] => Array.from({ length: count }, (_, i) => sample(from + i));
 
-describe('in Chromium', { skip: missing, timeout: 600_000 }, () => {
+describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   let folder: string;
   let server: Server;
   let browser: Browser;
@@ -83,6 +83,25 @@ describe('in Chromium', { skip: missing, timeout: 600_000 }, () => {
     await page.reload();
     await sealIs(page, 'unpinned');
     assert.deepEqual([...hosts], [new URL(proxy.address).host]);
+    assert.deepEqual(errors, []);
+  });
+
+  test('the binary serves the page itself, with the policy in its headers', async (context) => {
+    const answer = await fetch(server.http);
+    const policy = answer.headers.get('content-security-policy') ?? '';
+    if (!(await answer.text()).includes('<div id="page">')) return context.skip('this binary was built without the page');
+    for (const part of ["default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "frame-ancestors 'none'"]) assert.ok(policy.includes(part), part);
+    const own = await browser.newContext();
+    closing.push(() => own.close());
+    const page = await own.newPage();
+    const errors: string[] = [];
+    page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
+    await page.goto(server.http.href);
+    await sealIs(page, 'first');
+    await page.locator('.event-row[data-index]').first().click({ position: { x: 40, y: 10 } });
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    await page.goto(server.http.href + '#/default/explore?q=outcome:denied');
+    await page.locator('[data-exact=true]').waitFor();
     assert.deepEqual(errors, []);
   });
 

@@ -36,10 +36,11 @@ function plural(count: number, word: string): string {
   return `${thousands(count)} ${word}${count === 1 ? '' : 's'}`;
 }
 
-function Sentence({ row }: { row: Row }): JSX.Element {
+function Sentence({ row, holds }: { row: Row; holds: boolean }): JSX.Element {
   const sentence = sentenceOf(row);
   return (
     <p class="sentence">
+      {!holds && <span class="bad">Shown, and not in the log: </span>}
       <b><Strange text={sentence.actor} /></b> {sentence.literal ? <>{row.outcome === 'denied' ? 'was denied' : row.outcome === 'failure' ? 'failed at' : 'did'} <b><Strange text={row.action} /></b></> : <b>{sentence.verb}</b>}
       {sentence.targets.length > 0 && <> {sentence.literal ? 'on ' : ''}{sentence.targets.slice(0, 3).map((target, i) => <>{i > 0 && ', '}<b><Strange text={target} /></b></>)}{sentence.targets.length > 3 && ` and ${sentence.targets.length - 3} more`}</>}
       {row.outcome === 'success' && !sentence.literal ? '; success' : ''}
@@ -256,7 +257,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
       {row === undefined && error === undefined && <p class="fine">Asking for the record.</p>}
       {proof !== undefined && row !== undefined && <Verdict proof={proof} feed={feed} />}
       {proof === undefined && row !== undefined && error === undefined && <div class="verdict"><SealShape kind="checking" size={22} /><p>Recomputing its way to the signed root.</p></div>}
-      {row !== undefined && <Sentence row={row} />}
+      {row !== undefined && <Sentence row={row} holds={proof?.holds !== false} />}
       {row !== undefined && (
         <p class="written-by">Written by <b><Strange text={row.writtenBy} /></b>, as the server knew it; the actor is what the writer says.</p>
       )}

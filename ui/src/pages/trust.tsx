@@ -44,7 +44,7 @@ function Incident({ finding, log }: { finding: Finding; log: string }): JSX.Elem
         )}
         <button type="button" onClick={() => window.print()}>print</button>
       </p>
-      <p class="fine">Others who may hold checkpoints of this log: its witnesses, monitors, and everybody with a receipt. Ask them before the server is touched, and take `graven preserve` first.</p>
+      <p class="fine">Others who may hold checkpoints of this log: its witnesses, monitors, and everybody with a receipt. Ask them, and copy the server's data folder, before anything else is touched.</p>
     </section>
   );
 }
@@ -168,7 +168,7 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
           {trust.witnessKeys === 0 && <li>That others see the same log: no witness keys are known here.</li>}
           {!pinned && <li>That the key is the right one.</li>}
           <li>Counts, facets, rates and states marked <ServerSays />.</li>
-          <li>That this page is honest: it comes from the server that it judges. `graven view` from your own binary does not.</li>
+          <li>That this page is honest: it comes from the server that it judges. `graven verify` and `graven monitor`, run from your own binary elsewhere, do not.</li>
           {!shared && <li>Each tab of this browser checks for itself: it has no shared workers.</li>}
         </ul>
       </div>

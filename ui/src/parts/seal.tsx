@@ -59,7 +59,7 @@ export function SealButton({ trust, log }: { trust: TrustState | undefined; log:
             <p key={sentence}>{sentence}</p>
           ))}
           <p class="fine">
-            This page comes from the server that it judges. Independent of it is only <code>graven view</code>, run from your own binary.
+            This page comes from the server that it judges. Independent of it are <code>graven verify</code> and <code>graven monitor</code>, run from your own binary.
           </p>
           <p class="row">
             {trust?.broken[0]?.evidence !== undefined && (

@@ -31,7 +31,7 @@ ROOMS = {
     "verify": ["base", "io", "merkle", "note", "record", "store", "journal"],
     "metrics": ["base"],
     "engine": ["base", "io", "record", "sequencer", "ledger", "metrics"],
-    "search": ["base", "record", "query", "ledger", "engine"],
+    "search": ["base", "record", "query", "ledger", "index", "engine"],
     "service": ["base", "record", "query", "sequencer", "ledger", "metrics", "engine", "search"],
     "http": ["base"],
     "web": ["base", "io", "merkle", "note", "record", "query", "json", "sequencer", "ledger", "metrics",
@@ -43,7 +43,7 @@ ROOMS = {
     "monitor": ["base", "io", "merkle", "note", "record", "verify", "http", "client"],
     "server": ["base", "io", "merkle", "note", "record", "query", "json", "store", "journal", "sequencer",
                "ledger", "metrics", "engine", "search", "service", "http", "web", "witness"],
-    "cli": ["base", "io", "merkle", "note", "tiles", "record", "store", "journal", "verify",
+    "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "journal", "verify",
             "http", "webhook", "witness", "client", "import", "monitor", "server"],
 }
 

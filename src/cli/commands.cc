@@ -65,6 +65,8 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
   AddImportCommand(*app, context);
   AddTailCommand(*app, context);
   AddShowCommand(*app, context);
+  AddSearchCommand(*app, context);
+  AddTraceCommand(*app, context);
   AddExplainCommand(*app, context);
   AddExportCommand(*app, context);
   AddCheckpointCommand(*app, context);

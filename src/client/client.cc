@@ -9,6 +9,7 @@
 #include "client/call_status.h"
 #include "client/connection.h"
 #include "client/event_encoding.h"
+#include "client/search_stream.h"
 #include "client/tail_stream.h"
 
 namespace graven::client {
@@ -134,6 +135,25 @@ absl::StatusOr<v1::GetRecordResponse> Client::GetRecordById(std::string_view eve
 std::unique_ptr<TailStream> Client::Tail(v1::TailRequest request) {
   request.set_log(LogName(request.log()));
   return std::make_unique<TailStream>(connection_, std::move(request));
+}
+
+std::unique_ptr<SearchStream> Client::Search(v1::SearchRequest request, uint64_t limit) {
+  request.set_log(LogName(request.log()));
+  return std::make_unique<SearchStream>(connection_, std::move(request), limit);
+}
+
+absl::StatusOr<v1::GetFacetsResponse> Client::GetFacets(v1::GetFacetsRequest request,
+                                                        absl::Duration timeout) {
+  request.set_log(LogName(request.log()));
+  return Call(&v1::AuditLogService::Stub::GetFacets, request, timeout,
+              connection_->options().retry.attempts_max);
+}
+
+absl::StatusOr<v1::GetHistogramResponse> Client::GetHistogram(v1::GetHistogramRequest request,
+                                                              absl::Duration timeout) {
+  request.set_log(LogName(request.log()));
+  return Call(&v1::AuditLogService::Stub::GetHistogram, request, timeout,
+              connection_->options().retry.attempts_max);
 }
 
 absl::StatusOr<v1::GetCheckpointResponse> Client::GetCheckpoint(std::string_view log,

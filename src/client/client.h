@@ -19,6 +19,7 @@
 namespace graven::client {
 
 class Connection;
+class SearchStream;
 class TailStream;
 
 struct AppendOptions {
@@ -75,6 +76,15 @@ class Client {
 
   // A live stream that reconnects where it was; see tail_stream.h.
   std::unique_ptr<TailStream> Tail(v1::TailRequest request);
+
+  // The matches of a query (docs/search.md); see search_stream.h. `limit` 0: all there are.
+  std::unique_ptr<SearchStream> Search(v1::SearchRequest request, uint64_t limit);
+  // Numbers about the matches. `timeout` is for the server too: what it has counted by then is what
+  // it answers.
+  absl::StatusOr<v1::GetFacetsResponse> GetFacets(v1::GetFacetsRequest request,
+                                                  absl::Duration timeout);
+  absl::StatusOr<v1::GetHistogramResponse> GetHistogram(v1::GetHistogramRequest request,
+                                                        absl::Duration timeout);
 
   // By default the one that is served; a level asks for another.
   absl::StatusOr<v1::GetCheckpointResponse> GetCheckpoint(

@@ -18,10 +18,9 @@ absl::Status LookAround(const PageLimits& limits) {
 
 }  // namespace
 
-absl::StatusOr<Page> MakePage(const ledger::Ledger& ledger, Clock& clock, const Search& search,
-                              const PageLimits& limits) {
-  ASSIGN_OR_RETURN(Scan scan, Scan::Begin(ledger, search.log, search.query, search.start.order,
-                                          search.start.size, search.start.position));
+absl::StatusOr<Page> MakePage(Clock& clock, const Search& search, const PageLimits& limits) {
+  ASSIGN_OR_RETURN(Scan scan,
+                   Scan::Begin(search.source, search.start.order, search.start.position));
   const bool from_start = search.start.position ==
                           (search.start.order == Order::kOldestFirst ? 0 : search.start.size.value);
   Page page;
@@ -52,10 +51,7 @@ absl::StatusOr<Page> MakePage(const ledger::Ledger& ledger, Clock& clock, const 
   }
   const int64_t count_until_ns = from_start ? limits.count_until_ns : 0;
   while (!scan.done() && clock.SteadyNs() < count_until_ns) {
-    RETURN_IF_ERROR(scan.Step(kRecordsPerGlance, [&](const Hit&) {
-      ++page.count;
-      return Verdict::kGoOn;
-    }));
+    RETURN_IF_ERROR(scan.CountStep(kRecordsPerGlance, &page.count));
     RETURN_IF_ERROR(LookAround(limits));
   }
   page.count_is_exact = from_start && scan.done();

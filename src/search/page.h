@@ -44,7 +44,6 @@ struct Page {
 
 // Blocks on the disk and computes for as long as the limits say. kCancelled: nobody waits.
 // kDataLoss.
-absl::StatusOr<Page> MakePage(const ledger::Ledger& ledger, Clock& clock, const Search& search,
-                              const PageLimits& limits);
+absl::StatusOr<Page> MakePage(Clock& clock, const Search& search, const PageLimits& limits);
 
 }  // namespace graven::search

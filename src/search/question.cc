@@ -1,6 +1,7 @@
 #include "search/question.h"
 
 #include <string>
+#include <utility>
 
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -17,28 +18,29 @@ std::string MessageOf(const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<query::Query> ReadQuery(std::string_view text) {
-  absl::StatusOr<query::Query> query = query::Parse(text);
-  if (query.ok()) return query;
-  return engine::InvalidField("query", MessageOf(query.status()));
-}
-
-absl::StatusOr<Search> ReadQuestion(const engine::PublishedReads& reads,
-                                    const ledger::Ledger& ledger, const Question& question) {
+absl::StatusOr<Search> ReadQuestion(const Searches& searches, const Question& question) {
   Search search;
-  ASSIGN_OR_RETURN(search.log, reads.FindLog(question.log));
-  ASSIGN_OR_RETURN(search.query, ReadQuery(question.query));
-  search.canonical = query::Canonical(search.query);
+  ASSIGN_OR_RETURN(const ledger::LogRef log, searches.reads().FindLog(question.log));
+  absl::StatusOr<query::Query> query = query::Parse(question.query);
+  if (!query.ok()) return engine::InvalidField("query", MessageOf(query.status()));
+  search.canonical = query::Canonical(*query);
   search.from_ordinal = question.from_ordinal;
   if (question.tree_size >= kLogIndexLimit) {
     return engine::InvalidField("tree_size", "must be below 2^63");
   }
-  RETURN_IF_ERROR(reads.Await(search.log, TreeSize(question.tree_size)));
-  const TreeSize published = ledger.GetPublished(search.log)->size;
+  if (question.tree_size != 0) {
+    RETURN_IF_ERROR(searches.reads().Await(log, TreeSize(question.tree_size)));
+  } else if (question.cursor.empty()) {
+    // What a writer was told is durable belongs to what it finds. When publication is late, what is
+    // published is searched.
+    (void)searches.reads().Await(log, searches.ledger().DurableSize(log));
+  }
+  const TreeSize published = searches.ledger().GetPublished(log)->size;
   search.start.query_hash = Sha256(search.canonical);
-  search.start.log_hash = Sha256(search.log.origin());
+  search.start.log_hash = Sha256(log.origin());
   search.start.order = question.order;
   search.start.size = question.tree_size == 0 ? published : TreeSize(question.tree_size);
+  search.source = searches.SourceOf(log, *std::move(query), search.start.size);
   if (question.cursor.empty()) {
     search.start.position = question.order == Order::kOldestFirst ? 0 : search.start.size.value;
     return search;
@@ -53,6 +55,7 @@ absl::StatusOr<Search> ReadQuestion(const engine::PublishedReads& reads,
                                                          question.tree_size, cursor->size.value));
   }
   search.start = *cursor;
+  search.source.size = cursor->size;
   return search;
 }
 

@@ -5,9 +5,8 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "engine/published_reads.h"
-#include "query/expression.h"
-#include "search/scan.h"
+#include "search/cursor.h"
+#include "search/searches.h"
 
 namespace graven::search {
 
@@ -23,8 +22,7 @@ struct Question {
 
 // The same, read and found possible.
 struct Search {
-  ledger::LogRef log;
-  query::Query query;
+  ScanSource source;
   std::string canonical;
   Cursor start;
   uint64_t from_ordinal = 0;
@@ -32,10 +30,6 @@ struct Search {
 
 // kInvalidArgument names the field ("query: column 7: ..."). kNotFound: the log, or a size above
 // the durable one; what is durable and not published yet is waited for.
-absl::StatusOr<Search> ReadQuestion(const engine::PublishedReads& reads,
-                                    const ledger::Ledger& ledger, const Question& question);
-
-// The query of a request for numbers, which has neither order nor cursor.
-absl::StatusOr<query::Query> ReadQuery(std::string_view text);
+absl::StatusOr<Search> ReadQuestion(const Searches& searches, const Question& question);
 
 }  // namespace graven::search

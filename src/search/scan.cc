@@ -1,6 +1,7 @@
 #include "search/scan.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -10,11 +11,13 @@
 namespace graven::search {
 namespace {
 
-// Of a stretch that is read forwards and given backwards; aligned, so that blocks of segments are
-// read once.
-constexpr uint64_t kStretchRecords = 512;
-// Of matches that wait for their turn in such a stretch. Those that find no room are read again.
-constexpr size_t kStretchBytesMax = size_t{4} << 20;
+// What is read at once, between multiples of it, so that blocks of segments are read once. Newest
+// first it is read forwards and given backwards.
+constexpr uint64_t kWindowRecords = 512;
+// What a window costs at least, in records: a block has to be read for one of them too.
+constexpr uint64_t kWindowCost = 64;
+// Of matches that wait for their turn in a window. Those that find no room are read again.
+constexpr size_t kWindowBytesMax = size_t{4} << 20;
 
 absl::StatusOr<int64_t> ReceivedAt(const ledger::Ledger& ledger, ledger::LogRef log,
                                    uint64_t index) {
@@ -44,12 +47,6 @@ absl::StatusOr<uint64_t> FirstSince(const ledger::Ledger& ledger, ledger::LogRef
   return low;
 }
 
-// The hash was right, so these bytes were stored so: not ours.
-absl::Status NotARecord(LogIndex index, const absl::Status& why) {
-  return absl::DataLossError(fmt::format(
-      "record {}: {}", index.value, std::string_view(why.message().data(), why.message().size())));
-}
-
 struct Match {
   LogIndex index;
   std::string record;
@@ -70,31 +67,71 @@ absl::Status NarrowToTimes(const ledger::Ledger& ledger, ledger::LogRef log,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Scan> Scan::Begin(const ledger::Ledger& ledger, ledger::LogRef log,
-                                 query::Query query, Order order, TreeSize size,
-                                 uint64_t position) {
-  const query::Bounds bounds = query::BoundsOf(query.root);
-  Scan scan(ledger, log, std::move(query), order, size);
-  scan.low_ = order == Order::kOldestFirst ? position : 0;
-  scan.high_ = order == Order::kOldestFirst ? size.value : std::min(position, size.value);
+absl::StatusOr<Scan> Scan::Begin(ScanSource source, Order order, uint64_t position) {
+  const query::Bounds bounds = query::BoundsOf(source.query.root);
+  Scan scan(std::move(source), order);
+  const uint64_t size = scan.size().value;
+  scan.low_ = scan.is_forward() ? position : 0;
+  scan.high_ = scan.is_forward() ? size : std::min(position, size);
   scan.low_ = std::max(scan.low_, bounds.indexes.low);
   scan.high_ = std::min(scan.high_, bounds.indexes.high);
   if (scan.low_ < scan.high_) {
-    RETURN_IF_ERROR(NarrowToTimes(ledger, log, bounds.received_ns, &scan.low_, &scan.high_));
+    RETURN_IF_ERROR(NarrowToTimes(*scan.source_.ledger, scan.source_.log, bounds.received_ns,
+                                  &scan.low_, &scan.high_));
   }
   return scan;
 }
 
+Scan Scan::Within(ScanSource source, uint64_t low, uint64_t high) {
+  Scan scan(std::move(source), Order::kOldestFirst);
+  scan.low_ = low;
+  scan.high_ = high;
+  return scan;
+}
+
 uint64_t Scan::position() const {
-  if (order_ == Order::kOldestFirst) return done() ? size_.value : low_;
+  if (is_forward()) return done() ? size().value : low_;
   return done() ? 0 : high_;
 }
 
 void Scan::Extend(TreeSize size) {
-  low_ = size_.value;
-  size_ = size;
-  // Times and indexes of the query are judged record by record here: what comes live is little.
+  low_ = source_.size.value;
   high_ = size.value;
+  source_.size = size;
+  // What comes live is little, and not in any index yet. Times and indexes that the query names are
+  // judged record by record.
+  source_.chunks = nullptr;
+  stretch_ = Stretch();
+}
+
+void Scan::EnterStretch() {
+  const bool inside = is_forward() ? stretch_.low <= low_ && low_ < stretch_.high
+                                   : stretch_.low < high_ && high_ <= stretch_.high;
+  if (inside) return;
+  stretch_ = Stretch();
+  stretch_.low = low_;
+  stretch_.high = high_;
+  if (source_.chunks == nullptr) return;
+  const index::Candidates candidates = index::Find(
+      *source_.chunks, source_.query.root,
+      is_forward() ? source_.chunks->From(low_, high_) : source_.chunks->Before(high_, low_));
+  stretch_.low = candidates.low;
+  stretch_.high = candidates.high;
+  if (candidates.chunk == nullptr) return;
+  stretch_.by_index = true;
+  stretch_.is_exact = candidates.found.is_exact();
+  stretch_.first = candidates.chunk->first();
+  stretch_.leaves = candidates.found.possible.Leaves();
+}
+
+std::pair<size_t, size_t> Scan::CandidatesWithin(uint64_t low, uint64_t high) const {
+  const auto begin = stretch_.leaves.begin();
+  const auto place = [&](uint64_t index) {
+    return index <= stretch_.first
+               ? begin
+               : std::lower_bound(begin, stretch_.leaves.end(), index - stretch_.first);
+  };
+  return {static_cast<size_t>(place(low) - begin), static_cast<size_t>(place(high) - begin)};
 }
 
 absl::Status Scan::Step(uint64_t records_max, const Take& take) {
@@ -102,79 +139,134 @@ absl::Status Scan::Step(uint64_t records_max, const Take& take) {
   bool stopped = false;
   while (!done() && left > 0 && !stopped) {
     const uint64_t before = looked_at_;
-    const uint64_t count = std::min(high_ - low_, kStretchRecords);
-    RETURN_IF_ERROR(order_ == Order::kOldestFirst ? StepForward(count, take, &stopped)
-                                                  : StepBackward(count, take, &stopped));
-    left -= std::min(left, looked_at_ - before);
+    EnterStretch();
+    RETURN_IF_ERROR(is_forward() ? StepForward(take, &stopped) : StepBackward(take, &stopped));
+    left -= std::min(left, std::max(kWindowCost, looked_at_ - before));
   }
   return absl::OkStatus();
 }
 
-absl::Status Scan::StepForward(uint64_t count, const Take& take, bool* stopped) {
-  absl::Status readable;
-  const uint64_t first = low_;
-  RETURN_IF_ERROR(ledger_->ReadRecords(
-      log_, LogIndex(low_), count, [&](LogIndex index, std::string_view record, const Hash& hash) {
-        readable = view_.Read(record);
-        if (!readable.ok()) {
-          readable = NotARecord(index, readable);
-          return false;
-        }
-        ++looked_at_;
-        if (query::Matches(query_, view_)) {
-          const Verdict verdict = take({index, record, hash, view_});
-          *stopped = verdict != Verdict::kGoOn;
-          if (verdict == Verdict::kRefuse) return false;
-        }
-        low_ = index.value + 1;
-        return !*stopped;
-      }));
-  RETURN_IF_ERROR(readable);
-  if (low_ > first || *stopped) return absl::OkStatus();
-  return absl::DataLossError(fmt::format("record {} is published and cannot be read", low_));
+absl::Status Scan::CountStep(uint64_t records_max, uint64_t* count) {
+  uint64_t left = records_max;
+  bool stopped = false;
+  while (!done() && left > 0) {
+    const uint64_t before = looked_at_;
+    EnterStretch();
+    if (stretch_.by_index && stretch_.is_exact) {
+      const auto [begin, end] =
+          CandidatesWithin(std::max(low_, stretch_.low), std::min(high_, stretch_.high));
+      *count += end - begin;
+      (is_forward() ? low_ : high_) = is_forward() ? stretch_.high : stretch_.low;
+    } else {
+      const Take take = [&](const Hit&) {
+        ++*count;
+        return Verdict::kGoOn;
+      };
+      RETURN_IF_ERROR(is_forward() ? StepForward(take, &stopped) : StepBackward(take, &stopped));
+    }
+    left -= std::min(left, std::max(kWindowCost, looked_at_ - before));
+  }
+  return absl::OkStatus();
 }
 
-absl::Status Scan::StepBackward(uint64_t count, const Take& take, bool* stopped) {
-  // From a border of stretches, so that the next one begins there.
-  uint64_t first = std::max(low_, (high_ - 1) / kStretchRecords * kStretchRecords);
-  first = std::max(first, high_ - count);
+absl::Status Scan::ReadMatches(uint64_t first, uint64_t end, const Visit& visit) {
+  absl::Status readable;
+  uint64_t next = first;
+  size_t candidate = CandidatesWithin(first, end).first;
+  RETURN_IF_ERROR(source_.ledger->ReadRecords(
+      source_.log, LogIndex(first), end - first,
+      [&](LogIndex index, std::string_view record, const Hash& hash) {
+        next = index.value + 1;
+        if (stretch_.by_index) {
+          if (index.value != stretch_.first + stretch_.leaves[candidate]) return true;
+          ++candidate;
+        }
+        ++looked_at_;
+        readable = view_.Read(record);
+        if (!readable.ok()) {
+          // The hash was right, so these bytes were stored so: not ours.
+          readable = absl::DataLossError(
+              fmt::format("record {}: {}", index.value,
+                          std::string_view(readable.message().data(), readable.message().size())));
+          return false;
+        }
+        if (!query::Matches(source_.query, view_)) return true;
+        return visit(index, record, hash);
+      }));
+  RETURN_IF_ERROR(readable);
+  if (next > first) return absl::OkStatus();
+  return absl::DataLossError(fmt::format("record {} is published and cannot be read", first));
+}
+
+absl::Status Scan::StepForward(const Take& take, bool* stopped) {
+  uint64_t first = low_;
+  uint64_t border = std::min(stretch_.high, high_);
+  uint64_t end = std::min(border, (first / kWindowRecords + 1) * kWindowRecords);
+  if (stretch_.by_index) {
+    const auto [begin, behind] = CandidatesWithin(low_, border);
+    if (begin == behind) {
+      low_ = border;
+      return absl::OkStatus();
+    }
+    first = stretch_.first + stretch_.leaves[begin];
+    border = std::min(border, (first / kWindowRecords + 1) * kWindowRecords);
+    end = stretch_.first + stretch_.leaves[CandidatesWithin(first, border).second - 1] + 1;
+  } else {
+    border = end;
+  }
+  uint64_t reached = border;
+  RETURN_IF_ERROR(
+      ReadMatches(first, end, [&](LogIndex index, std::string_view record, const Hash& hash) {
+        const Verdict verdict = take({index, record, hash, view_});
+        if (verdict == Verdict::kGoOn) return true;
+        *stopped = true;
+        reached = index.value + (verdict == Verdict::kStop ? 1 : 0);
+        return false;
+      }));
+  low_ = reached;
+  return absl::OkStatus();
+}
+
+absl::Status Scan::StepBackward(const Take& take, bool* stopped) {
+  uint64_t border = std::max(stretch_.low, low_);
+  uint64_t end = high_;
+  uint64_t first = std::max(border, (end - 1) / kWindowRecords * kWindowRecords);
+  if (stretch_.by_index) {
+    const auto [begin, behind] = CandidatesWithin(border, high_);
+    if (begin == behind) {
+      high_ = border;
+      return absl::OkStatus();
+    }
+    end = stretch_.first + stretch_.leaves[behind - 1] + 1;
+    border = std::max(border, (end - 1) / kWindowRecords * kWindowRecords);
+    first = stretch_.first + stretch_.leaves[CandidatesWithin(border, end).first];
+  } else {
+    border = first;
+  }
   std::deque<Match> matches;
   size_t bytes = 0;
-  uint64_t read = first;
-  absl::Status readable;
   RETURN_IF_ERROR(
-      ledger_->ReadRecords(log_, LogIndex(first), high_ - first,
-                           [&](LogIndex index, std::string_view record, const Hash& hash) {
-                             readable = view_.Read(record);
-                             if (!readable.ok()) {
-                               readable = NotARecord(index, readable);
-                               return false;
-                             }
-                             ++looked_at_;
-                             read = index.value + 1;
-                             if (!query::Matches(query_, view_)) return true;
-                             matches.push_back({index, std::string(record), hash});
-                             bytes += record.size();
-                             while (bytes > kStretchBytesMax && matches.size() > 1) {
-                               bytes -= matches.front().record.size();
-                               first = matches.front().index.value + 1;
-                               matches.pop_front();
-                             }
-                             return true;
-                           }));
-  RETURN_IF_ERROR(readable);
-  if (read != high_) {
-    return absl::DataLossError(fmt::format("record {} is published and cannot be read", read));
-  }
+      ReadMatches(first, end, [&](LogIndex index, std::string_view record, const Hash& hash) {
+        matches.push_back({index, std::string(record), hash});
+        bytes += record.size();
+        while (bytes > kWindowBytesMax && matches.size() > 1) {
+          bytes -= matches.front().record.size();
+          border = matches.front().index.value + 1;
+          matches.pop_front();
+        }
+        return true;
+      }));
   for (; !matches.empty(); matches.pop_back()) {
     const Match& match = matches.back();
     RETURN_IF_ERROR(view_.Read(match.record));
     const Verdict verdict = take({match.index, match.record, match.hash, view_});
-    *stopped = verdict != Verdict::kGoOn;
     high_ = match.index.value + (verdict == Verdict::kRefuse ? 1 : 0);
-    if (*stopped) return absl::OkStatus();
+    if (verdict != Verdict::kGoOn) {
+      *stopped = true;
+      return absl::OkStatus();
+    }
   }
-  high_ = first;
+  high_ = border;
   return absl::OkStatus();
 }
 

@@ -1,14 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/clock.h"
+#include "index/candidates.h"
 #include "ledger/ledger.h"
 #include "query/matcher.h"
 #include "query/record_view.h"
@@ -31,51 +32,81 @@ enum class Verdict : uint8_t {
   kRefuse,  // it was not taken: it will be given again
 };
 
+// What is searched. Immutable.
+struct ScanSource {
+  const ledger::Ledger* ledger = nullptr;
+  ledger::LogRef log;
+  query::Query query;
+  TreeSize size;
+  // What the index has of the log; null: nothing. Where it has nothing, every record is read.
+  std::shared_ptr<const index::ChunkSet> chunks;
+};
+
 // The matches of one query in one log below a fixed size, in order, a piece at a time. Every match
-// is judged on the record's bytes, which are held against the tree's hash as they are read.
+// is judged on the record's bytes, which are held against the tree's hash as they are read; an
+// index only says which records need not be read.
 //
 // Not thread-safe: one caller at a time. It keeps no record between two steps.
 class Scan {
  public:
   // Begins at `position` (Cursor has its meaning). Reads a few records to find where the query's
   // times lie. kDataLoss.
-  static absl::StatusOr<Scan> Begin(const ledger::Ledger& ledger, ledger::LogRef log,
-                                    query::Query query, Order order, TreeSize size,
-                                    uint64_t position);
+  static absl::StatusOr<Scan> Begin(ScanSource source, Order order, uint64_t position);
+  // What lies in low <= index < high, oldest first.
+  static Scan Within(ScanSource source, uint64_t low, uint64_t high);
 
   using Take = std::function<Verdict(const Hit& hit)>;
 
-  // Looks at records until `take` ends it, `records_max` have been looked at (or a few more), or
+  // Looks at records until `take` ends it, `records_max` have been looked at (or some more), or
   // there are no more.
   absl::Status Step(uint64_t records_max, const Take& take);
+
+  // Counts on, from where it stands, without reading what the index is certain of.
+  absl::Status CountStep(uint64_t records_max, uint64_t* count);
 
   bool done() const { return low_ >= high_; }
   // For a cursor: everything on the side of the beginning has been looked at. When it is done: the
   // end of the log, or its beginning.
   uint64_t position() const;
-  TreeSize size() const { return size_; }
-  // How many have been looked at since Begin.
+  TreeSize size() const { return source_.size; }
+  // Records read and judged since Begin.
   uint64_t looked_at() const { return looked_at_; }
 
-  // With a scan that is done and oldest first: goes on with what has been published since.
+  // With a scan that is done and oldest first: goes on with what has been published since, without
+  // an index.
   void Extend(TreeSize size);
 
  private:
-  Scan(const ledger::Ledger& ledger, ledger::LogRef log, query::Query query, Order order,
-       TreeSize size)
-      : ledger_(&ledger), log_(log), query_(std::move(query)), order_(order), size_(size) {}
+  // A part of the log that the index knows all of, or nothing.
+  struct Stretch {
+    uint64_t low = 0;
+    uint64_t high = 0;
+    bool by_index = false;
+    bool is_exact = false;         // every candidate matches
+    uint64_t first = 0;            // where leaves count from
+    std::vector<uint32_t> leaves;  // candidates, ascending
+  };
 
-  absl::Status StepForward(uint64_t count, const Take& take, bool* stopped);
-  absl::Status StepBackward(uint64_t count, const Take& take, bool* stopped);
+  Scan(ScanSource source, Order order) : source_(std::move(source)), order_(order) {}
 
-  const ledger::Ledger* ledger_;
-  ledger::LogRef log_;
-  query::Query query_;
+  bool is_forward() const { return order_ == Order::kOldestFirst; }
+  // Makes stretch_ the one that the next record lies in.
+  void EnterStretch();
+  // The candidates of stretch_ that lie in [low, high).
+  std::pair<size_t, size_t> CandidatesWithin(uint64_t low, uint64_t high) const;
+  absl::Status StepForward(const Take& take, bool* stopped);
+  absl::Status StepBackward(const Take& take, bool* stopped);
+
+  // Reads [first, end), or of it only candidates, and gives each match; false ends it.
+  using Visit = std::function<bool(LogIndex index, std::string_view record, const Hash& hash)>;
+  absl::Status ReadMatches(uint64_t first, uint64_t end, const Visit& visit);
+
+  ScanSource source_;
   Order order_;
-  TreeSize size_;
   // What is still to be looked at: low_ <= index < high_.
   uint64_t low_ = 0;
   uint64_t high_ = 0;
+  Stretch stretch_;
   uint64_t looked_at_ = 0;
   query::RecordView view_;
 };

@@ -8,6 +8,7 @@
 
 #include "engine/error_details.h"
 #include "graven/v1/event.pb.h"
+#include "index/chunk_builder.h"
 #include "ledger/ledger_fixture_test.h"
 #include "query/parser.h"
 #include "search/admission.h"
@@ -35,7 +36,7 @@ class SearchTest : public ledger::LedgerTest {
   static constexpr uint64_t kRecords = 3000;
 
   void SetUp() override {
-    options.journal_file_bytes = uint64_t{1} << 20;
+    options.journal_file_bytes = uint64_t{8} << 20;
     Open();
     for (uint64_t first = 0; first < kRecords; first += 500) {
       std::vector<ledger::TestEvent> events;
@@ -78,11 +79,11 @@ class SearchTest : public ledger::LedgerTest {
     question.cursor = cursor;
     question.from_ordinal = from_ordinal;
     question.tree_size = tree_size;
-    return ReadQuestion(searches_->reads(), *ledger, question);
+    return ReadQuestion(*searches_, question);
   }
 
   Page PageOf(const Search& search, PageLimits limits = {}) {
-    absl::StatusOr<Page> page = MakePage(*ledger, clock_, search, limits);
+    absl::StatusOr<Page> page = MakePage(clock_, search, limits);
     EXPECT_TRUE(page.ok()) << page.status();
     return page.ok() ? *std::move(page) : Page();
   }
@@ -104,8 +105,9 @@ class SearchTest : public ledger::LedgerTest {
     return indexes;
   }
 
-  TallyRange RangeOf(std::string_view query) {
-    return {default_log(), *query::Parse(query), ledger->GetPublished(default_log())->size};
+  ScanSource SourceOf(std::string_view query) {
+    return searches_->SourceOf(default_log(), *query::Parse(query),
+                               ledger->GetPublished(default_log())->size);
   }
 
   StillClock clock_;
@@ -153,9 +155,8 @@ TEST_F(SearchTest, IndexesAndTimesNarrowWhatIsRead) {
   EXPECT_EQ(low, 500U);
   EXPECT_EQ(high, 1000U);
 
-  const query::Query query = *query::Parse("index:700..710 actor:a1");
   absl::StatusOr<Scan> scan =
-      Scan::Begin(*ledger, default_log(), query, Order::kOldestFirst, TreeSize(kRecords), 0);
+      Scan::Begin(SourceOf("index:700..710 actor:a1"), Order::kOldestFirst, 0);
   ASSERT_TRUE(scan.ok());
   std::vector<uint64_t> found;
   ASSERT_TRUE(scan->Step(UINT64_MAX,
@@ -171,8 +172,7 @@ TEST_F(SearchTest, IndexesAndTimesNarrowWhatIsRead) {
 TEST_F(SearchTest, ARefusedHitComesAgain) {
   for (const Order order : {Order::kOldestFirst, Order::kNewestFirst}) {
     absl::StatusOr<Scan> scan =
-        Scan::Begin(*ledger, default_log(), *query::Parse("index:10..13"), order,
-                    TreeSize(kRecords), order == Order::kOldestFirst ? 0 : kRecords);
+        Scan::Begin(SourceOf("index:10..13"), order, order == Order::kOldestFirst ? 0 : kRecords);
     ASSERT_TRUE(scan.ok());
     std::vector<uint64_t> seen;
     int calls = 0;
@@ -210,7 +210,7 @@ TEST_F(SearchTest, APageEndsAtItsBytesItsTimeAndItsClient) {
   limits = {};
   int asked = 0;
   limits.gone = [&] { return ++asked > 0; };
-  EXPECT_EQ(MakePage(*ledger, clock_, *Ask("actor:x"), limits).status().code(),
+  EXPECT_EQ(MakePage(clock_, *Ask("actor:x"), limits).status().code(),
             absl::StatusCode::kCancelled);
 }
 
@@ -258,7 +258,7 @@ TEST_F(SearchTest, WhatIsWrongNamesItsField) {
 
 TEST_F(SearchTest, FacetsCountEachRecordOnce) {
   const absl::StatusOr<Facets> facets =
-      CountFacets(*ledger, clock_, RangeOf("outcome:denied"),
+      CountFacets(clock_, SourceOf("outcome:denied"),
                   {"outcome", "actor", "target.id", "label.env", "service"}, 2, {});
   ASSERT_TRUE(facets.ok()) << facets.status();
   EXPECT_TRUE(facets->is_exact);
@@ -294,25 +294,23 @@ TEST_F(SearchTest, FacetsCountEachRecordOnce) {
 TEST_F(SearchTest, NumbersThatWereNotFinishedSaySo) {
   TallyLimits limits;
   limits.until_ns = 0;
-  const absl::StatusOr<Facets> facets =
-      CountFacets(*ledger, clock_, RangeOf(""), {"action"}, 10, limits);
+  const absl::StatusOr<Facets> facets = CountFacets(clock_, SourceOf(""), {"action"}, 10, limits);
   ASSERT_TRUE(facets.ok());
   EXPECT_FALSE(facets->is_exact);
-  const absl::StatusOr<Histogram> histogram =
-      CountHistogram(*ledger, clock_, RangeOf(""), {}, limits);
+  const absl::StatusOr<Histogram> histogram = CountHistogram(clock_, SourceOf(""), {}, limits);
   ASSERT_TRUE(histogram.ok());
   EXPECT_FALSE(histogram->is_exact);
 }
 
 TEST_F(SearchTest, FieldsWithoutValuesHaveNoFacets) {
   for (const char* field : {"time", "index", "text", "reason", "label", "nonsense"}) {
-    EXPECT_EQ(CountFacets(*ledger, clock_, RangeOf(""), {field}, 10, {}).status().code(),
+    EXPECT_EQ(CountFacets(clock_, SourceOf(""), {field}, 10, {}).status().code(),
               absl::StatusCode::kInvalidArgument)
         << field;
   }
-  EXPECT_EQ(CountFacets(*ledger, clock_, RangeOf(""), {}, 10, {}).status().code(),
+  EXPECT_EQ(CountFacets(clock_, SourceOf(""), {}, 10, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(CountFacets(*ledger, clock_, RangeOf(""), {"action"}, 0, {}).status().code(),
+  EXPECT_EQ(CountFacets(clock_, SourceOf(""), {"action"}, 0, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
@@ -320,7 +318,7 @@ TEST_F(SearchTest, HistogramCountsEachMatchInItsStretch) {
   HistogramShape shape;
   shape.buckets = 6;
   absl::StatusOr<Histogram> histogram =
-      CountHistogram(*ledger, clock_, RangeOf("action:invoice.read"), shape, {});
+      CountHistogram(clock_, SourceOf("action:invoice.read"), shape, {});
   ASSERT_TRUE(histogram.ok()) << histogram.status();
   EXPECT_TRUE(histogram->is_exact);
   ASSERT_EQ(histogram->buckets.size(), 6U);
@@ -337,18 +335,148 @@ TEST_F(SearchTest, HistogramCountsEachMatchInItsStretch) {
   shape.from_ns = clock.wall_ns - 4'000'000'000;
   shape.to_ns = shape.from_ns + 1'000'000'000;
   shape.buckets = 2;
-  histogram = CountHistogram(*ledger, clock_, RangeOf(""), shape, {});
+  histogram = CountHistogram(clock_, SourceOf(""), shape, {});
   ASSERT_TRUE(histogram.ok());
   EXPECT_EQ(histogram->bucket_ns, 500'000'000);
   EXPECT_EQ(histogram->buckets[0][1] + histogram->buckets[0][3], 500U);
   EXPECT_EQ(histogram->buckets[1][1], 0U);
 
   std::swap(shape.from_ns, shape.to_ns);
-  EXPECT_EQ(CountHistogram(*ledger, clock_, RangeOf(""), shape, {}).status().code(),
+  EXPECT_EQ(CountHistogram(clock_, SourceOf(""), shape, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
-  histogram = CountHistogram(*ledger, clock_, RangeOf("time:2100"), {}, {});
+  histogram = CountHistogram(clock_, SourceOf("time:2100"), {}, {});
   ASSERT_TRUE(histogram.ok());
   EXPECT_TRUE(histogram->is_exact && histogram->buckets.empty());
+}
+
+// A log of 10,000 records of which the index has those from 4,096 to 8,191.
+class IndexedSearchTest : public SearchTest {
+ protected:
+  static constexpr uint64_t kAll = 10'000;
+
+  void SetUp() override {
+    SearchTest::SetUp();
+    for (uint64_t first = kRecords; first < kAll; first += 500) {
+      std::vector<ledger::TestEvent> events;
+      for (uint64_t i = first; i < first + 500; ++i) events.push_back(EventOf(i));
+      clock.wall_ns += 1'000'000'000;
+      ASSERT_TRUE(Append(default_log(), std::move(events)).status.ok());
+    }
+    ASSERT_TRUE(ledger->Publish().ok());
+    const index::IdKey key = index::MakeIdKey(Sha256("genesis"));
+    index::ChunkBuilder builder(4096, index::kSmallLevel, key);
+    query::RecordView view;
+    ASSERT_TRUE(ledger
+                    ->ReadRecords(default_log(), LogIndex(4096), 4096,
+                                  [&](LogIndex, std::string_view record, const Hash&) {
+                                    EXPECT_TRUE(view.Read(record).ok());
+                                    builder.Add(view);
+                                    return true;
+                                  })
+                    .ok());
+    auto chunk = index::Chunk::Open(index::ContentInMemory(builder.Finish()));
+    ASSERT_TRUE(chunk.ok()) << chunk.status();
+    chunk_ = *chunk;
+    chunks_ = std::make_shared<const index::ChunkSet>(
+        key, std::vector<std::shared_ptr<const index::Chunk>>{chunk_});
+    indexed_ = std::make_unique<Searches>(*ledger, *hub_, *hub_, clock,
+                                          [this](ledger::LogRef) { return chunks_; });
+  }
+
+  struct Seen {
+    std::vector<uint64_t> indexes;
+    uint64_t looked_at = 0;
+    bool operator==(const Seen& other) const { return indexes == other.indexes; }
+  };
+  Seen SeenBy(const Searches& searches, std::string_view query, Order order) {
+    const TreeSize size = ledger->GetPublished(default_log())->size;
+    absl::StatusOr<Scan> scan =
+        Scan::Begin(searches.SourceOf(default_log(), *query::Parse(query), size), order,
+                    order == Order::kOldestFirst ? 0 : size.value);
+    EXPECT_TRUE(scan.ok()) << scan.status();
+    Seen seen;
+    // In small pieces, with stops and refusals between them.
+    int calls = 0;
+    while (!scan->done()) {
+      EXPECT_TRUE(scan->Step(300,
+                             [&](const Hit& hit) {
+                               if (++calls % 5 == 0) return Verdict::kRefuse;
+                               seen.indexes.push_back(hit.index.value);
+                               return calls % 3 == 0 ? Verdict::kStop : Verdict::kGoOn;
+                             })
+                      .ok());
+    }
+    seen.looked_at = scan->looked_at();
+    return seen;
+  }
+
+  ScanSource Source(const Searches& searches, std::string_view query) {
+    return searches.SourceOf(default_log(), *query::Parse(query),
+                             ledger->GetPublished(default_log())->size);
+  }
+
+  std::shared_ptr<const index::Chunk> chunk_;
+  std::shared_ptr<const index::ChunkSet> chunks_;
+  std::unique_ptr<Searches> indexed_;
+};
+
+const char* const kQueries[] = {"",
+                                "actor:a3",
+                                "actor:a3 outcome:denied",
+                                "action:invoice.* NOT actor:(a1 OR a2 OR a3)",
+                                "event_id:e5000",
+                                "event_id:e100",
+                                "actor:nobody",
+                                "read",
+                                "\"invoice.write\" actor:a0",
+                                "target:t2",
+                                "label.env:prod target.id:t1",
+                                "index:4000..8300 actor:a5",
+                                "index:5000..5010",
+                                "NOT event_id:e5000",
+                                "actor:a3 OR event_id:e5001"};
+
+TEST_F(IndexedSearchTest, WithAnIndexTheAnswersAreTheSame) {
+  for (const char* query : kQueries) {
+    for (const Order order : {Order::kOldestFirst, Order::kNewestFirst}) {
+      const Seen without = SeenBy(*searches_, query, order);
+      EXPECT_EQ(SeenBy(*indexed_, query, order), without) << query;
+    }
+  }
+  EXPECT_FALSE(chunk_->distrusted());
+}
+
+TEST_F(IndexedSearchTest, WhatCannotMatchIsNotRead) {
+  const Seen seen = SeenBy(*indexed_, "event_id:e5000", Order::kNewestFirst);
+  EXPECT_THAT(seen.indexes, ElementsAre(5000));
+  EXPECT_LT(seen.looked_at, kAll - 4096 + 20);
+}
+
+TEST_F(IndexedSearchTest, NumbersAreTheSameToo) {
+  for (const char* query : kQueries) {
+    const std::vector<std::string> fields = {"actor.id", "outcome", "label.env", "target.id"};
+    const Facets without = *CountFacets(clock_, Source(*searches_, query), fields, 100, {});
+    const Facets with = *CountFacets(clock_, Source(*indexed_, query), fields, 100, {});
+    EXPECT_EQ(with.matches, without.matches) << query;
+    EXPECT_TRUE(with.is_exact);
+    for (size_t i = 0; i < fields.size(); ++i) {
+      EXPECT_EQ(with.facets[i].without, without.facets[i].without) << query << ' ' << fields[i];
+      ASSERT_EQ(with.facets[i].values.size(), without.facets[i].values.size());
+      for (size_t j = 0; j < with.facets[i].values.size(); ++j) {
+        EXPECT_EQ(with.facets[i].values[j].value, without.facets[i].values[j].value) << query;
+        EXPECT_EQ(with.facets[i].values[j].count, without.facets[i].values[j].count) << query;
+      }
+    }
+    HistogramShape shape;
+    shape.buckets = 13;
+    EXPECT_EQ(CountHistogram(clock_, Source(*indexed_, query), shape, {})->buckets,
+              CountHistogram(clock_, Source(*searches_, query), shape, {})->buckets)
+        << query;
+    uint64_t count = 0;
+    Scan scan = *Scan::Begin(Source(*indexed_, query), Order::kNewestFirst, kAll);
+    while (!scan.done()) ASSERT_TRUE(scan.CountStep(100, &count).ok());
+    EXPECT_EQ(count, without.matches) << query;
+  }
 }
 
 TEST(Admission, HasPlacesForEverybodyAndForEach) {

@@ -1,12 +1,16 @@
 #pragma once
 
-#include <string_view>
+#include <functional>
+#include <memory>
+#include <utility>
 
 #include "base/clock.h"
 #include "engine/published_reads.h"
 #include "engine/worker_pool.h"
+#include "index/candidates.h"
 #include "ledger/ledger.h"
 #include "search/admission.h"
+#include "search/scan.h"
 
 // Search over one process's logs: what the doors (gRPC, HTTP) share, so that limits hold for all of
 // them together.
@@ -24,16 +28,26 @@
 // has been judged on its bytes; a query ends when its deadline, its budget or its client does.
 namespace graven::search {
 
+// What the index has of a log now. Any thread.
+using ChunksOf = std::function<std::shared_ptr<const index::ChunkSet>(ledger::LogRef)>;
+
 class Searches {
  public:
-  // All must outlive it.
+  // All must outlive it. `chunks_of` null: there is no index.
   Searches(const ledger::Ledger& ledger, engine::PublicationHub& hub,
-           engine::PublicationHub& cosigned_hub, Clock& clock, AdmissionLimits limits = {})
+           engine::PublicationHub& cosigned_hub, Clock& clock, ChunksOf chunks_of = nullptr,
+           AdmissionLimits limits = {})
       : ledger_(ledger),
         reads_(ledger, hub, cosigned_hub),
         clock_(clock),
+        chunks_of_(std::move(chunks_of)),
         admission_(limits),
         workers_(kWorkers) {}
+
+  // The source of a search, with what the index has now.
+  ScanSource SourceOf(ledger::LogRef log, query::Query query, TreeSize size) const {
+    return {&ledger_, log, std::move(query), size, chunks_of_ ? chunks_of_(log) : nullptr};
+  }
 
   const ledger::Ledger& ledger() const { return ledger_; }
   const engine::PublishedReads& reads() const { return reads_; }
@@ -52,6 +66,7 @@ class Searches {
   const ledger::Ledger& ledger_;
   const engine::PublishedReads reads_;
   Clock& clock_;
+  const ChunksOf chunks_of_;
   Admission admission_;
   engine::WorkerPool workers_;
 };

@@ -9,6 +9,9 @@
 #include "base/status_macros.h"
 #include "engine/error_details.h"
 #include "fmt/format.h"
+#include "index/candidates.h"
+#include "index/chunk_format.h"
+#include "index/value_counts.h"
 #include "record/record.h"
 
 namespace graven::search {
@@ -53,22 +56,53 @@ absl::StatusOr<Column> ColumnOf(std::string_view name) {
                               fmt::format("{} has no values to count", column.facts->name));
 }
 
+// What the matches of a part of the log add to a tally.
+class Adder {
+ public:
+  virtual ~Adder() = default;
+  // One match.
+  virtual void Add(const query::RecordView& view) = 0;
+  // All of `leaves` match. False: the index cannot say it; nothing was added.
+  virtual absl::StatusOr<bool> AddFromIndex(const index::Chunk& chunk,
+                                            const index::Bitmap& leaves) = 0;
+};
+
 // Counts values until they take too much.
-class Counter {
+class Counter final : public Adder {
  public:
   explicit Counter(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  void Add(const query::RecordView& view) {
+  void Add(const query::RecordView& view) override {
+    ++matches_;
     for (Column& column : columns_) {
       values_.clear();
       Collect(column, view);
       std::sort(values_.begin(), values_.end());
       values_.erase(std::unique(values_.begin(), values_.end()), values_.end());
       if (values_.empty()) ++column.without;
-      for (const std::string_view value : values_) Count(value, &column);
+      for (const std::string_view value : values_) Count(value, 1, &column);
     }
   }
 
+  absl::StatusOr<bool> AddFromIndex(const index::Chunk& chunk,
+                                    const index::Bitmap& leaves) override {
+    std::vector<index::ValueCounts> counted(columns_.size());
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const Column& column = columns_[i];
+      ASSIGN_OR_RETURN(const bool known, index::CountValues(chunk, column.facts->field,
+                                                            column.label_key, leaves, &counted[i]));
+      if (!known) return false;
+    }
+    const uint64_t records = leaves.count();
+    matches_ += records;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      columns_[i].without += records - counted[i].with_value;
+      for (const auto& [value, count] : counted[i].counts) Count(value, count, &columns_[i]);
+    }
+    return true;
+  }
+
+  uint64_t matches() const { return matches_; }
   bool is_whole() const { return !overflown_; }
   std::vector<Column>& columns() { return columns_; }
 
@@ -106,22 +140,23 @@ class Counter {
     if (!value.empty()) values_.push_back(value);
   }
 
-  void Count(std::string_view value, Column* column) {
+  void Count(std::string_view value, uint64_t count, Column* column) {
     key_ = value;
     const auto found = column->counts.find(key_);
     if (found != column->counts.end()) {
-      ++found->second;
+      found->second += count;
       return;
     }
     bytes_ += value.size() + kValueOverheadBytes;
     if (bytes_ > kValueBytesMax) {
       overflown_ = true;
     } else {
-      column->counts.emplace(key_, 1);
+      column->counts.emplace(key_, count);
     }
   }
 
   std::vector<Column> columns_;
+  uint64_t matches_ = 0;
   std::vector<std::string_view> values_;  // of one record and column
   std::string number_;
   std::string key_;
@@ -146,20 +181,53 @@ Facet FacetOf(Column column, std::string name, uint64_t top) {
   return facet;
 }
 
-// Gives every match to `take`, as far as the limits let it. True: all of them.
-absl::StatusOr<bool> GiveAll(const ledger::Ledger& ledger, Clock& clock, const TallyRange& range,
-                             const TallyLimits& limits,
-                             const std::function<void(const query::RecordView&)>& take) {
-  ASSIGN_OR_RETURN(Scan scan,
-                   Scan::Begin(ledger, range.log, range.query, Order::kOldestFirst, range.size, 0));
-  while (!scan.done() && clock.SteadyNs() < limits.until_ns) {
-    RETURN_IF_ERROR(scan.Step(kRecordsPerGlance, [&](const Hit& hit) {
-      take(hit.view);
-      return Verdict::kGoOn;
-    }));
-    if (limits.gone && limits.gone()) return absl::CancelledError("nobody waits for the answer");
+absl::Status LookAround(const TallyLimits& limits) {
+  if (limits.gone && limits.gone()) return absl::CancelledError("nobody waits for the answer");
+  return absl::OkStatus();
+}
+
+// Gives the matches of low <= index < high to `adder`, as far as the limits let it. True: all of
+// them. Where the index is certain, no record is read.
+absl::StatusOr<bool> GiveAll(Clock& clock, const ScanSource& source, uint64_t low, uint64_t high,
+                             const TallyLimits& limits, Adder* adder) {
+  while (low < high) {
+    index::ChunkSet::Stretch stretch{low, high, nullptr};
+    if (source.chunks != nullptr) stretch = source.chunks->From(low, high);
+    if (stretch.chunk != nullptr) {
+      const index::Candidates candidates = index::Find(*source.chunks, source.query.root, stretch);
+      if (candidates.chunk != nullptr && candidates.found.is_exact()) {
+        const absl::StatusOr<bool> added =
+            adder->AddFromIndex(*candidates.chunk, candidates.found.possible);
+        if (!added.ok()) candidates.chunk->Distrust();
+        if (added.ok() && *added) {
+          low = stretch.high;
+          RETURN_IF_ERROR(LookAround(limits));
+          if (clock.SteadyNs() >= limits.until_ns) return low >= high;
+          continue;
+        }
+      }
+    }
+    Scan scan = Scan::Within(source, low, stretch.high);
+    while (!scan.done()) {
+      if (clock.SteadyNs() >= limits.until_ns) return false;
+      RETURN_IF_ERROR(scan.Step(kRecordsPerGlance, [&](const Hit& hit) {
+        adder->Add(hit.view);
+        return Verdict::kGoOn;
+      }));
+      RETURN_IF_ERROR(LookAround(limits));
+    }
+    low = stretch.high;
   }
-  return scan.done();
+  return true;
+}
+
+// Where matches can be, by the indexes and times that the query names.
+absl::Status Narrow(const ScanSource& source, uint64_t* low, uint64_t* high) {
+  const query::Bounds bounds = query::BoundsOf(source.query.root);
+  *low = bounds.indexes.low;
+  *high = std::min(bounds.indexes.high, source.size.value);
+  if (*low >= *high) return absl::OkStatus();
+  return NarrowToTimes(*source.ledger, source.log, bounds.received_ns, low, high);
 }
 
 absl::StatusOr<int64_t> ReceivedAt(const ledger::Ledger& ledger, ledger::LogRef log,
@@ -175,48 +243,77 @@ absl::StatusOr<int64_t> ReceivedAt(const ledger::Ledger& ledger, ledger::LogRef 
   return received;
 }
 
-// Fills in what the caller left open: the times of the first and the last record that can match.
-// Nothing can: an empty range.
-absl::Status FillTimes(const ledger::Ledger& ledger, const TallyRange& range,
+// Fills in what the caller left open: the times of the first and the last record of [low, high).
+// There is none: an empty range.
+absl::Status FillTimes(const ScanSource& source, uint64_t low, uint64_t high,
                        Histogram* histogram) {
-  const query::Bounds bounds = query::BoundsOf(range.query.root);
-  uint64_t low = bounds.indexes.low;
-  uint64_t high = std::min(bounds.indexes.high, range.size.value);
-  if (low < high) {
-    RETURN_IF_ERROR(NarrowToTimes(ledger, range.log, bounds.received_ns, &low, &high));
-  }
   if (low >= high) {
     if (histogram->from_ns == INT64_MIN) histogram->from_ns = 0;
     if (histogram->to_ns == INT64_MAX) histogram->to_ns = histogram->from_ns;
     return absl::OkStatus();
   }
   if (histogram->from_ns == INT64_MIN) {
-    ASSIGN_OR_RETURN(histogram->from_ns, ReceivedAt(ledger, range.log, low));
+    ASSIGN_OR_RETURN(histogram->from_ns, ReceivedAt(*source.ledger, source.log, low));
   }
   if (histogram->to_ns == INT64_MAX) {
-    ASSIGN_OR_RETURN(const int64_t last, ReceivedAt(ledger, range.log, high - 1));
+    ASSIGN_OR_RETURN(const int64_t last, ReceivedAt(*source.ledger, source.log, high - 1));
     histogram->to_ns = std::max(last + 1, histogram->from_ns);
   }
   return absl::OkStatus();
 }
 
-// The query, and received within [from, to).
-query::Query Within(const query::Query& query, int64_t from_ns, int64_t to_ns) {
-  query::Query both;
-  query::Expression& time = both.root.children.emplace_back();
-  time.kind = query::Expression::Kind::kTerm;
-  time.term.field = query::Field::kTime;
-  time.term.match = query::Match::kRange;
-  time.term.times = {record::FromNs(from_ns), record::FromNs(to_ns)};
-  both.root.children.push_back(query.root);
-  return both;
-}
+// Counts into the buckets of a histogram.
+class BucketCounter final : public Adder {
+ public:
+  explicit BucketCounter(Histogram* histogram) : histogram_(*histogram) {}
+
+  void Add(const query::RecordView& view) override {
+    const auto bucket =
+        static_cast<size_t>((view.received_at_ns - histogram_.from_ns) / histogram_.bucket_ns);
+    const size_t column = view.outcome >= 0 ? static_cast<size_t>(view.outcome) : SIZE_MAX;
+    ++histogram_.buckets[bucket][std::min(column, kOutcomeColumns - 1)];
+  }
+
+  // Times grow with the leaves: the leaves of a bucket lie between two borders.
+  absl::StatusOr<bool> AddFromIndex(const index::Chunk& chunk,
+                                    const index::Bitmap& leaves) override {
+    std::array<index::Bitmap, kOutcomeColumns - 1> by_outcome;
+    for (size_t outcome = 0; outcome < by_outcome.size(); ++outcome) {
+      std::string key;
+      index::MakeKey(index::KeyKind::kOutcome, *query::OutcomeWord(static_cast<int32_t>(outcome)),
+                     &key);
+      ASSIGN_OR_RETURN(by_outcome[outcome], chunk.LeavesOf(key));
+      by_outcome[outcome] &= leaves;
+    }
+    std::vector<std::array<uint64_t, kOutcomeColumns>> below(histogram_.buckets.size() + 1);
+    for (size_t bucket = 0; bucket < below.size(); ++bucket) {
+      ASSIGN_OR_RETURN(const uint32_t border,
+                       chunk.FirstSince(histogram_.from_ns +
+                                        static_cast<int64_t>(bucket) * histogram_.bucket_ns));
+      uint64_t named = 0;
+      for (size_t outcome = 0; outcome < by_outcome.size(); ++outcome) {
+        below[bucket][outcome] = by_outcome[outcome].CountBelow(border);
+        named += below[bucket][outcome];
+      }
+      below[bucket].back() = leaves.CountBelow(border) - named;
+    }
+    for (size_t bucket = 0; bucket < histogram_.buckets.size(); ++bucket) {
+      for (size_t outcome = 0; outcome < kOutcomeColumns; ++outcome) {
+        histogram_.buckets[bucket][outcome] += below[bucket + 1][outcome] - below[bucket][outcome];
+      }
+    }
+    return true;
+  }
+
+ private:
+  Histogram& histogram_;
+};
 
 }  // namespace
 
-absl::StatusOr<Facets> CountFacets(const ledger::Ledger& ledger, Clock& clock,
-                                   const TallyRange& range, const std::vector<std::string>& fields,
-                                   uint64_t top, const TallyLimits& limits) {
+absl::StatusOr<Facets> CountFacets(Clock& clock, const ScanSource& source,
+                                   const std::vector<std::string>& fields, uint64_t top,
+                                   const TallyLimits& limits) {
   if (fields.empty()) return engine::InvalidField("field", "at least one is needed");
   if (fields.size() > kFacetFieldsMax) {
     return engine::InvalidField(
@@ -231,12 +328,12 @@ absl::StatusOr<Facets> CountFacets(const ledger::Ledger& ledger, Clock& clock,
     columns.push_back(std::move(column));
   }
   Counter counter(std::move(columns));
+  uint64_t low = 0;
+  uint64_t high = 0;
+  RETURN_IF_ERROR(Narrow(source, &low, &high));
+  ASSIGN_OR_RETURN(const bool all, GiveAll(clock, source, low, high, limits, &counter));
   Facets facets;
-  ASSIGN_OR_RETURN(const bool all,
-                   GiveAll(ledger, clock, range, limits, [&](const query::RecordView& view) {
-                     ++facets.matches;
-                     counter.Add(view);
-                   }));
+  facets.matches = counter.matches();
   facets.is_exact = all && counter.is_whole();
   for (Column& column : counter.columns()) {
     std::string name(column.facts->name);
@@ -246,17 +343,19 @@ absl::StatusOr<Facets> CountFacets(const ledger::Ledger& ledger, Clock& clock,
   return facets;
 }
 
-absl::StatusOr<Histogram> CountHistogram(const ledger::Ledger& ledger, Clock& clock,
-                                         const TallyRange& range, const HistogramShape& shape,
-                                         const TallyLimits& limits) {
+absl::StatusOr<Histogram> CountHistogram(Clock& clock, const ScanSource& source,
+                                         const HistogramShape& shape, const TallyLimits& limits) {
   if (shape.buckets == 0 || shape.buckets > kBucketsMax) {
     return engine::InvalidField("buckets",
                                 fmt::format("is {}; from 1 to {}", shape.buckets, kBucketsMax));
   }
+  uint64_t low = 0;
+  uint64_t high = 0;
+  RETURN_IF_ERROR(Narrow(source, &low, &high));
   Histogram histogram;
   histogram.from_ns = shape.from_ns;
   histogram.to_ns = shape.to_ns;
-  RETURN_IF_ERROR(FillTimes(ledger, range, &histogram));
+  RETURN_IF_ERROR(FillTimes(source, low, high, &histogram));
   if (histogram.to_ns < histogram.from_ns) {
     return engine::InvalidField("to", "is before from");
   }
@@ -275,17 +374,12 @@ absl::StatusOr<Histogram> CountHistogram(const ledger::Ledger& ledger, Clock& cl
   }
   histogram.bucket_ns = static_cast<int64_t>(width);
   histogram.buckets.resize(shape.buckets);
-  TallyRange within = range;
-  within.query = Within(range.query, histogram.from_ns, histogram.to_ns);
+  // What was received in [from, to): whole records lie between two indexes.
+  RETURN_IF_ERROR(
+      NarrowToTimes(*source.ledger, source.log, {histogram.from_ns, histogram.to_ns}, &low, &high));
   histogram.to_ns = histogram.from_ns + static_cast<int64_t>(whole);
-  ASSIGN_OR_RETURN(
-      histogram.is_exact,
-      GiveAll(ledger, clock, within, limits, [&](const query::RecordView& view) {
-        const auto bucket =
-            static_cast<size_t>((view.received_at_ns - histogram.from_ns) / histogram.bucket_ns);
-        const size_t column = view.outcome >= 0 ? static_cast<size_t>(view.outcome) : SIZE_MAX;
-        ++histogram.buckets[bucket][std::min(column, kOutcomeColumns - 1)];
-      }));
+  BucketCounter counter(&histogram);
+  ASSIGN_OR_RETURN(histogram.is_exact, GiveAll(clock, source, low, high, limits, &counter));
   return histogram;
 }
 

@@ -21,13 +21,6 @@ inline constexpr uint64_t kFacetTopMax = 1000;
 inline constexpr uint64_t kBucketsDefault = 60;
 inline constexpr uint64_t kBucketsMax = 1000;
 
-// What is counted over.
-struct TallyRange {
-  ledger::LogRef log;
-  query::Query query;
-  TreeSize size;
-};
-
 // What it may cost.
 struct TallyLimits {
   int64_t until_ns = INT64_MAX;  // by Clock::SteadyNs; then the numbers are those so far
@@ -56,9 +49,9 @@ struct Facets {
 
 // kInvalidArgument: a field that has no values to count (index, time, text), or too many fields.
 // kCancelled: nobody waits. kDataLoss.
-absl::StatusOr<Facets> CountFacets(const ledger::Ledger& ledger, Clock& clock,
-                                   const TallyRange& range, const std::vector<std::string>& fields,
-                                   uint64_t top, const TallyLimits& limits);
+absl::StatusOr<Facets> CountFacets(Clock& clock, const ScanSource& source,
+                                   const std::vector<std::string>& fields, uint64_t top,
+                                   const TallyLimits& limits);
 
 struct HistogramShape {
   // Of received_at. INT64_MIN, INT64_MAX: from the first record that can match, through the last.
@@ -78,8 +71,7 @@ struct Histogram {
 };
 
 // Empty when no record can match. kInvalidArgument: a range that ends before it begins.
-absl::StatusOr<Histogram> CountHistogram(const ledger::Ledger& ledger, Clock& clock,
-                                         const TallyRange& range, const HistogramShape& shape,
-                                         const TallyLimits& limits);
+absl::StatusOr<Histogram> CountHistogram(Clock& clock, const ScanSource& source,
+                                         const HistogramShape& shape, const TallyLimits& limits);
 
 }  // namespace graven::search

@@ -125,7 +125,7 @@ void FollowCall::ReadOnWorker() {
   std::deque<grpc::ByteBuffer> messages;
   absl::Status read;
   if (follow_.left > 0) read = ReadBatch(&messages);
-  const bool at_end = messages.empty() && AtEnd();
+  const bool at_end = messages.empty() && !follow_.again && AtEnd();
   bool wait = false;
   {
     std::lock_guard lock(mutex_);

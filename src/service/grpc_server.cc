@@ -40,16 +40,19 @@ void InitReflection() {
   std::call_once(once, [] { grpc::reflection::InitProtoReflectionServerBuilderPlugin(); });
 }
 
+std::unique_ptr<search::Searches> OwnSearches(ledger::Ledger& ledger, engine::Engine& engine,
+                                              Clock& clock, const GrpcServerOptions& options) {
+  if (options.searches != nullptr) return nullptr;
+  return std::make_unique<search::Searches>(ledger, engine.hub(), engine.cosigned_hub(), clock);
+}
+
 class GrpcServerImpl final : public GrpcServer {
  public:
   GrpcServerImpl(ledger::Ledger& ledger, engine::Engine& engine, Clock& clock, Random& random,
                  const GrpcServerOptions& options, engine::Authenticator authenticator)
       : engine_(engine),
-        own_searches_(options.searches == nullptr
-                          ? std::make_unique<search::Searches>(ledger, engine.hub(),
-                                                               engine.cosigned_hub(), clock)
-                          : nullptr),
-        searches_(options.searches == nullptr ? *own_searches_ : *options.searches),
+        own_searches_(OwnSearches(ledger, engine, clock, options)),
+        searches_(own_searches_ == nullptr ? *options.searches : *own_searches_),
         authenticator_(std::move(authenticator)),
         workers_(kWorkers),
         intake_(ledger, options.rules, clock, random),

@@ -118,16 +118,14 @@ absl::Status SearchCall::Open(std::deque<grpc::ByteBuffer>* messages) {
   if (asked_.follow() || asked_.order() == graven::v1::SEARCH_ORDER_OLDEST_FIRST) {
     question.order = search::Order::kOldestFirst;
   }
-  ASSIGN_OR_RETURN(search::Search search, search::ReadQuestion(environment_.searches.reads(),
-                                                               environment_.ledger, question));
+  ASSIGN_OR_RETURN(search::Search search, search::ReadQuestion(environment_.searches, question));
   if (asked_.follow()) search.start.position = search.start.size.value;
   start_ = search.start;
   skip_ = search.from_ordinal;
   std::string response;
   record::AppendBytesField(1, search.canonical, &response);
   ASSIGN_OR_RETURN(scan_,
-                   search::Scan::Begin(environment_.ledger, search.log, std::move(search.query),
-                                       start_.order, start_.size, start_.position));
+                   search::Scan::Begin(std::move(search.source), start_.order, start_.position));
   follow_.next = NextIndex(start_.size);
   last_said_ns_ = NowNs();
   AddTreeSize(&response);
@@ -197,7 +195,7 @@ void SearchCall::Send(std::string response, bool last, std::deque<grpc::ByteBuff
 // What the numbers are counted over, and for how long.
 struct Tallying {
   std::string canonical;
-  search::TallyRange range;
+  search::ScanSource source;
   search::TallyLimits limits;
   search::Admission::Ticket ticket;
 };
@@ -211,13 +209,12 @@ absl::StatusOr<Tallying> Prepare(CallEnvironment& environment, const grpc::Serve
   question.log = log;
   question.query = query;
   question.tree_size = tree_size;
-  ASSIGN_OR_RETURN(search::Search search, search::ReadQuestion(environment.searches.reads(),
-                                                               environment.ledger, question));
+  ASSIGN_OR_RETURN(search::Search search, search::ReadQuestion(environment.searches, question));
   Tallying tallying;
   ASSIGN_OR_RETURN(tallying.ticket, environment.searches.admission().Admit(search::PeerName(
                                         identity.caller.written_by, context.peer())));
   tallying.canonical = std::move(search.canonical);
-  tallying.range = {search.log, std::move(search.query), search.start.size};
+  tallying.source = std::move(search.source);
   const int64_t left_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
                               context.deadline() - std::chrono::system_clock::now())
                               .count();
@@ -250,11 +247,11 @@ absl::Status FacetsOf(CallEnvironment& environment, const grpc::ServerContext& c
                                                     request.query(), request.tree_size()));
   const std::vector<std::string> fields(request.fields().begin(), request.fields().end());
   const uint64_t top = request.top() == 0 ? search::kFacetTopDefault : request.top();
-  ASSIGN_OR_RETURN(const search::Facets facets,
-                   search::CountFacets(environment.ledger, environment.clock, tallying.range,
-                                       fields, top, tallying.limits));
+  ASSIGN_OR_RETURN(
+      const search::Facets facets,
+      search::CountFacets(environment.clock, tallying.source, fields, top, tallying.limits));
   response->set_query(tallying.canonical);
-  response->set_tree_size(tallying.range.size.value);
+  response->set_tree_size(tallying.source.size.value);
   response->set_exact(facets.is_exact);
   response->set_matches(facets.matches);
   for (const search::Facet& facet : facets.facets) {
@@ -288,11 +285,11 @@ absl::Status HistogramOf(CallEnvironment& environment, const grpc::ServerContext
   if (request.buckets() != 0) shape.buckets = request.buckets();
   ASSIGN_OR_RETURN(const Tallying tallying, Prepare(environment, context, request.log(),
                                                     request.query(), request.tree_size()));
-  ASSIGN_OR_RETURN(const search::Histogram histogram,
-                   search::CountHistogram(environment.ledger, environment.clock, tallying.range,
-                                          shape, tallying.limits));
+  ASSIGN_OR_RETURN(
+      const search::Histogram histogram,
+      search::CountHistogram(environment.clock, tallying.source, shape, tallying.limits));
   response->set_query(tallying.canonical);
-  response->set_tree_size(tallying.range.size.value);
+  response->set_tree_size(tallying.source.size.value);
   response->set_exact(histogram.is_exact);
   SetTime(histogram.from_ns, response->mutable_from());
   constexpr int64_t kNsPerSecond = 1'000'000'000;

@@ -66,7 +66,7 @@ absl::StatusOr<search::Search> Read(const Job& job, const Arguments& arguments,
   question.cursor = cursor;
   ASSIGN_OR_RETURN(question.tree_size, arguments.Number("size", 0));
   ASSIGN_OR_RETURN(question.from_ordinal, arguments.Number("from_ordinal", 0));
-  return search::ReadQuestion(job.searches.reads(), job.searches.ledger(), question);
+  return search::ReadQuestion(job.searches, question);
 }
 
 absl::StatusOr<search::Order> OrderOf(const Arguments& arguments) {
@@ -91,8 +91,7 @@ absl::StatusOr<std::string> PageJson(const Job& job) {
   limits.count_until_ns = std::min(limits.until_ns, job.NowNs() + kCountNs);
   limits.gone = job.Gone();
   ASSIGN_OR_RETURN(const search::Search search, Read(job, arguments, order));
-  ASSIGN_OR_RETURN(const search::Page page,
-                   search::MakePage(job.searches.ledger(), job.searches.clock(), search, limits));
+  ASSIGN_OR_RETURN(const search::Page page, search::MakePage(job.searches.clock(), search, limits));
   json::ArrayText records;
   for (const search::PageRecord& record : page.records) {
     json::ObjectText one;
@@ -127,10 +126,9 @@ absl::StatusOr<std::string> FacetsJson(const Job& job) {
   ASSIGN_OR_RETURN(limits.until_ns, UntilNs(job, arguments, kTallyWaitMs));
   limits.gone = job.Gone();
   ASSIGN_OR_RETURN(const search::Search search, Read(job, arguments, search::Order::kNewestFirst));
-  const search::TallyRange range{search.log, search.query, search.start.size};
   ASSIGN_OR_RETURN(
       const search::Facets facets,
-      search::CountFacets(job.searches.ledger(), job.searches.clock(), range,
+      search::CountFacets(job.searches.clock(), search.source,
                           SplitAtCommas(arguments.Text("field").value_or("")), top, limits));
   json::ArrayText all;
   for (const search::Facet& facet : facets.facets) {
@@ -178,10 +176,8 @@ absl::StatusOr<std::string> HistogramJson(const Job& job) {
   ASSIGN_OR_RETURN(limits.until_ns, UntilNs(job, arguments, kTallyWaitMs));
   limits.gone = job.Gone();
   ASSIGN_OR_RETURN(const search::Search search, Read(job, arguments, search::Order::kNewestFirst));
-  const search::TallyRange range{search.log, search.query, search.start.size};
-  ASSIGN_OR_RETURN(
-      const search::Histogram histogram,
-      search::CountHistogram(job.searches.ledger(), job.searches.clock(), range, shape, limits));
+  ASSIGN_OR_RETURN(const search::Histogram histogram,
+                   search::CountHistogram(job.searches.clock(), search.source, shape, limits));
   constexpr std::array<std::string_view, search::kOutcomeColumns> kNames = {
       "unknown", "success", "failure", "denied", "other"};
   json::ArrayText buckets;

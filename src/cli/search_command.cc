@@ -1,0 +1,202 @@
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "base/text_safety.h"
+#include "cli/commands.h"
+#include "cli/record_text.h"
+#include "cli/search_numbers.h"
+#include "cli/search_records.h"
+#include "client/search_stream.h"
+#include "fmt/format.h"
+#include "io/durable_file.h"
+
+namespace graven::cli {
+namespace {
+
+struct SearchFlags {
+  std::vector<std::string> words;
+  bool oldest = false;
+  bool newest = false;  // as it is without
+  uint64_t limit = 100;
+  CLI::Option* limit_option = nullptr;
+  bool follow = false;
+  uint64_t tree_size = 0;
+  std::string cursor;
+  std::string proofs;
+  NumberFlags numbers;
+
+  std::string query() const { return fmt::format("{}", fmt::join(words, " ")); }
+};
+
+// What is done with each match.
+class Matches {
+ public:
+  Matches(CommandContext& context, client::Client& client, const std::string& proofs)
+      : context_(context), client_(client), proofs_(proofs) {}
+
+  absl::Status Show(const FoundRecord& found) {
+    if (context_.json()) {
+      context_.PrintJsonLine(RecordJson(found.record, found.bytes));
+    } else {
+      context_.out().Line(RecordLine(found.record, context_.out()));
+    }
+    if (!proofs_.empty()) RETURN_IF_ERROR(KeepProof(found.record.header.index));
+    return context_.out().Finish();
+  }
+
+ private:
+  absl::Status KeepProof(LogIndex index) {
+    ASSIGN_OR_RETURN(
+        const v1::GetRecordResponse response,
+        client_.GetRecord(index, /*want_receipt=*/true, /*want_parsed=*/false, context_.log()));
+    const std::string path =
+        fmt::format("{}/{}-{}.tlog-proof", proofs_, context_.log(), index.value);
+    const absl::Status written =
+        io::WriteFileDurably(io::PosixFileSystem(), path, response.tlog_proof());
+    return written.ok() ? absl::OkStatus() : Unreachable("--proofs", written);
+  }
+
+  CommandContext& context_;
+  client::Client& client_;
+  const std::string proofs_;
+};
+
+// The last matches there are, oldest first, and then those that come.
+CommandResult Follow(CommandContext& context, const SearchFlags& flags) {
+  ASSIGN_OR_RETURN(const auto client, context.Connect());
+  Matches matches(context, *client, flags.proofs);
+  v1::SearchRequest request;
+  request.set_log(context.log());
+  request.set_query(flags.query());
+  std::vector<std::string> last;
+  // A limit that was typed is one of those that come: nothing is shown of what is there.
+  const bool has_limit = flags.limit_option->count() > 0;
+  ASSIGN_OR_RETURN(const SearchEnd end,
+                   ForEachMatch(*client, request, 10, [&](const FoundRecord& found) {
+                     if (!has_limit) last.emplace_back(found.bytes);
+                     return absl::OkStatus();
+                   }));
+  std::reverse(last.begin(), last.end());
+  for (const std::string& bytes : last) {
+    ASSIGN_OR_RETURN(const ReadRecord record, ReadRecordBytes(bytes, ""));
+    RETURN_IF_ERROR(matches.Show({record, bytes}));
+  }
+  request.set_follow(true);
+  request.set_tree_size(end.tree_size);
+  RETURN_IF_ERROR(
+      ForEachMatch(*client, request, has_limit ? flags.limit : 0, [&](const FoundRecord& found) {
+        return matches.Show(found);
+      }).status());
+  return ExitCode::kDone;
+}
+
+CommandResult Search(CommandContext& context, const SearchFlags& flags) {
+  if (!flags.numbers.facets.empty()) {
+    return ShowFacets(context, flags.query(), flags.tree_size, flags.numbers);
+  }
+  if (flags.numbers.histogram) {
+    return ShowHistogram(context, flags.query(), flags.tree_size, flags.numbers);
+  }
+  if (!flags.proofs.empty()) {
+    const absl::Status made = io::PosixFileSystem().MakeDirectory(flags.proofs);
+    if (!made.ok() && !absl::IsAlreadyExists(made)) return Unreachable("--proofs", made);
+  }
+  if (flags.follow) return Follow(context, flags);
+  ASSIGN_OR_RETURN(const auto client, context.Connect());
+  Matches matches(context, *client, flags.proofs);
+  v1::SearchRequest request;
+  request.set_log(context.log());
+  request.set_query(flags.query());
+  request.set_cursor(flags.cursor);
+  request.set_tree_size(flags.tree_size);
+  if (flags.oldest) request.set_order(v1::SEARCH_ORDER_OLDEST_FIRST);
+  ASSIGN_OR_RETURN(const SearchEnd end,
+                   ForEachMatch(*client, request, flags.limit,
+                                [&](const FoundRecord& found) { return matches.Show(found); }));
+  if (!end.next_cursor.empty()) {
+    context.PrintNotice(
+        fmt::format("there may be more among the {} records: --limit 0 for all, or go on with "
+                    "--cursor {}",
+                    CountText(end.tree_size), end.next_cursor));
+  }
+  return ExitCode::kDone;
+}
+
+void AddNumbers(CLI::App& command, SearchFlags& flags, CLI::Option* follow) {
+  NumberFlags& numbers = flags.numbers;
+  CLI::Option* facet = command
+                           .add_option("--facet", numbers.facets,
+                                       "Count the values of this field instead (several: again)")
+                           ->type_name("FIELD")
+                           ->excludes(follow);
+  command.add_option("--top", numbers.top, "How many values of each field")
+      ->type_name("N")
+      ->capture_default_str()
+      ->needs(facet);
+  CLI::Option* histogram =
+      command.add_flag("--histogram", numbers.histogram, "Count over time (of receipt) instead")
+          ->excludes(follow)
+          ->excludes(facet);
+  command.add_option("--buckets", numbers.buckets, "Stretches of time in the histogram")
+      ->type_name("N")
+      ->capture_default_str()
+      ->needs(histogram);
+  command.add_option("--from", numbers.from, "Where the histogram begins (RFC 3339)")
+      ->type_name("TIME")
+      ->needs(histogram);
+  command.add_option("--to", numbers.to, "Where the histogram ends")
+      ->type_name("TIME")
+      ->needs(histogram);
+}
+
+}  // namespace
+
+void AddSearchCommand(CLI::App& app, CommandContext& context) {
+  CLI::App* command = app.add_subcommand("search", "Finds records by a query");
+  command->footer(
+      "The language is in docs/search.md: actor:alice action:invoice.* NOT outcome:success,\n"
+      "target.type:invoice target.id:42, ip:10.0.0.0/8, time:2026-03, label.env:prod, words, \"a\n"
+      "phrase\". Side by side means AND; without a query every record is found. Each record is\n"
+      "hashed and judged here again.\n"
+      "\n"
+      "Example:\n"
+      "  graven search actor:alice outcome:denied\n"
+      "  graven search 'time:2026-03 (refund OR \"credit note\")' --oldest --json | jq .event\n"
+      "  graven search outcome:denied --facet actor.id --facet action\n"
+      "  graven search target.type:invoice target.id:42 --limit 0 --proofs ./evidence\n"
+      "  graven search outcome:denied --follow");
+  auto flags = std::make_shared<SearchFlags>();
+  command->add_option("query", flags->words, "The query; several words are joined by spaces")
+      ->type_name("QUERY");
+  CLI::Option* oldest = command->add_flag("--oldest", flags->oldest, "The oldest first");
+  command->add_flag("--newest", flags->newest, "The newest first (the default)")->excludes(oldest);
+  flags->limit_option =
+      command->add_option("-n,--limit", flags->limit, "End after this many; 0: all there are")
+          ->type_name("N")
+          ->capture_default_str();
+  CLI::Option* cursor =
+      command->add_option("--cursor", flags->cursor, "Go on where an earlier search ended")
+          ->type_name("CURSOR");
+  CLI::Option* follow =
+      command->add_flag("-f,--follow", flags->follow, "The last matches, and then those that come")
+          ->excludes(oldest)
+          ->excludes(cursor);
+  command
+      ->add_option("--size", flags->tree_size,
+                   "Search the tree of this many records; 0: all that is published")
+      ->type_name("SIZE")
+      ->excludes(follow);
+  command
+      ->add_option("--proofs", flags->proofs,
+                   "Keep the receipt of each match in this folder, as LOG-INDEX.tlog-proof")
+      ->type_name("DIR");
+  AddNumbers(*command, *flags, follow);
+  context.AddJson(*command);
+  context.AddServer(*command);
+  context.AddLog(*command);
+  context.OnRun(*command, [&context, flags] { return Search(context, *flags); });
+}
+
+}  // namespace graven::cli

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +12,7 @@ import { chromiumPath, launch } from './browser.ts';
 import { flipRecord, Proxy, type Lies } from './proxy.ts';
 import { matcher, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow } from '../src/record/row.ts';
-import { binary, dist, hostile, makeFolder, remove, sample, Server, sleep, until } from './serving.ts';
+import { binary, dist, hostile, makeFolder, remove, sample, Server, sleep, startWitness, until } from './serving.ts';
 
 const missing =
   chromiumPath === undefined ? 'needs chromium' : !existsSync(binary) ? `needs ${binary}` : !existsSync(dist) ? 'needs the built page' : false;
@@ -385,6 +386,61 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     await sealIs(page, 'first', 30);
   });
 
+  test('witnesses count when their keys are known, and their lag is no lateness', async () => {
+    const alone = await Server.start(folder, 'witnessed');
+    const logKey = await alone.vkey();
+    await alone.stop();
+    const witness = await startWitness(folder, logKey);
+    const policy = `log ${logKey}\nwitness own ${witness.vkey} ${witness.url}\nquorum own\n`;
+    writeFileSync(`${folder}/policy`, policy);
+    const witnessed = await Server.start(folder, 'witnessed', ['--policy', `${folder}/policy`]);
+    closing.push(() => witness.stop(), () => witnessed.stop());
+    await witnessed.append(samples(300));
+    await until('something is cosigned', async () => (await fetch(new URL('/logs/default/checkpoint', witnessed.http))).ok, 60);
+    const { page } = await visit('#/default/trust', { upstream: witnessed.http });
+    await sealIs(page, 'first', 60);
+    await page.getByText('not checked, key unknown').waitFor({ timeout: 30_000 });
+    await page.fill('#key', policy);
+    await page.getByRole('button', { name: 'pin' }).click();
+    await page.getByText('verified here').waitFor({ timeout: 30_000 });
+    for (let i = 0; i < 30; i++) {
+      await witnessed.append(samples(3, 400 + 3 * i));
+      assert.ok(['first', 'checking'].includes(await seal(page)), await seal(page));
+      await sleep(100);
+    }
+    await page.reload();
+    await sealIs(page, 'verified', 60);
+    await page.locator('[data-seal]').click();
+    assert.match(await page.locator('.popover').innerText(), /cosigned by 1 of 1 witnesses/);
+    await page.goto(page.url().replace(/#.*/, '#/default/record/7'));
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    assert.match(await page.locator('[data-verdict]').innerText(), /cosigned by 1 witness/);
+  });
+
+  test('without TLS on a name that is not loopback the page checks with its own cryptography', async () => {
+    const { proxy } = await visit('#/logs');
+    const insecure = await launch(['--host-resolver-rules=MAP audit.example 127.0.0.1', '--disable-features=LocalNetworkAccessChecks']);
+    closing.push(() => insecure.close());
+    const page = await insecure.newPage();
+    await page.goto(proxy.address.replace('127.0.0.1', 'audit.example') + '#/default/record/9');
+    assert.equal(await page.evaluate(() => window.isSecureContext || crypto.subtle !== undefined), false);
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 30_000 });
+    await sealIs(page, 'first');
+  });
+
+  test('a server with tokens gets one from the reader', async () => {
+    const token = 'a-token-of-some-length-0123456789';
+    const digest = createHash('sha256').update(token).digest('hex');
+    const guarded = await Server.start(folder, 'guarded', [], `[[token]]\nidentity = "auditor"\nsha256 = "${digest}"\n`);
+    closing.push(() => guarded.stop());
+    const { page } = await visit('#/default/live', { upstream: guarded.http });
+    await page.fill('#token', token);
+    await page.getByRole('button', { name: 'use it' }).click();
+    await page.getByText('Listening for the first event').waitFor({ timeout: 30_000 });
+    await page.goto(page.url().replace(/#.*/, '#/logs'));
+    await page.locator('table.logs').waitFor();
+  });
+
   // ---- searching -------------------------------------------------------------------------------------------------
 
   test('a query is typed, narrowed by a facet, shared by its address, and exported', async () => {
@@ -456,6 +512,34 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
       }
     }
     assert.ok(compared > 500);
+  });
+
+  test('a million rows can be scrolled to the end, and are fetched where one looks', async () => {
+    const total = 1_000_000;
+    const size = 500;
+    const { page, proxy } = await visit('#/logs');
+    const all = (await (await fetch(new URL(`/logs/default/records?first=0&count=${size}`, server.http))).json()) as { records: { record: string }[] };
+    proxy.lies = {
+      answer: (path) => {
+        if (!path.startsWith('/logs/default/search?')) return undefined;
+        const asked = new URLSearchParams(path.split('?')[1]);
+        const from = Number(asked.get('from_ordinal') ?? 0);
+        const records = Array.from({ length: Math.min(200, total - from) }, (_, i) => ({ index: String((from + i) % size), recordHash: '', record: all.records[(from + i) % size]!.record }));
+        return JSON.stringify({ query: '', treeSize: '500', count: { value: String(total), exact: true }, records, nextCursor: from + 200 < total ? 'c' : '', scannedTo: '0' });
+      },
+    };
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?order=oldest'));
+    await page.locator(`[data-count="${total}"]`).waitFor({ timeout: 30_000 });
+    const list = page.locator('.explore .list');
+    for (const share of [0.5, 0.25, 1]) {
+      await list.evaluate((box, part) => { box.scrollTop = (box.scrollHeight - box.clientHeight) * part; }, share);
+      await until('rows are there', async () => (await page.locator('.event-row.waiting').count()) === 0 && (await page.locator('.event-row[data-index]').count()) > 10);
+    }
+    assert.match(await page.locator('.count').innerText(), /–1,000,000 of 1,000,000 \(exact\)/);
+    const shown = await rowsOf(page);
+    assert.equal(shown[shown.length - 1], (total - 1) % size);
+    assert.deepEqual(shown, shown.map((_, i) => shown[0]! + i));
+    assert.ok(proxy.told < 12, `${proxy.told} requests: only what is looked at`);
   });
 
   test('an error stands under its column', async () => {

@@ -45,12 +45,12 @@ export class Server {
     this.#process = process;
   }
 
-  static async start(folder: string, name = 'data', flags: readonly string[] = []): Promise<Server> {
+  static async start(folder: string, name = 'data', flags: readonly string[] = [], configuration = ''): Promise<Server> {
     const data = `${folder}/${name}`;
     const ready = `${folder}/ready-${name}-${Date.now()}`;
     // Small journals: many servers, one disk.
-    const config = `${folder}/graven.toml`;
-    writeFileSync(config, '[limits]\njournal_file_bytes = 16777216\njournal_files = 8\n');
+    const config = `${folder}/${name}.toml`;
+    writeFileSync(config, `[limits]\njournal_file_bytes = 16777216\njournal_files = 8\n${configuration}`);
     const made = spawn(binary, ['serve', '--config', config, '--data', data, '--ready-file', ready, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags], { stdio: 'ignore' });
     await until('the server is ready', () => existsSync(ready) && readFileSync(ready, 'utf8').trim().endsWith('}'), 60);
     return new Server(data, JSON.parse(readFileSync(ready, 'utf8')) as Ready, made);
@@ -86,6 +86,20 @@ export class Server {
   async vkey(log = 'default'): Promise<string> {
     return ((await (await fetch(new URL(`/logs/${log}`, this.http))).json()) as { vkey: string }).vkey;
   }
+}
+
+/** `graven witness` of one log; it believes the log's signature, and nothing else. */
+export async function startWitness(folder: string, vkey: string): Promise<{ url: string; vkey: string; stop: () => Promise<void> }> {
+  const ready = `${folder}/witness-ready`;
+  const made = spawn(binary, ['witness', '--data', `${folder}/witness`, '--name', 'witness.example/own', '--listen', '127.0.0.1:0', '--ready-file', ready, '--log', vkey], { stdio: 'ignore' });
+  await until('the witness is ready', () => existsSync(ready) && readFileSync(ready, 'utf8').trim().endsWith('}'), 60);
+  const told = JSON.parse(readFileSync(ready, 'utf8')) as { http: string[]; vkey: string };
+  const stop = async (): Promise<void> => {
+    const ended = new Promise((resolve) => made.once('exit', resolve));
+    made.kill('SIGTERM');
+    await ended;
+  };
+  return { url: told.http[0]!, vkey: told.vkey, stop };
 }
 
 export const remove = (folder: string): void => rmSync(folder, { recursive: true, force: true });

@@ -10,10 +10,11 @@ import { Live } from './pages/live.tsx';
 import { Logs } from './pages/logs.tsx';
 import { RecordPage } from './pages/record.tsx';
 import { Trust } from './pages/trust.tsx';
-import { useKeys, useRoute, useTrust } from './parts/hooks.ts';
+import { useKeys, useMenus, useRoute, useTrust } from './parts/hooks.ts';
 import { Icon } from './parts/icons.tsx';
 import { QueryBox } from './parts/query.tsx';
 import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
+import { TokenForm } from './parts/token.tsx';
 import { parseVkey } from './proof/note.ts';
 import { go, writeRoute, type Page, type Route } from './route.ts';
 import type { Facet } from './search.ts';
@@ -89,17 +90,6 @@ function Help({ close }: { close: () => void }): JSX.Element {
   );
 }
 
-function TokenForm({ link, restart }: { link: Link; restart: () => void }): JSX.Element {
-  const [token, setToken] = useState('');
-  return (
-    <form class="page-text" onSubmit={(event) => { event.preventDefault(); link.token = token; restart(); }}>
-      <h1>This server asks for a token</h1>
-      <label for="token">Token; kept for this tab only</label>
-      <p class="row"><input id="token" type="password" autocomplete="off" value={token} onInput={(event) => setToken(event.currentTarget.value)} /><button class="primary" type="submit">use it</button></p>
-    </form>
-  );
-}
-
 /** Values of a field, from facets if there are some, else from the newest rows. */
 function seenValues(feed: Feed | undefined, facets: Facet[], field: string): string[] {
   const facet = facets.find((one) => one.field === field || one.field === `${field}.id`);
@@ -138,6 +128,7 @@ function takePin(link: Link, route: Route): void {
 
 export function App({ link }: { link: Link }): JSX.Element {
   const route = useRoute();
+  useMenus();
   const wide = useWide();
   const [feed, setFeed] = useState<Feed>();
   const [help, setHelp] = useState(false);

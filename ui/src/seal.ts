@@ -40,7 +40,8 @@ function verifiedSentence(trust: TrustState, now: number): string {
   const good = trust.cosignatures.filter((one) => one.verdict === 'good');
   if (trust.witnessKeys > 0) {
     const newest = Math.max(0, ...good.map((one) => one.time));
-    signed += `, cosigned by ${good.length} of ${trust.witnessKeys} witnesses${newest > 0 ? ` ${span(now - newest * 1000)} ago` : ''}`;
+    const size = trust.cosignedSize !== undefined && trust.cosignedSize < checkpoint.size ? ` at size ${thousands(trust.cosignedSize)}` : '';
+    signed += `, cosigned by ${good.length} of ${trust.witnessKeys} witnesses${size}${newest > 0 ? ` ${span(now - newest * 1000)} ago` : ''}`;
   }
   return `${parts.join(', ')}; ${signed}.`;
 }

@@ -17,7 +17,7 @@ const now = 1_700_000_000_000;
 const trust = (change: Partial<TrustState> = {}): TrustState => ({
   log: 'default', facts: undefined, broken: [], absent: undefined, checking: undefined, origin: 'example.com/audit', vkey: 'k',
   pin: { how: 'by hand', at: now - 3 * 86_400_000 }, memory: { firstSize: 120, firstAt: 0, lastSize: 41_000, lastAt: 0 }, memoryKept: true,
-  checkpoint: { size: 41_203, root: '9f3c' + '0'.repeat(56) + '00a1', note: '', at: now }, cosignatures: [], witnessKeys: 0,
+  checkpoint: { size: 41_203, root: '9f3c' + '0'.repeat(56) + '00a1', note: '', at: now }, cosignatures: [], cosignedSize: undefined, witnessKeys: 0,
   recomputed: 2_313, recomputedFrom: 38_893, uncovered: 3, consistentSince: 120, durable: 0, transport: 'stream', seen: [], flickers: [], ...change,
 });
 

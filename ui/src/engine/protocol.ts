@@ -42,7 +42,9 @@ export interface TrustState {
   memory: { firstSize: number; firstAt: number; lastSize: number; lastAt: number } | undefined;
   memoryKept: boolean;
   checkpoint: { size: number; root: string; note: string; at: number } | undefined;
+  /** Of the newest checkpoint that has any; witnesses follow the log, so it may be smaller than `checkpoint`. */
   cosignatures: Cosignature[];
+  cosignedSize: number | undefined;
   witnessKeys: number;
   /** Records hashed here since the page was opened, and the first of the unbroken run that ends at the checkpoint. */
   recomputed: number;

@@ -23,7 +23,7 @@ import {
 import { readEvents } from '../api/events.ts';
 import { equal, toHex } from '../proof/bytes.ts';
 import { checkConsistency, climb, Frontier, genesisHash, leafHash, type Hash } from '../proof/merkle.ts';
-import { checkCosignatures, checkLogSignature, parseCheckpoint, parseVkey, type Checkpoint, type Vkey } from '../proof/note.ts';
+import { checkCosignatures, checkLogSignature, parseCheckpoint, parseVkey, type Checkpoint, type Cosignature, type Vkey } from '../proof/note.ts';
 import { formatReceipt } from '../proof/receipt.ts';
 import { decodeRow, type Row } from '../record/row.ts';
 import { formatEvidence, type EvidenceProof } from './evidence.ts';
@@ -83,6 +83,8 @@ export class LogWatch {
   #witnesses: Vkey[] = [];
   #remembered: Remembered | undefined;
   #checkpoint: Checkpoint | undefined;
+  // The newest with lines of witnesses: they follow, so it is the same tree or a smaller one.
+  #cosigned: Checkpoint | undefined;
   // The tree up to the checkpoint last folded, the leaves behind it.
   #frontier: Frontier | undefined;
   #pending: Hash[] = [];
@@ -93,6 +95,7 @@ export class LogWatch {
   #confirmedAt = 0;
   #wordSince = 0;
   #lagging: string | undefined;
+  #laggingIsConsistent = false;
   #withheld: string | undefined;
   #changed: string | undefined;
   #unreachable: string | undefined;
@@ -123,6 +126,7 @@ export class LogWatch {
       memoryKept: memory.kept,
       checkpoint: undefined,
       cosignatures: [],
+      cosignedSize: undefined,
       witnessKeys: 0,
       recomputed: 0,
       recomputedFrom: 0,
@@ -452,10 +456,13 @@ export class LogWatch {
         evidence: this.#evidence('checkpoint', sentence, [noteText], []),
       });
     }
+    const cosignatures = await this.#cosignatures(checkpoint);
     for (;;) {
       const before = await this.#memory.remembered(this.#memoryKey());
+      if (before !== undefined && cosignatures.length > 0 && checkpoint.size < before.last.size) {
+        return this.#judgeCosigned(checkpoint, cosignatures, before);
+      }
       if (!(await this.#fitsMemory(checkpoint, before))) return;
-      const cosignatures = await this.#cosignatures(checkpoint);
       const now = this.#clock.now();
       const tree = { size: checkpoint.size, root: toHex(checkpoint.root), at: now };
       const next: Remembered = {
@@ -474,7 +481,27 @@ export class LogWatch {
     }
   }
 
-  async #cosignatures(checkpoint: Checkpoint): Promise<Awaited<ReturnType<typeof checkCosignatures>>> {
+  // What witnesses signed while the log went on: an earlier tree, which has to be a prefix of what is remembered.
+  async #judgeCosigned(checkpoint: Checkpoint, cosignatures: Cosignature[], before: Remembered): Promise<void> {
+    const seen = before.seen.find((one) => one.size === checkpoint.size);
+    if (seen === undefined || seen.root !== toHex(checkpoint.root)) {
+      await this.#fitsMemory(checkpoint, before);
+      // Proven to be a prefix, and signed by witnesses since: not late.
+      if (this.#laggingIsConsistent) this.#lagging = undefined;
+    }
+    if (this.#lagging === undefined) this.#takeCosigned(checkpoint, cosignatures, this.#clock.now());
+  }
+
+  #takeCosigned(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
+    this.#confirmedAt = now;
+    if (checkpoint.size < (this.#state.cosignedSize ?? 0)) return;
+    this.#cosigned = checkpoint;
+    this.#state.cosignatures = cosignatures;
+    this.#state.cosignedSize = checkpoint.size;
+    this.#step({ kind: 'cosigned', at: now, size: checkpoint.size, by: cosignatures.map((one) => one.name) });
+  }
+
+  async #cosignatures(checkpoint: Checkpoint): Promise<Cosignature[]> {
     const cosignatures = await checkCosignatures(checkpoint.note, this.#key, this.#witnesses);
     const bad = cosignatures.find((one) => one.verdict === 'bad');
     if (bad !== undefined) {
@@ -489,22 +516,19 @@ export class LogWatch {
     return cosignatures;
   }
 
-  #take(checkpoint: Checkpoint, cosignatures: Awaited<ReturnType<typeof checkCosignatures>>, now: number): void {
+  #take(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
     const before = this.#checkpoint;
     this.#checkpoint = checkpoint;
     this.#confirmedAt = now;
     this.#lagging = undefined;
     this.#withheld = undefined;
-    this.#state.cosignatures = cosignatures;
     if (before === undefined || before.size !== checkpoint.size || this.#state.checkpoint === undefined) {
       this.#state.checkpoint = { size: checkpoint.size, root: toHex(checkpoint.root), note: checkpoint.noteText, at: now };
       this.#step({ kind: 'checkpoint', at: now, size: checkpoint.size });
     } else {
       this.#state.checkpoint = { ...this.#state.checkpoint, note: checkpoint.noteText };
     }
-    if (cosignatures.length > 0) {
-      this.#step({ kind: 'cosigned', at: now, size: checkpoint.size, by: cosignatures.map((one) => one.name) });
-    }
+    if (cosignatures.length > 0) this.#takeCosigned(checkpoint, cosignatures, now);
   }
 
   /** False: older than what is remembered, and consistent with it, so that there is nothing to raise. */
@@ -555,6 +579,7 @@ export class LogWatch {
 
   // Smaller than what this browser saw: late (its tree is a prefix, and the server can still show so), or rolled back.
   async #checkOlder(checkpoint: Checkpoint, known: Checkpoint): Promise<void> {
+    this.#laggingIsConsistent = false;
     if (checkpoint.size === 0) {
       const facts = await getLog(this.#door, this.log);
       if (facts.publishedSize < known.size) throw this.#rollback(known, checkpoint);
@@ -566,6 +591,7 @@ export class LogWatch {
       if (!checkConsistency(BigInt(checkpoint.size), BigInt(known.size), path, checkpoint.root, known.root)) {
         throw await this.#fork(checkpoint, known);
       }
+      this.#laggingIsConsistent = true;
       this.#lagging = `The server shows an older checkpoint, of size ${thousands(checkpoint.size)}; this browser saw ${thousands(known.size)}. The two are consistent.`;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -928,6 +954,8 @@ export class LogWatch {
 
   async #checkpointWith(index: number): Promise<Checkpoint> {
     for (let tries = 0; ; tries++) {
+      // One that witnesses signed says more.
+      if (this.#cosigned !== undefined && index < this.#cosigned.size) return this.#cosigned;
       if (this.#checkpoint !== undefined && index < this.#checkpoint.size) return this.#checkpoint;
       if (tries === 20 || this.#end.signal.aborted) {
         throw new ApiError(404, 'NOT_COVERED', `no checkpoint covers a record ${thousands(index)} yet`);
@@ -993,12 +1021,12 @@ export class LogWatch {
     await this.#running;
     this.#end = new AbortController();
     this.#accepted = false;
-    this.#checkpoint = undefined;
+    this.#checkpoint = this.#cosigned = undefined;
     this.#frontier = undefined;
     this.#pending = [];
     this.#lagging = this.#withheld = this.#changed = this.#unreachable = undefined;
     this.#confirmedAt = 0;
-    Object.assign(this.#state, { checkpoint: undefined, consistentSince: undefined, absent: undefined, recomputed: 0, uncovered: 0 });
+    Object.assign(this.#state, { checkpoint: undefined, cosignedSize: undefined, cosignatures: [], consistentSince: undefined, absent: undefined, recomputed: 0, uncovered: 0 });
     this.start();
   }
 }

@@ -15,8 +15,10 @@ import { useKeys } from '../parts/hooks.ts';
 import { List, type ListControl } from '../parts/list.tsx';
 import { errorOf, examples } from '../parts/query.tsx';
 import { columnNames, EventRow, ordinaryColumns, RowHead, type Column } from '../parts/rows.tsx';
+import { RangeMenu } from '../parts/range.tsx';
 import { saveBlob, saveText } from '../parts/save.ts';
-import { Command, Copy, dayTime, OutcomeMark, ServerSays, Strange } from '../parts/text.tsx';
+import { SavedMenu } from '../parts/saved.tsx';
+import { Command, Copy, OutcomeMark, ServerSays, Strange } from '../parts/text.tsx';
 
 export interface ExploreState {
   query: string;
@@ -247,8 +249,9 @@ export function Explore({ link, feed, log, state, selected, rowHeight, active, o
           </span>
           <span class="grow" />
           {newer > 0 && <button type="button" class="pill" onClick={() => setAgain(again + 1)}>{thousands(newer)} newer records: search again</button>}
-          {(state.from !== '' || state.to !== '') && <button type="button" class="chip" title="Leave the time range" onClick={() => set({ from: '', to: '' })}>{dayTime(Date.parse(state.from)).slice(0, 19)} – {dayTime(Date.parse(state.to)).slice(0, 19)} ×</button>}
+          <RangeMenu from={state.from} to={state.to} choose={(from, to) => set({ from, to })} />
           <button type="button" onClick={() => set({ order: state.order === 'newest' ? 'oldest' : 'newest' })}>{state.order} first</button>
+          <SavedMenu log={log} />
           <details class="menu">
             <summary>columns</summary>
             <fieldset><legend class="off-screen">Columns</legend>

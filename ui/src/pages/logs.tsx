@@ -6,6 +6,7 @@ import { ApiError, HttpDoor, listLogs, type LogFacts } from '../api/client.ts';
 import type { Link } from '../link.ts';
 import { useKeys } from '../parts/hooks.ts';
 import { Command, ServerSays } from '../parts/text.tsx';
+import { TokenForm } from '../parts/token.tsx';
 import { go, writeRoute } from '../route.ts';
 import { span, thousands } from '../seal.ts';
 
@@ -50,7 +51,8 @@ export function Logs({ link }: { link: Link }): JSX.Element {
   return (
     <div class="page-text wide">
       <h1>Logs</h1>
-      {error !== undefined && <p class="notice amber" role="alert">{error.message}.</p>}
+      {error?.status === 401 && <TokenForm link={link} restart={() => location.reload()} />}
+      {error !== undefined && error.status !== 401 && <p class="notice amber" role="alert">{error.message}.</p>}
       {logs !== undefined && (
         <table class="logs">
           <caption class="off-screen">The logs of this server, their size, rate and state</caption>

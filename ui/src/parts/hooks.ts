@@ -39,6 +39,28 @@ export function useNow(every: number): number {
   return now;
 }
 
+/** A menu that is open closes by Escape and by a click elsewhere. */
+export function useMenus(): void {
+  useEffect(() => {
+    const open = (): HTMLDetailsElement[] => [...document.querySelectorAll<HTMLDetailsElement>('details.menu[open]')];
+    const click = (event: Event): void => open().forEach((menu) => { if (!menu.contains(event.target as Node)) menu.open = false; });
+    const key = (event: KeyboardEvent): void => {
+      if (event.key !== 'Escape') return;
+      for (const menu of open()) {
+        menu.open = false;
+        menu.querySelector('summary')!.focus();
+        event.stopPropagation();
+      }
+    };
+    document.addEventListener('pointerdown', click);
+    document.addEventListener('keydown', key, true);
+    return () => {
+      document.removeEventListener('pointerdown', click);
+      document.removeEventListener('keydown', key, true);
+    };
+  }, []);
+}
+
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
 const typing = (target: EventTarget | null): boolean =>

@@ -184,8 +184,16 @@ export class Search {
 
   async #histogram(size: string): Promise<void> {
     try {
-      const range: Record<string, string> = this.#range === undefined ? {} : { from: new Date(this.#range.from).toISOString(), to: new Date(this.#range.to).toISOString() };
-      const answer = await this.#door.getJson(`logs/${this.log}/histogram?${this.#address({ ...range, buckets: String(bucketCount), by: 'outcome', size })}`, true);
+      const ask = (range: { from: number; to: number } | undefined): Promise<Json> => {
+        const times: Record<string, string> = range === undefined ? {} : { from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString() };
+        return this.#door.getJson(`logs/${this.log}/histogram?${this.#address({ ...times, buckets: String(bucketCount), by: 'outcome', size })}`, true);
+      };
+      let answer = await ask(this.#range);
+      if (this.#range === undefined && Number(answer['bucketNs']) < 1e9) {
+        // All within a minute, or even a millisecond: then the minute around it, second by second.
+        const from = Math.floor((timeOfAnswer(answer['from']) + timeOfAnswer(answer['to'])) / 2000) * 1000 - 30_000;
+        if (!Number.isNaN(from)) answer = await ask({ from, to: from + 60_000 });
+      }
       const list = answer['buckets'];
       if (!Array.isArray(list)) return;
       const buckets = (list as Json[]).map((one) => {

@@ -111,7 +111,7 @@ export function DropExplain({ link, log }: { link: Link; log: string }): JSX.Ele
   return (
     <Section title="What is this file?">
       <p class="fine">Drop a receipt, checkpoint, key, evidence or export anywhere on the page. It stays in this browser.</p>
-      <p><input ref={input} type="file" aria-label="A file to explain" onChange={(event) => { const file = event.currentTarget.files?.[0]; if (file !== undefined) read(file); }} /></p>
+      <p class="no-print"><input ref={input} type="file" aria-label="A file to explain" onChange={(event) => { const file = event.currentTarget.files?.[0]; if (file !== undefined) read(file); }} /></p>
       {said !== undefined && (
         <div class={`verdict ${verdict === true ? 'good' : verdict === false ? 'bad' : ''}`} role="status" data-explained={String(verdict)}>
           <SealShape kind={verdict === true ? 'verified' : verdict === false ? 'broken' : 'unpinned'} size={22} />

@@ -143,9 +143,13 @@ export function App({ link }: { link: Link }): JSX.Element {
     setFeed(made);
     takePin(link, route);
     const left = (): void => made.close();
+    // A page out of the browser's cache has no stream any more.
+    const shown = (event: PageTransitionEvent): void => { if (event.persisted) location.reload(); };
     window.addEventListener('pagehide', left);
+    window.addEventListener('pageshow', shown);
     return () => {
       window.removeEventListener('pagehide', left);
+      window.removeEventListener('pageshow', shown);
       made.close();
     };
   }, [link, route.log]);

@@ -27,7 +27,6 @@ export class Feed {
   /** Rows of the largest batch within the last seconds: what one frame would have to draw. */
   burst = 0;
   version = 0;
-  arrivedAt = new Map<number, number>();
   readonly #link: Link;
   readonly #views = new Set<() => void>();
   readonly #unlisten: () => void;
@@ -66,7 +65,6 @@ export class Feed {
   #take(rows: readonly Row[], next: number, reset: boolean, at: number): void {
     if (reset) {
       this.rows = [...rows];
-      this.arrivedAt.clear();
     } else {
       for (const row of rows) this.rows.push(row);
       // Cut seldom: each cut copies what stays.

@@ -9,6 +9,7 @@ type Event = Extract<Told, { event: string }>;
 type Answer = Extract<Told, { answer: number }>;
 
 interface Waiting {
+  call: Call;
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -18,27 +19,36 @@ const tokenKey = 'graven-token';
 export class Link {
   readonly base = new URL('.', document.baseURI).href;
   /** False: each tab has a stream of its own, because this browser has no shared workers. */
-  readonly shared: boolean;
-  readonly #port: { postMessage(message: unknown): void };
+  shared: boolean;
+  #port: { postMessage(message: unknown): void };
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Set<(event: Event) => void>();
   #last = 0;
 
   constructor() {
     this.shared = typeof SharedWorker !== 'undefined';
-    const url = scriptUrl(workerUrl);
-    const receive = (event: MessageEvent<Told>): void => this.#receive(event.data);
-    if (this.shared) {
-      const worker = new SharedWorker(url, { type: 'module', name: 'graven' });
-      worker.port.onmessage = receive;
-      worker.port.start();
-      this.#port = worker.port;
-    } else {
-      const worker = new Worker(url, { type: 'module', name: 'graven' });
-      worker.onmessage = receive;
-      this.#port = worker;
-    }
+    this.#port = this.shared ? this.#openShared() : this.#openOwn();
     this.hello();
+  }
+
+  #openShared(): MessagePort {
+    const worker = new SharedWorker(scriptUrl(workerUrl), { type: 'module', name: 'graven' });
+    worker.port.onmessage = (event: MessageEvent<Told>) => this.#receive(event.data);
+    // A browser that has them and does not start one: this tab checks for itself then.
+    worker.onerror = () => {
+      if (!this.shared) return;
+      this.shared = false;
+      this.#port = this.#openOwn();
+      for (const [id, { call }] of this.#waiting) this.#port.postMessage({ ...call, id });
+    };
+    worker.port.start();
+    return worker.port;
+  }
+
+  #openOwn(): Worker {
+    const worker = new Worker(scriptUrl(workerUrl), { type: 'module', name: 'graven' });
+    worker.onmessage = (event: MessageEvent<Told>) => this.#receive(event.data);
+    return worker;
   }
 
   get token(): string {
@@ -66,7 +76,7 @@ export class Link {
   ask<T>(call: Call): Promise<T> {
     const id = ++this.#last;
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#waiting.set(id, { call, resolve: resolve as (value: unknown) => void, reject });
       this.#port.postMessage({ ...call, id });
     });
   }

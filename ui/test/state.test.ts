@@ -86,9 +86,10 @@ test('an error names its column, and limits are kept', () => {
 });
 
 test('a value that was clicked is the value that is found', () => {
-  for (const value of ['alice', 'a b', 'x"y\\', 'AND', 'a..b', '(x)', 'a*', 'http://x', 'ü', '']) {
+  for (const value of ['alice', 'a b', 'x"y\\', 'AND', 'a..b', '(x)', 'a*', 'http://x', 'ü', '', 'a\u202eb', '\u{e0041}']) {
     assert.ok(matcher(parseQuery(`actor:${quoted(value)}`))(row({ actorId: value })), JSON.stringify(value));
   }
+  assert.equal(quoted('a\u202eb\u{e0041}'), '"a\\u202eb\\udb40\\udc41"');
   assert.equal(narrowed('', 'actor.id', 'alice', false), 'actor.id:alice');
   assert.equal(narrowed('actor.id:alice', 'actor.id', 'alice', false), 'actor.id:alice');
   assert.equal(narrowed('a OR b', 'action', 'x', true), '(a OR b) NOT action:x');

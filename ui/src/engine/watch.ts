@@ -186,6 +186,9 @@ export class LogWatch {
     if (error instanceof Contradiction) {
       await this.#record(error);
       this.#accepted = false;
+    } else if (error instanceof ApiError && error.reason === 'GAP') {
+      // Known, and soon read anew.
+      return;
     } else if (error instanceof ApiError) {
       this.#unreachable =
         error.status === 0

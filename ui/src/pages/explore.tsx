@@ -7,6 +7,7 @@ import type { Link } from '../link.ts';
 import { csvColumns, csvLine, jsonLine } from '../record/export.ts';
 import { narrowed } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
+import { plainText } from '../record/safety.ts';
 import { go, writeRoute } from '../route.ts';
 import { Search, type Facet, type Order } from '../search.ts';
 import { thousands } from '../seal.ts';
@@ -72,7 +73,7 @@ function FacetBox({ facet, total, exact, query, choose, byServer }: { facet: Fac
       <ul>
         {shown.map((one) => (
           <li key={one.value}>
-            <button type="button" class={query.includes(one.value) ? 'on' : ''} title={`${one.value.slice(0, 300)}\n${thousands(one.count)} of ${thousands(total)}${byServer ? ', the server says' : ', counted here'}\nclick: only these · Alt: without these`} onClick={(event) => choose(one.value, event.altKey)}>
+            <button type="button" class={query.includes(one.value) ? 'on' : ''} title={`${plainText(one.value.slice(0, 300))}\n${thousands(one.count)} of ${thousands(total)}${byServer ? ', the server says' : ', counted here'}\nclick: only these · Alt: without these`} onClick={(event) => choose(one.value, event.altKey)}>
               <span class="bar" style={{ width: `${(one.count / most) * 100}%` }} />
               <span class="facet-value">{facet.field === 'outcome' ? <OutcomeMark outcome={one.value as never} /> : <Strange text={one.value} />}</span>
               <span class="number">{thousands(one.count)}</span>

@@ -9,7 +9,7 @@ import type { Link } from '../link.ts';
 import { toBase64 } from '../proof/bytes.ts';
 import { timeOfNs } from '../record/export.ts';
 import { narrowed } from '../record/query.ts';
-import { targetWords, type Row } from '../record/row.ts';
+import type { Row } from '../record/row.ts';
 import { sentenceOf } from '../record/sentence.ts';
 import { plainMessage, recordTree, timestampText, type Plain, type TreeNode } from '../record/tree.ts';
 import { go, writeRoute } from '../route.ts';
@@ -165,7 +165,7 @@ function Neighbours({ log, row }: { log: string; row: Row }): JSX.Element {
       {row.index > 0 && <a href={writeRoute(log, 'record', {}, row.index - 1)}>← record {thousands(row.index - 1)}</a>}
       <a href={writeRoute(log, 'record', {}, row.index + 1)}>record {thousands(row.index + 1)} →</a>
       {links.filter(([, , value]) => value !== '').map(([words, field, value]) => (
-        <a key={words} href={writeRoute(log, 'explore', { q: narrowed('', field, value, false) })} title={targetWords({ type: '', id: value, name: '' })}>{words}</a>
+        <a key={words} href={writeRoute(log, 'explore', { q: narrowed('', field, value, false) })}>{words}</a>
       ))}
     </p>
   );

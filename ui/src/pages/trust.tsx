@@ -187,6 +187,18 @@ function shownValue(value: string): string {
   return /^\d{4}-\d\d-\d\dT/.test(value) ? fullTime(Date.parse(value)) : value;
 }
 
+/** What the scrubber, which reads all that is stored again and again, says. */
+function scrubLines(status: Json): [string, string][] {
+  const scrub = status['scrub'] as Json | undefined;
+  if (scrub === undefined || scrub === null) return [];
+  const last = typeof scrub['lastRoundEndedAt'] === 'string' ? fullTime(Date.parse(scrub['lastRoundEndedAt'])) : 'not yet';
+  return [
+    ['scrubber', `round ${Number(scrub['rounds'] ?? 0) + 1}, ${Math.round(Number(scrub['progress'] ?? 0) * 100)} %`],
+    ['last full pass', last],
+    ['found by it', thousands(Number(scrub['findings'] ?? 0))],
+  ];
+}
+
 function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element {
   const [status, setStatus] = useState<Json>();
   useEffect(() => {
@@ -208,6 +220,7 @@ function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element
           if (typeof value !== 'string' || value === '') return null;
           return <div key={name}><dt>{words}</dt><dd>{name.includes('Bytes') ? size(value) : shownValue(value)}</dd></div>;
         })}
+        {status !== undefined && scrubLines(status).map(([name, value]) => <div key={name}><dt>{name}</dt><dd class={name === 'found by it' && value !== '0' ? 'bad' : ''}>{value}</dd></div>)}
       </dl>
     </Section>
   );

@@ -3,6 +3,7 @@
 
 import type { JSX } from 'preact';
 import { targetWords, type Row } from '../record/row.ts';
+import { plainText } from '../record/safety.ts';
 import { clockTime, dayTime, delayText, OutcomeMark, Strange } from './text.tsx';
 
 export const columnNames = ['time', 'outcome', 'actor', 'action', 'target', 'service', 'delay', 'index', 'ip', 'written by', 'reason', 'trace', 'session', 'labels'] as const;
@@ -26,7 +27,7 @@ function Value({ field, value, filter, shown }: { field: string; value: string; 
       type="button"
       class="value"
       tabIndex={-1}
-      title={`${(shown ?? value).slice(0, 300)}\nclick: only these · Alt: without these`}
+      title={`${plainText((shown ?? value).slice(0, 300))}\nclick: only these · Alt: without these`}
       onClick={(event) => {
         event.stopPropagation();
         filter(field, value, event.altKey);

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren, JSX } from 'preact';
-import { safeParts, shownCharactersMax, warning } from '../record/safety.ts';
+import { plainText, safeParts, shownCharactersMax, warning } from '../record/safety.ts';
 import type { Outcome } from '../record/schema.ts';
 import { settings } from '../settings.ts';
 
@@ -57,7 +57,7 @@ export function Copy({ text, label = 'copy', title }: { text: string; label?: st
     <button
       type="button"
       class="quiet"
-      title={title ?? text.slice(0, 200)}
+      title={title ?? plainText(text.slice(0, 200))}
       onClick={(event) => {
         event.stopPropagation();
         void copyText(text).then((done) => {
@@ -183,7 +183,7 @@ export function Command({ text, label }: { text: string; label?: string }): JSX.
   return (
     <figure class="command">
       {label !== undefined && <figcaption>{label}</figcaption>}
-      <pre tabIndex={0}>{text}</pre>
+      <pre tabIndex={0}>{text.split('\n').map((line, i) => <div key={i}><Strange text={line} whole /></div>)}</pre>
       <Copy text={text} />
     </figure>
   );

@@ -5,6 +5,7 @@
 //   unit = "(" or ")" | field ":" value | field ":" "(" or of values ")" | word | phrase
 
 import type { Row } from './row.ts';
+import { visibleJson } from './safety.ts';
 import { outcomes } from './schema.ts';
 
 export const fields = [
@@ -175,7 +176,7 @@ export function parseQuery(text: string): Expression {
 
 /** A value as it stands in a query: in quotation marks where it would be read as something else. */
 export function quoted(value: string): string {
-  return /^[A-Za-z0-9_@/.-]+$/.test(value) && !value.includes('..') && !/^(AND|OR|NOT)$/.test(value) ? value : JSON.stringify(value);
+  return /^[A-Za-z0-9_@/.-]+$/.test(value) && !value.includes('..') && !/^(AND|OR|NOT)$/.test(value) ? value : visibleJson(value);
 }
 
 /** `query` with one more condition; what it already says is not said twice. */

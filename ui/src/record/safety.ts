@@ -100,5 +100,13 @@ function judge(text: string): string | undefined {
   return undefined;
 }
 
+/** The same as one text without anything hidden in it, for tool tips, which a browser draws as it likes. */
+export const plainText = (text: string): string =>
+  safeParts(text).map((part) => (part.mark === undefined ? part.text : `[${part.mark.split(' ')[0]}]`)).join('');
+
+/** JSON with every hidden character as an escape: means the same, and looks like what it is. */
+export const visibleJson = (text: string): string =>
+  JSON.stringify(text).replace(hiddenAll, (found) => found.split('').map((unit) => '\\u' + unit.charCodeAt(0).toString(16).padStart(4, '0')).join(''));
+
 /** The longest piece of a value that lists show; the record page shows all on request. */
 export const shownCharactersMax = 240;

@@ -40,6 +40,6 @@ if ! installed .; then
 fi
 npm run --silent build >&2 || die "the page does not build"
 case ${1:-build} in
-  test) npm test --silent ;;
+  test) npm run --silent format-check >&2 && npm test --silent ;;
   e2e) npm run --silent e2e ;;
 esac

@@ -13,19 +13,29 @@ const server = await Server.start(folder);
 const proxy = await Proxy.start(server.http);
 const browser = await launch();
 
-const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 }, wide: { width: 2200, height: 1200 } } as const;
+const sizes = {
+  desktop: { width: 1440, height: 900 },
+  phone: { width: 390, height: 844 },
+  wide: { width: 2200, height: 1200 },
+} as const;
 
 try {
   const vkey = await server.vkey();
-  const shots: [string, keyof typeof sizes, 'light' | 'dark', string, ((page: import('playwright-core').Page) => Promise<void>)?][] = [
-    ['first-light', 'desktop', 'light', '#/default/live'],
-  ];
+  const shots: [
+    string,
+    keyof typeof sizes,
+    'light' | 'dark',
+    string,
+    ((page: import('playwright-core').Page) => Promise<void>)?,
+  ][] = [['first-light', 'desktop', 'light', '#/default/live']];
   const take = async (): Promise<void> => {
     for (const [name, size, scheme, hash, act] of shots) {
       if (only.length > 0 && !only.some((one) => name.startsWith(one))) continue;
       const context = await browser.newContext({ viewport: sizes[size], colorScheme: scheme });
       const page = await context.newPage();
-      page.on('console', (message) => { if (message.type() === 'error') console.log(name, message.text()); });
+      page.on('console', (message) => {
+        if (message.type() === 'error') console.log(name, message.text());
+      });
       page.on('pageerror', (error) => console.log(name, 'ERROR', error.message));
       await page.goto(proxy.address + `#/default/live?pin=${encodeURIComponent(vkey)}`);
       await sleep(900);
@@ -34,7 +44,9 @@ try {
       await sleep(1200);
       if (hash.includes('live')) {
         for (let i = 0; i < 14; i++) {
-          await server.append(Array.from({ length: 1 + ((i * 7) % 5) }, (_, j) => sample(i * 9 + j)));
+          await server.append(
+            Array.from({ length: 1 + ((i * 7) % 5) }, (_, j) => sample(i * 9 + j)),
+          );
           await sleep(60);
         }
         await sleep(300);
@@ -57,10 +69,12 @@ try {
   await server.append(Array.from({ length: 900 }, (_, i) => sample(i, now - (900 - i) * 700)));
   await server.append(hostile);
   await server.append(Array.from({ length: 40 }, (_, i) => sample(i + 900)));
-  const tab = (name: string) => async (page: import('playwright-core').Page): Promise<void> => {
-    await page.getByRole('tab', { name }).click();
-    await sleep(300);
-  };
+  const tab =
+    (name: string) =>
+    async (page: import('playwright-core').Page): Promise<void> => {
+      await page.getByRole('tab', { name }).click();
+      await sleep(300);
+    };
   shots.push(
     ['live-light', 'desktop', 'light', '#/default/live'],
     ['live-dark', 'desktop', 'dark', '#/default/live'],
@@ -73,14 +87,54 @@ try {
     ['record-proof', 'desktop', 'dark', '#/default/record/41', tab('proof')],
     ['record-bytes', 'desktop', 'light', '#/default/record/41', tab('bytes')],
     ['record-phone', 'phone', 'light', '#/default/record/41'],
-    ['record-hostile', 'desktop', 'light', '#/default/record/903?from=explore&q=action:name.change'],
+    [
+      'record-hostile',
+      'desktop',
+      'light',
+      '#/default/record/903?from=explore&q=action:name.change',
+    ],
     ['trust-light', 'desktop', 'light', '#/default/trust'],
     ['trust-dark', 'desktop', 'dark', '#/default/trust'],
     ['logs-light', 'desktop', 'light', '#/logs'],
-    ['list-record', 'desktop', 'light', '#/default/live', async (page) => { await page.locator('.event-row time').nth(4).click(); await sleep(600); }],
-    ['seal-light', 'desktop', 'light', '#/default/live', async (page) => { await page.locator('.seal-button').click(); }],
-    ['help-dark', 'desktop', 'dark', '#/default/live', async (page) => { await page.keyboard.press('?'); }],
-    ['query-error', 'desktop', 'light', '#/default/explore', async (page) => { await page.fill('#query', 'actor:alice acton:x'); await page.keyboard.press('Enter'); await sleep(200); }],
+    [
+      'list-record',
+      'desktop',
+      'light',
+      '#/default/live',
+      async (page) => {
+        await page.locator('.event-row time').nth(4).click();
+        await sleep(600);
+      },
+    ],
+    [
+      'seal-light',
+      'desktop',
+      'light',
+      '#/default/live',
+      async (page) => {
+        await page.locator('.seal-button').click();
+      },
+    ],
+    [
+      'help-dark',
+      'desktop',
+      'dark',
+      '#/default/live',
+      async (page) => {
+        await page.keyboard.press('?');
+      },
+    ],
+    [
+      'query-error',
+      'desktop',
+      'light',
+      '#/default/explore',
+      async (page) => {
+        await page.fill('#query', 'actor:alice acton:x');
+        await page.keyboard.press('Enter');
+        await sleep(200);
+      },
+    ],
   );
   await take();
   // The worst day: last, because a browser that saw it stays red.

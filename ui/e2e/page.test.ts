@@ -12,11 +12,29 @@ import { chromiumPath, launch } from './browser.ts';
 import { flipRecord, Proxy, type Lies } from './proxy.ts';
 import { matcher, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow } from '../src/record/row.ts';
-import { binary, dist, hostile, makeFolder, remove, sample, Server, sleep, startWitness, until } from './serving.ts';
+import {
+  binary,
+  dist,
+  hostile,
+  makeFolder,
+  remove,
+  sample,
+  Server,
+  sleep,
+  startWitness,
+  until,
+} from './serving.ts';
 
 const missing =
-  chromiumPath === undefined ? 'needs chromium' : !existsSync(binary) ? `needs ${binary}` : !existsSync(dist) ? 'needs the built page' : false;
-const samples = (count: number, from = 0): object[] => Array.from({ length: count }, (_, i) => sample(from + i));
+  chromiumPath === undefined
+    ? 'needs chromium'
+    : !existsSync(binary)
+      ? `needs ${binary}`
+      : !existsSync(dist)
+        ? 'needs the built page'
+        : false;
+const samples = (count: number, from = 0): object[] =>
+  Array.from({ length: count }, (_, i) => sample(from + i));
 
 describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   let folder: string;
@@ -25,13 +43,16 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   let vkey: string;
   const closing: (() => Promise<unknown>)[] = [];
 
-  before(async () => {
-    folder = makeFolder('page');
-    server = await Server.start(folder);
-    browser = await launch();
-    vkey = await server.vkey();
-    await server.append(samples(600));
-  }, { timeout: 300_000 });
+  before(
+    async () => {
+      folder = makeFolder('page');
+      server = await Server.start(folder);
+      browser = await launch();
+      vkey = await server.vkey();
+      await server.append(samples(600));
+    },
+    { timeout: 300_000 },
+  );
 
   after(async () => {
     for (const close of closing.reverse()) await close();
@@ -47,26 +68,54 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     errors: string[];
   }
 
-  async function visit(hash = '#/default/live', options: { lies?: Lies; size?: { width: number; height: number }; upstream?: URL; scheme?: 'dark' | 'light' } = {}): Promise<Visit> {
+  async function visit(
+    hash = '#/default/live',
+    options: {
+      lies?: Lies;
+      size?: { width: number; height: number };
+      upstream?: URL;
+      scheme?: 'dark' | 'light';
+    } = {},
+  ): Promise<Visit> {
     const proxy = await Proxy.start(options.upstream ?? server.http, '/audit/log');
     proxy.lies = options.lies ?? {};
-    const context = await browser.newContext({ viewport: options.size ?? { width: 1440, height: 900 }, colorScheme: options.scheme ?? 'light', acceptDownloads: true });
-    closing.push(() => proxy.stop(), () => context.close());
+    const context = await browser.newContext({
+      viewport: options.size ?? { width: 1440, height: 900 },
+      colorScheme: options.scheme ?? 'light',
+      acceptDownloads: true,
+    });
+    closing.push(
+      () => proxy.stop(),
+      () => context.close(),
+    );
     const page = await context.newPage();
     const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(error.message));
-    page.on('console', (message) => { if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) errors.push(message.text()); });
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
+        errors.push(message.text());
+    });
     await page.goto(proxy.address + hash);
     return { page, proxy, context, errors };
   }
 
-  const seal = (page: Page): Promise<string> => page.locator('[data-seal]').getAttribute('data-seal').then((value) => value ?? '');
+  const seal = (page: Page): Promise<string> =>
+    page
+      .locator('[data-seal]')
+      .getAttribute('data-seal')
+      .then((value) => value ?? '');
   const sealIs = (page: Page, wanted: string, seconds = 20): Promise<string> =>
-    until(`the seal is ${wanted}`, async () => (await seal(page)) === wanted && wanted, seconds).catch(async (error: unknown) => {
+    until(
+      `the seal is ${wanted}`,
+      async () => (await seal(page)) === wanted && wanted,
+      seconds,
+    ).catch(async (error: unknown) => {
       throw new Error(`${String(error)}; it is ${await seal(page)}`);
     });
   const rowsOf = (page: Page): Promise<number[]> =>
-    page.locator('.event-row[data-index]').evaluateAll((rows) => rows.map((row) => Number((row as HTMLElement).dataset['index'])));
+    page
+      .locator('.event-row[data-index]')
+      .evaluateAll((rows) => rows.map((row) => Number((row as HTMLElement).dataset['index'])));
 
   test('a live row is there within a second of its append, under the policy and behind a prefix, with nothing from elsewhere', async () => {
     const { page, proxy, errors, context } = await visit();
@@ -80,7 +129,10 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     const took = Date.now() - begun;
     assert.ok(Math.max(...(await rowsOf(page))) > known);
     assert.ok(took < 1000, `${took} ms`);
-    assert.ok(proxy.requests.some((path) => path.startsWith('/logs/default/live')), 'by the stream');
+    assert.ok(
+      proxy.requests.some((path) => path.startsWith('/logs/default/live')),
+      'by the stream',
+    );
     await page.reload();
     await sealIs(page, 'unpinned');
     assert.deepEqual([...hosts], [new URL(proxy.address).host]);
@@ -90,16 +142,28 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   test('the binary serves the page itself, with the policy in its headers', async (context) => {
     const answer = await fetch(server.http);
     const policy = answer.headers.get('content-security-policy') ?? '';
-    if (!(await answer.text()).includes('<div id="page">')) return context.skip('this binary was built without the page');
-    for (const part of ["default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "frame-ancestors 'none'"]) assert.ok(policy.includes(part), part);
+    if (!(await answer.text()).includes('<div id="page">'))
+      return context.skip('this binary was built without the page');
+    for (const part of [
+      "default-src 'none'",
+      "script-src 'self'",
+      "require-trusted-types-for 'script'",
+      "frame-ancestors 'none'",
+    ])
+      assert.ok(policy.includes(part), part);
     const own = await browser.newContext();
     closing.push(() => own.close());
     const page = await own.newPage();
     const errors: string[] = [];
-    page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
+    page.on('console', (message) => {
+      if (message.type() === 'error') errors.push(message.text());
+    });
     await page.goto(server.http.href);
     await sealIs(page, 'first');
-    await page.locator('.event-row[data-index]').first().click({ position: { x: 40, y: 10 } });
+    await page
+      .locator('.event-row[data-index]')
+      .first()
+      .click({ position: { x: 40, y: 10 } });
     await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
     await page.goto(server.http.href + '#/default/explore?q=outcome:denied');
     await page.locator('[data-exact=true]').waitFor();
@@ -113,7 +177,10 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     await page.reload();
     await sealIs(page, 'verified');
     await page.locator('[data-seal]').click();
-    assert.match(await page.locator('.popover').innerText(), /recomputed here.*included in root.*consistent with what this browser saw.*key pinned by a link/s);
+    assert.match(
+      await page.locator('.popover').innerText(),
+      /recomputed here.*included in root.*consistent with what this browser saw.*key pinned by a link/s,
+    );
 
     const other = await Server.start(folder, 'other');
     closing.push(() => other.stop());
@@ -132,7 +199,8 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
       pages.push(next);
     }
     await server.append([{ ...sample(2), actor: { id: 'seen-by-all' } }]);
-    for (const one of pages) await one.getByText('seen-by-all').first().waitFor({ timeout: 15_000 });
+    for (const one of pages)
+      await one.getByText('seen-by-all').first().waitFor({ timeout: 15_000 });
     assert.equal(proxy.requests.filter((path) => path.includes('/live')).length, 1);
   });
 
@@ -147,7 +215,10 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     await page.getByText('37 newer').waitFor();
     assert.deepEqual(await rowsOf(page), held);
     await page.locator('.pill').click();
-    await until('the newest is on top', async () => Math.max(...(await rowsOf(page))) > Math.max(...held));
+    await until(
+      'the newest is on top',
+      async () => Math.max(...(await rowsOf(page))) > Math.max(...held),
+    );
     await page.keyboard.press('p');
     await page.getByText('paused').waitFor();
     await page.keyboard.press('p');
@@ -155,13 +226,18 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   });
 
   test('a filter while live shows only what matches, and goes on checking all', async () => {
-    const { page } = await visit('#/default/live?q=' + encodeURIComponent('outcome:denied NOT actor:nobody'));
+    const { page } = await visit(
+      '#/default/live?q=' + encodeURIComponent('outcome:denied NOT actor:nobody'),
+    );
     await sealIs(page, 'first');
     await until('only denied ones', async () => {
       const shown = await page.locator('.event-row[data-index]').count();
       return shown > 0 && shown === (await page.locator('.event-row.denied').count());
     });
-    await server.append([{ ...sample(3), actor: { id: 'passes-by' } }, { ...sample(5), outcome: 'OUTCOME_DENIED', actor: { id: 'stopped' } }]);
+    await server.append([
+      { ...sample(3), actor: { id: 'passes-by' } },
+      { ...sample(5), outcome: 'OUTCOME_DENIED', actor: { id: 'stopped' } },
+    ]);
     await page.getByText('stopped', { exact: true }).first().waitFor();
     assert.equal(await page.getByText('passes-by').count(), 0);
     await sealIs(page, 'first');
@@ -170,14 +246,19 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   test('a record is verified up to the signed root, its receipt holds for the command line, and its link carries its hash', async () => {
     const { page, errors } = await visit('#/default/record/17');
     await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
-    assert.match(await page.locator('[data-verdict]').innerText(), /leaf 17 of the tree of size [\d,]+, by a path of \d+ hashes, recomputed/);
+    assert.match(
+      await page.locator('[data-verdict]').innerText(),
+      /leaf 17 of the tree of size [\d,]+, by a path of \d+ hashes, recomputed/,
+    );
     await page.getByRole('tab', { name: 'proof' }).click();
     assert.match(await page.locator('.rung.top').innerText(), /equal to the root that was signed/);
     const download = page.waitForEvent('download');
     await page.getByRole('button', { name: 'download receipt' }).click();
     const receipt = `${folder}/17.tlog-proof`;
     await (await download).saveAs(receipt);
-    const said = execFileSync(binary, ['receipt', 'verify', receipt, '--key', vkey], { encoding: 'utf8' });
+    const said = execFileSync(binary, ['receipt', 'verify', receipt, '--key', vkey], {
+      encoding: 'utf8',
+    });
     assert.match(said, /17/);
 
     await page.goto(page.url().replace(/#.*/, '#/default/record/17?hash=' + '0'.repeat(64)));
@@ -185,8 +266,17 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     await page.goto(page.url().replace(/#.*/, '#/default/trust'));
     await page.locator('input[type=file]').setInputFiles(receipt);
     await page.locator('[data-explained=true]').waitFor();
-    assert.match(await page.locator('[data-explained]').innerText(), /receipt that holds.*still has exactly this record/s);
-    writeFileSync(`${folder}/bad.tlog-proof`, readFileSync(receipt, 'utf8').replace(/^extra (.*)$/m, (_, extra: string) => `extra ${flipRecord(extra)}`));
+    assert.match(
+      await page.locator('[data-explained]').innerText(),
+      /receipt that holds.*still has exactly this record/s,
+    );
+    writeFileSync(
+      `${folder}/bad.tlog-proof`,
+      readFileSync(receipt, 'utf8').replace(
+        /^extra (.*)$/m,
+        (_, extra: string) => `extra ${flipRecord(extra)}`,
+      ),
+    );
     await page.locator('input[type=file]').setInputFiles(`${folder}/bad.tlog-proof`);
     await page.locator('[data-explained=false]').waitFor();
     assert.deepEqual(errors, []);
@@ -215,25 +305,30 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
 
   function judge(file: string): string {
     try {
-      return execFileSync(binary, ['verify', '--evidence', file, '--key', vkey, '--json'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+      return execFileSync(binary, ['verify', '--evidence', file, '--key', vkey, '--json'], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
     } catch (error) {
       const failed = error as { stdout: string; stderr: string };
       return failed.stdout + failed.stderr;
     }
   }
 
-  const changeRecord = (index: number) => (path: string, body: string): string | undefined => {
-    if (!new RegExp(`^/logs/default/records(/${index}$|\\?)`).test(path)) return undefined;
-    const answer = JSON.parse(body) as { record?: string; records?: { record: string }[] };
-    if (answer.record !== undefined) answer.record = flipRecord(answer.record);
-    else {
-      const first = Number(/first=(\d+)/.exec(path)![1]);
-      const one = answer.records?.[index - first];
-      if (one === undefined) return undefined;
-      one.record = flipRecord(one.record);
-    }
-    return JSON.stringify(answer);
-  };
+  const changeRecord =
+    (index: number) =>
+    (path: string, body: string): string | undefined => {
+      if (!new RegExp(`^/logs/default/records(/${index}$|\\?)`).test(path)) return undefined;
+      const answer = JSON.parse(body) as { record?: string; records?: { record: string }[] };
+      if (answer.record !== undefined) answer.record = flipRecord(answer.record);
+      else {
+        const first = Number(/first=(\d+)/.exec(path)![1]);
+        const one = answer.records?.[index - first];
+        if (one === undefined) return undefined;
+        one.record = flipRecord(one.record);
+      }
+      return JSON.stringify(answer);
+    };
 
   test('a flipped byte in a record turns the page red, for good, with evidence that the command line confirms', async () => {
     const { page, proxy } = await visit('#/default/record/3');
@@ -289,20 +384,33 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
         changed.add(Number(rows.first));
         return JSON.stringify(rows);
       },
-      answer: (path, body) => [...changed].map((index) => changeRecord(index)(path, body)).find((one) => one !== undefined),
+      answer: (path, body) =>
+        [...changed]
+          .map((index) => changeRecord(index)(path, body))
+          .find((one) => one !== undefined),
     };
     await server.append(samples(3, 8000));
-    assert.match(await staysBroken(page), /not in the tree of size|does not name the record before/);
+    assert.match(
+      await staysBroken(page),
+      /not in the tree of size|does not name the record before/,
+    );
     assert.ok(proxy.told > 0);
   });
 
   test('a bad signature turns the page red', async () => {
     const { page, proxy } = await visit();
     await sealIs(page, 'first');
-    const bend = (note: string): string => note.replace(/\n(\d+)\n/, (_, size: string) => `\n${Number(size) + 1}\n`);
+    const bend = (note: string): string =>
+      note.replace(/\n(\d+)\n/, (_, size: string) => `\n${Number(size) + 1}\n`);
     proxy.lies = {
       answer: (path, body) => (path.endsWith('/checkpoint') ? bend(body) : undefined),
-      event: (name, data) => (name === 'checkpoint' ? JSON.stringify({ ...(JSON.parse(data) as object), note: bend((JSON.parse(data) as { note: string }).note) }) : undefined),
+      event: (name, data) =>
+        name === 'checkpoint'
+          ? JSON.stringify({
+              ...(JSON.parse(data) as object),
+              note: bend((JSON.parse(data) as { note: string }).note),
+            })
+          : undefined,
     };
     await server.append(samples(1, 8100));
     assert.match(await staysBroken(page), /signature of the checkpoint/);
@@ -320,7 +428,11 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     const a = await Server.start(folder, 'fork-a');
     const b = await Server.start(folder, 'fork-b');
     const c = await Server.start(folder, 'fork-c');
-    closing.push(() => a.stop(), () => b.stop(), () => c.stop());
+    closing.push(
+      () => a.stop(),
+      () => b.stop(),
+      () => c.stop(),
+    );
     await a.append(samples(50, 1000));
     await b.append(samples(90, 2000));
 
@@ -332,7 +444,9 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     const file = await evidenceOf(forked.page, 'fork.evidence');
     let said = '';
     try {
-      said = execFileSync(binary, ['verify', '--evidence', file, '--key', forkKey, '--json'], { encoding: 'utf8' });
+      said = execFileSync(binary, ['verify', '--evidence', file, '--key', forkKey, '--json'], {
+        encoding: 'utf8',
+      });
     } catch (error) {
       said = String((error as { stdout: string }).stdout);
     }
@@ -342,13 +456,19 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     await sealIs(rolled.page, 'first');
     rolled.proxy.upstream = c.http;
     rolled.proxy.cut();
-    assert.match(await staysBroken(rolled.page), /was 350 records long, signed, and the server now says that it has 300/);
+    assert.match(
+      await staysBroken(rolled.page),
+      /was 350 records long, signed, and the server now says that it has 300/,
+    );
   });
 
   test('what is withheld or late is amber and never red, and passes', async () => {
     const { page, proxy } = await visit();
     await sealIs(page, 'first');
-    proxy.lies = { refuse: (path) => (path.endsWith('/checkpoint') ? 503 : undefined), event: (name) => (name === 'checkpoint' ? null : undefined) };
+    proxy.lies = {
+      refuse: (path) => (path.endsWith('/checkpoint') ? 503 : undefined),
+      event: (name) => (name === 'checkpoint' ? null : undefined),
+    };
     await server.append(samples(5, 8200));
     await sealIs(page, 'stale', 60);
     assert.ok(proxy.told > 0);
@@ -394,9 +514,16 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     const policy = `log ${logKey}\nwitness own ${witness.vkey} ${witness.url}\nquorum own\n`;
     writeFileSync(`${folder}/policy`, policy);
     const witnessed = await Server.start(folder, 'witnessed', ['--policy', `${folder}/policy`]);
-    closing.push(() => witness.stop(), () => witnessed.stop());
+    closing.push(
+      () => witness.stop(),
+      () => witnessed.stop(),
+    );
     await witnessed.append(samples(300));
-    await until('something is cosigned', async () => (await fetch(new URL('/logs/default/checkpoint', witnessed.http))).ok, 60);
+    await until(
+      'something is cosigned',
+      async () => (await fetch(new URL('/logs/default/checkpoint', witnessed.http))).ok,
+      60,
+    );
     const { page } = await visit('#/default/trust', { upstream: witnessed.http });
     await sealIs(page, 'first', 60);
     await page.getByText('not checked, key unknown').waitFor({ timeout: 30_000 });
@@ -419,11 +546,17 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
 
   test('without TLS on a name that is not loopback the page checks with its own cryptography', async () => {
     const { proxy } = await visit('#/logs');
-    const insecure = await launch(['--host-resolver-rules=MAP audit.example 127.0.0.1', '--disable-features=LocalNetworkAccessChecks']);
+    const insecure = await launch([
+      '--host-resolver-rules=MAP audit.example 127.0.0.1',
+      '--disable-features=LocalNetworkAccessChecks',
+    ]);
     closing.push(() => insecure.close());
     const page = await insecure.newPage();
     await page.goto(proxy.address.replace('127.0.0.1', 'audit.example') + '#/default/record/9');
-    assert.equal(await page.evaluate(() => window.isSecureContext || crypto.subtle !== undefined), false);
+    assert.equal(
+      await page.evaluate(() => window.isSecureContext || crypto.subtle !== undefined),
+      false,
+    );
     await page.locator('[data-verdict=good]').waitFor({ timeout: 30_000 });
     await sealIs(page, 'first');
   });
@@ -431,7 +564,12 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   test('a server with tokens gets one from the reader', async () => {
     const token = 'a-token-of-some-length-0123456789';
     const digest = createHash('sha256').update(token).digest('hex');
-    const guarded = await Server.start(folder, 'guarded', [], `[[token]]\nidentity = "auditor"\nsha256 = "${digest}"\n`);
+    const guarded = await Server.start(
+      folder,
+      'guarded',
+      [],
+      `[[token]]\nidentity = "auditor"\nsha256 = "${digest}"\n`,
+    );
     closing.push(() => guarded.stop());
     const { page } = await visit('#/default/live', { upstream: guarded.http });
     await page.fill('#token', token);
@@ -458,15 +596,29 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     const all = Number(await page.locator('.count').getAttribute('data-count'));
     assert.ok(all > 0);
     await page.locator('.facet[aria-label=service] button').first().click();
-    await until('it is narrowed', async () => /service:/.test(decodeURIComponent(page.url())) && Number(await page.locator('.count').getAttribute('data-count')) < all);
+    await until(
+      'it is narrowed',
+      async () =>
+        /service:/.test(decodeURIComponent(page.url())) &&
+        Number(await page.locator('.count').getAttribute('data-count')) < all,
+    );
     await page.locator('[data-exact=true]').waitFor();
     const fewer = Number(await page.locator('.count').getAttribute('data-count'));
     const shared = await context.newPage();
     await shared.goto(page.url());
-    await until('the other sees the same', async () => Number(await shared.locator('.count').getAttribute('data-count')) === fewer);
-    await until('rows on the screen are looked up in the tree', async () => (await shared.locator('.event-row[data-covered=true]').count()) > 3);
+    await until(
+      'the other sees the same',
+      async () => Number(await shared.locator('.count').getAttribute('data-count')) === fewer,
+    );
+    await until(
+      'rows on the screen are looked up in the tree',
+      async () => (await shared.locator('.event-row[data-covered=true]').count()) > 3,
+    );
 
-    for (const [kind, button] of [['jsonl', 'JSON Lines'], ['csv', 'CSV']] as const) {
+    for (const [kind, button] of [
+      ['jsonl', 'JSON Lines'],
+      ['csv', 'CSV'],
+    ] as const) {
       const download = page.waitForEvent('download');
       await page.locator('summary', { hasText: 'export' }).click();
       await page.getByRole('button', { name: button }).click();
@@ -474,39 +626,102 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
       await (await download).saveAs(file);
       const lines = readFileSync(file, 'utf8').trim().split('\n');
       assert.equal(lines.length, fewer + (kind === 'csv' ? 1 : 0));
-      if (kind === 'jsonl') assert.ok(lines.every((line) => (JSON.parse(line) as { action: string }).action.startsWith('invoice')));
+      if (kind === 'jsonl')
+        assert.ok(
+          lines.every((line) =>
+            (JSON.parse(line) as { action: string }).action.startsWith('invoice'),
+          ),
+        );
     }
     void proxy;
   });
 
   test('what is filtered here and what the server finds are the same records', async (context) => {
-    const size = Number(((await (await fetch(new URL('/logs/default', server.http))).json()) as { publishedSize: string }).publishedSize);
+    const size = Number(
+      (
+        (await (await fetch(new URL('/logs/default', server.http))).json()) as {
+          publishedSize: string;
+        }
+      ).publishedSize,
+    );
     const rows = [];
-    for (let first = 0; first < size; ) {
-      const page = (await (await fetch(new URL(`/logs/default/records?first=${first}&count=1000`, server.http))).json()) as { records: { record: string }[] };
-      for (const one of page.records) rows.push(decodeRow(new Uint8Array(Buffer.from(one.record, 'base64')), ''));
+    for (let first = 0; first < size;) {
+      const page = (await (
+        await fetch(new URL(`/logs/default/records?first=${first}&count=1000`, server.http))
+      ).json()) as { records: { record: string }[] };
+      for (const one of page.records)
+        rows.push(decodeRow(new Uint8Array(Buffer.from(one.record, 'base64')), ''));
       first += page.records.length;
     }
     let compared = 0;
     for (const query of [
-      '', 'actor.id:u-17', 'actor:u-17', 'action:invoice.*', 'action:invoice.approve', 'outcome:denied', 'NOT outcome:success', 'outcome:(denied OR failure)', 'service:checkout ip:10.1.0.0/16',
-      'target.type:invoice target.id:42', 'target.type:invoice target.id:s-9', 'label.env:staging', 'lovelace', 'LOVELACE review', '"not authorized"', 'author*', 'index:10..20', 'index:>=100 index:<=120', 'index:<120',
-      'time:2026-01-01..2030-01-01', 'time:>=2030-01-01', 'request:r-7', 'session:s-3', 'written_by:anonymous', 'actor.type:service OR action:secret.read', '(actor.id:u-17 OR actor.id:u-21) NOT service:ledger',
-      'reason:authorized', 'reason:"the role"', 'u-17', 'outcome:foo', 'outcome:unknown', 'acton:x', 'actor.id:', '(actor.id:a', 'outcome:denied)', 'OR a', 'ip:10.0.0.0/40', 'index:x', '"open',
+      '',
+      'actor.id:u-17',
+      'actor:u-17',
+      'action:invoice.*',
+      'action:invoice.approve',
+      'outcome:denied',
+      'NOT outcome:success',
+      'outcome:(denied OR failure)',
+      'service:checkout ip:10.1.0.0/16',
+      'target.type:invoice target.id:42',
+      'target.type:invoice target.id:s-9',
+      'label.env:staging',
+      'lovelace',
+      'LOVELACE review',
+      '"not authorized"',
+      'author*',
+      'index:10..20',
+      'index:>=100 index:<=120',
+      'index:<120',
+      'time:2026-01-01..2030-01-01',
+      'time:>=2030-01-01',
+      'request:r-7',
+      'session:s-3',
+      'written_by:anonymous',
+      'actor.type:service OR action:secret.read',
+      '(actor.id:u-17 OR actor.id:u-21) NOT service:ledger',
+      'reason:authorized',
+      'reason:"the role"',
+      'u-17',
+      'outcome:foo',
+      'outcome:unknown',
+      'acton:x',
+      'actor.id:',
+      '(actor.id:a',
+      'outcome:denied)',
+      'OR a',
+      'ip:10.0.0.0/40',
+      'index:x',
+      '"open',
     ]) {
-      const answer = await fetch(new URL(`/logs/default/search?${new URLSearchParams({ q: query, limit: '1000', order: 'oldest', size: String(size) })}`, server.http));
+      const answer = await fetch(
+        new URL(
+          `/logs/default/search?${new URLSearchParams({ q: query, limit: '1000', order: 'oldest', size: String(size) })}`,
+          server.http,
+        ),
+      );
       if (answer.status === 404) return context.skip('this server has no search');
       let here: number[] | undefined;
       try {
         const matches = matcher(parseQuery(query));
-        here = rows.filter(matches).map((row) => row.index).slice(0, 1000);
+        here = rows
+          .filter(matches)
+          .map((row) => row.index)
+          .slice(0, 1000);
       } catch (error) {
         assert.ok(error instanceof QueryError);
       }
       if (here === undefined) assert.equal(answer.status, 400, `refused here, not there: ${query}`);
       else {
-        assert.equal(answer.status, 200, `refused there, not here: ${query} ${await answer.clone().text()}`);
-        const there = ((await answer.json()) as { records: { index: string }[] }).records.map((one) => Number(one.index));
+        assert.equal(
+          answer.status,
+          200,
+          `refused there, not here: ${query} ${await answer.clone().text()}`,
+        );
+        const there = ((await answer.json()) as { records: { index: string }[] }).records.map(
+          (one) => Number(one.index),
+        );
         assert.deepEqual(here.slice(0, there.length), there, query);
         compared += there.length;
       }
@@ -518,27 +733,50 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     const total = 1_000_000;
     const size = 500;
     const { page, proxy } = await visit('#/logs');
-    const all = (await (await fetch(new URL(`/logs/default/records?first=0&count=${size}`, server.http))).json()) as { records: { record: string }[] };
+    const all = (await (
+      await fetch(new URL(`/logs/default/records?first=0&count=${size}`, server.http))
+    ).json()) as { records: { record: string }[] };
     proxy.lies = {
       answer: (path) => {
         if (!path.startsWith('/logs/default/search?')) return undefined;
         const asked = new URLSearchParams(path.split('?')[1]);
         const from = Number(asked.get('from_ordinal') ?? 0);
-        const records = Array.from({ length: Math.min(200, total - from) }, (_, i) => ({ index: String((from + i) % size), recordHash: '', record: all.records[(from + i) % size]!.record }));
-        return JSON.stringify({ query: '', treeSize: '500', count: { value: String(total), exact: true }, records, nextCursor: from + 200 < total ? 'c' : '', scannedTo: '0' });
+        const records = Array.from({ length: Math.min(200, total - from) }, (_, i) => ({
+          index: String((from + i) % size),
+          recordHash: '',
+          record: all.records[(from + i) % size]!.record,
+        }));
+        return JSON.stringify({
+          query: '',
+          treeSize: '500',
+          count: { value: String(total), exact: true },
+          records,
+          nextCursor: from + 200 < total ? 'c' : '',
+          scannedTo: '0',
+        });
       },
     };
     await page.goto(page.url().replace(/#.*/, '#/default/explore?order=oldest'));
     await page.locator(`[data-count="${total}"]`).waitFor({ timeout: 30_000 });
     const list = page.locator('.explore .list');
     for (const share of [0.5, 0.25, 1]) {
-      await list.evaluate((box, part) => { box.scrollTop = (box.scrollHeight - box.clientHeight) * part; }, share);
-      await until('rows are there', async () => (await page.locator('.event-row.waiting').count()) === 0 && (await page.locator('.event-row[data-index]').count()) > 10);
+      await list.evaluate((box, part) => {
+        box.scrollTop = (box.scrollHeight - box.clientHeight) * part;
+      }, share);
+      await until(
+        'rows are there',
+        async () =>
+          (await page.locator('.event-row.waiting').count()) === 0 &&
+          (await page.locator('.event-row[data-index]').count()) > 10,
+      );
     }
     assert.match(await page.locator('.count').innerText(), /–1,000,000 of 1,000,000 \(exact\)/);
     const shown = await rowsOf(page);
     assert.equal(shown[shown.length - 1], (total - 1) % size);
-    assert.deepEqual(shown, shown.map((_, i) => shown[0]! + i));
+    assert.deepEqual(
+      shown,
+      shown.map((_, i) => shown[0]! + i),
+    );
     assert.ok(proxy.told < 12, `${proxy.told} requests: only what is looked at`);
   });
 
@@ -547,16 +785,24 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     await sealIs(page, 'first');
     await page.fill('#query', 'actor:alice acton:x');
     await page.keyboard.press('Enter');
-    assert.match(await page.locator('#query-error').innerText(), /column 13: there is no field “acton”/);
+    assert.match(
+      await page.locator('#query-error').innerText(),
+      /column 13: there is no field “acton”/,
+    );
   });
 
   // ---- for everybody ---------------------------------------------------------------------------------------------
 
   test('events of strangers are shown harmlessly and marked', async () => {
     await server.append(hostile);
-    const { page, errors } = await visit('#/default/explore?q=' + encodeURIComponent('target.type:thing'));
+    const { page, errors } = await visit(
+      '#/default/explore?q=' + encodeURIComponent('target.type:thing'),
+    );
     await sealIs(page, 'first');
-    await until('they are there', async () => (await page.locator('.event-row[data-index]').count()) >= hostile.length);
+    await until(
+      'they are there',
+      async () => (await page.locator('.event-row[data-index]').count()) >= hostile.length,
+    );
     assert.equal(await page.locator('.list img, .list script, .list [onerror]').count(), 0);
     const text = await page.locator('.list').innerText();
     assert.ok(text.includes('<img src=x onerror=alert(1)>'), 'markup is text');
@@ -604,7 +850,11 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
       await keys('Tab');
       const shown = await page.evaluate(() => {
         const own = document.activeElement as HTMLElement;
-        return own === document.body || getComputedStyle(own).outlineStyle !== 'none' || own.id === 'query';
+        return (
+          own === document.body ||
+          getComputedStyle(own).outlineStyle !== 'none' ||
+          own.id === 'query'
+        );
       });
       assert.ok(shown, `Tab ${i}`);
     }
@@ -614,12 +864,26 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
 
   for (const scheme of ['light', 'dark'] as const) {
     test(`axe finds nothing in the ${scheme} theme, on a desk and on a phone`, async () => {
-      for (const size of [{ width: 1440, height: 900 }, { width: 390, height: 844 }]) {
-        for (const hash of ['#/default/live', '#/default/explore', '#/default/record/5', '#/default/record/5?from=explore', '#/default/trust', '#/logs']) {
+      for (const size of [
+        { width: 1440, height: 900 },
+        { width: 390, height: 844 },
+      ]) {
+        for (const hash of [
+          '#/default/live',
+          '#/default/explore',
+          '#/default/record/5',
+          '#/default/record/5?from=explore',
+          '#/default/trust',
+          '#/logs',
+        ]) {
           const { page } = await visit(hash, { scheme, size });
-          await page.locator(hash === '#/logs' ? 'table.logs' : '[data-seal=first]').waitFor({ timeout: 20_000 });
-          if (hash.includes('record')) await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
-          if (hash.includes('explore')) await page.locator('[data-exact=true]').waitFor({ timeout: 20_000 });
+          await page
+            .locator(hash === '#/logs' ? 'table.logs' : '[data-seal=first]')
+            .waitFor({ timeout: 20_000 });
+          if (hash.includes('record'))
+            await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+          if (hash.includes('explore'))
+            await page.locator('[data-exact=true]').waitFor({ timeout: 20_000 });
           await sleep(400);
           // By the debugger, past the page's own policy.
           const session = await page.context().newCDPSession(page);
@@ -641,10 +905,18 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     await sealIs(page, 'first');
     for (const width of [360, 390, 600, 768, 1024, 1280, 1920, 2560]) {
       await page.setViewportSize({ width, height: 800 });
-      for (const hash of ['#/default/live', '#/default/explore', '#/default/record/5', '#/default/trust', '#/logs']) {
+      for (const hash of [
+        '#/default/live',
+        '#/default/explore',
+        '#/default/record/5',
+        '#/default/trust',
+        '#/logs',
+      ]) {
         await page.goto(page.url().replace(/#.*/, hash));
         await sleep(150);
-        const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        const over = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
         assert.ok(over <= 0, `${hash} at ${width}: ${over} too wide`);
       }
     }
@@ -655,7 +927,8 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     closing.push(() => fresh.stop());
     const { page, proxy } = await visit('#/default/live', { upstream: fresh.http });
     await page.getByText('Listening for the first event').waitFor({ timeout: 20_000 });
-    for (const way of ['grpcurl', 'Python', 'C++', 'curl']) await page.getByRole('tab', { name: way, exact: true }).click();
+    for (const way of ['grpcurl', 'Python', 'C++', 'curl'])
+      await page.getByRole('tab', { name: way, exact: true }).click();
     const command = await page.locator('.command pre').innerText();
     assert.ok(command.includes(`${proxy.address}logs/default/events`));
     // Not in this process's own time: the proxy in it has to answer.
@@ -665,7 +938,9 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
   });
 
   test('without a stream the page asks instead, and checks the same', async () => {
-    const { page, proxy } = await visit('#/default/live', { lies: { refuse: (path) => (path.includes('/live?') ? 404 : undefined) } });
+    const { page, proxy } = await visit('#/default/live', {
+      lies: { refuse: (path) => (path.includes('/live?') ? 404 : undefined) },
+    });
     await sealIs(page, 'first');
     await server.append([{ ...sample(9), actor: { id: 'without-a-stream' } }]);
     await page.getByText('without-a-stream').first().waitFor({ timeout: 10_000 });

@@ -1,12 +1,22 @@
 // What stands between browser and server in the tests: it hands out the built page, passes everything else on, and lies where
 // it is told to. The lies are those of a server that was taken over.
 
-import { createServer, request, type IncomingMessage, type ServerResponse, type Server as HttpServer } from 'node:http';
+import {
+  createServer,
+  request,
+  type IncomingMessage,
+  type ServerResponse,
+  type Server as HttpServer,
+} from 'node:http';
 import { existsSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { dist } from './serving.ts';
 
-const types: Record<string, string> = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css' };
+const types: Record<string, string> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript',
+  css: 'text/css',
+};
 
 export interface Lies {
   /** Changes an answer of JSON or text; undefined leaves it. */
@@ -65,13 +75,23 @@ export class Proxy {
     const status = this.lies.refuse?.(path);
     if (status !== undefined) {
       this.told++;
-      outgoing.writeHead(status, { 'content-type': 'application/json' }).end('{"code":"UNAVAILABLE","reason":"' + (status === 404 ? 'ROUTE_NOT_FOUND' : 'REFUSED') + '","message":"not now"}');
+      outgoing
+        .writeHead(status, { 'content-type': 'application/json' })
+        .end(
+          '{"code":"UNAVAILABLE","reason":"' +
+            (status === 404 ? 'ROUTE_NOT_FOUND' : 'REFUSED') +
+            '","message":"not now"}',
+        );
       return;
     }
     const headers = { ...incoming.headers, host: this.upstream.host };
     delete headers.origin;
     delete headers['accept-encoding'];
-    const passed = request(new URL(path, this.upstream), { method: incoming.method ?? 'GET', headers }, (answer) => this.#answer(path, answer, outgoing));
+    const passed = request(
+      new URL(path, this.upstream),
+      { method: incoming.method ?? 'GET', headers },
+      (answer) => this.#answer(path, answer, outgoing),
+    );
     passed.on('error', () => outgoing.destroy());
     outgoing.on('close', () => passed.destroy());
     incoming.pipe(passed);
@@ -83,7 +103,11 @@ export class Proxy {
       outgoing.writeHead(404).end();
       return;
     }
-    outgoing.writeHead(200, { 'content-type': types[file.split('.').pop()!] ?? 'application/octet-stream' }).end(readFileSync(file));
+    outgoing
+      .writeHead(200, {
+        'content-type': types[file.split('.').pop()!] ?? 'application/octet-stream',
+      })
+      .end(readFileSync(file));
   }
 
   #answer(path: string, answer: IncomingMessage, outgoing: ServerResponse): void {
@@ -101,7 +125,8 @@ export class Proxy {
       const body = Buffer.concat(parts);
       const changed = this.lies.answer?.(path, body.toString('utf8'));
       if (changed !== undefined) this.told++;
-      if (!outgoing.headersSent) outgoing.writeHead(answer.statusCode ?? 502, headers).end(changed ?? body);
+      if (!outgoing.headersSent)
+        outgoing.writeHead(answer.statusCode ?? 502, headers).end(changed ?? body);
     });
   }
 
@@ -118,7 +143,11 @@ export class Proxy {
         const changed = name === '' ? undefined : this.lies.event?.(name, data);
         if (changed !== undefined) this.told++;
         if (changed === null) continue;
-        outgoing.write((changed === undefined ? event : event.replace(/^data: ?.*$/m, () => `data: ${changed}`)) + '\n\n');
+        outgoing.write(
+          (changed === undefined
+            ? event
+            : event.replace(/^data: ?.*$/m, () => `data: ${changed}`)) + '\n\n',
+        );
       }
     });
     answer.on('close', () => {

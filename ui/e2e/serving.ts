@@ -1,7 +1,15 @@
 // Real servers for the page's tests: the `graven` binary on loopback, in a folder of its own below ui/build, ended by its pid.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -14,9 +22,14 @@ export function makeFolder(name: string): string {
   return mkdtempSync(`${parent}/${name}-`);
 }
 
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+export const sleep = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
 
-export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, seconds = 30): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+  seconds = 30,
+): Promise<T> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const found = await look();
@@ -40,19 +53,50 @@ export class Server {
 
   private constructor(data: string, ready: Ready, process: ChildProcess) {
     this.data = data;
-    this.http = new URL(ready.http[0]!.includes('://') ? ready.http[0]! : `http://${ready.http[0]!}`);
+    this.http = new URL(
+      ready.http[0]!.includes('://') ? ready.http[0]! : `http://${ready.http[0]!}`,
+    );
     this.grpc = ready.grpc[0]!;
     this.#process = process;
   }
 
-  static async start(folder: string, name = 'data', flags: readonly string[] = [], configuration = ''): Promise<Server> {
+  static async start(
+    folder: string,
+    name = 'data',
+    flags: readonly string[] = [],
+    configuration = '',
+  ): Promise<Server> {
     const data = `${folder}/${name}`;
     const ready = `${folder}/ready-${name}-${Date.now()}`;
     // Small journals: many servers, one disk.
     const config = `${folder}/${name}.toml`;
-    writeFileSync(config, `[limits]\njournal_file_bytes = 16777216\njournal_files = 8\n${configuration}`);
-    const made = spawn(binary, ['serve', '--config', config, '--data', data, '--ready-file', ready, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags], { stdio: 'ignore' });
-    await until('the server is ready', () => existsSync(ready) && readFileSync(ready, 'utf8').trim().endsWith('}'), 60);
+    writeFileSync(
+      config,
+      `[limits]\njournal_file_bytes = 16777216\njournal_files = 8\n${configuration}`,
+    );
+    const made = spawn(
+      binary,
+      [
+        'serve',
+        '--config',
+        config,
+        '--data',
+        data,
+        '--ready-file',
+        ready,
+        '--listen',
+        '127.0.0.1:0',
+        '--http',
+        '127.0.0.1:0',
+        ...flags,
+      ],
+      { stdio: 'ignore' },
+    );
+    await until(
+      'the server is ready',
+      () => existsSync(ready) && readFileSync(ready, 'utf8').trim().endsWith('}'),
+      60,
+    );
     return new Server(data, JSON.parse(readFileSync(ready, 'utf8')) as Ready, made);
   }
 
@@ -70,9 +114,16 @@ export class Server {
 
   async append(events: readonly object[], log = 'default'): Promise<void> {
     for (let at = 0; at < events.length; at += 2000) {
-      const body = events.slice(at, at + 2000).map((event) => JSON.stringify(event)).join('\n');
+      const body = events
+        .slice(at, at + 2000)
+        .map((event) => JSON.stringify(event))
+        .join('\n');
       const send = (): Promise<Response> =>
-        fetch(new URL(`/logs/${log}/events?wait=published`, this.http), { method: 'POST', headers: { 'content-type': 'application/jsonl' }, body });
+        fetch(new URL(`/logs/${log}/events?wait=published`, this.http), {
+          method: 'POST',
+          headers: { 'content-type': 'application/jsonl' },
+          body,
+        });
       let answer = await send();
       // Nothing is stored by an answer of 429.
       for (let tries = 0; answer.status === 429 && tries < 100; tries++) {
@@ -84,15 +135,39 @@ export class Server {
   }
 
   async vkey(log = 'default'): Promise<string> {
-    return ((await (await fetch(new URL(`/logs/${log}`, this.http))).json()) as { vkey: string }).vkey;
+    return ((await (await fetch(new URL(`/logs/${log}`, this.http))).json()) as { vkey: string })
+      .vkey;
   }
 }
 
 /** `graven witness` of one log; it believes the log's signature, and nothing else. */
-export async function startWitness(folder: string, vkey: string): Promise<{ url: string; vkey: string; stop: () => Promise<void> }> {
+export async function startWitness(
+  folder: string,
+  vkey: string,
+): Promise<{ url: string; vkey: string; stop: () => Promise<void> }> {
   const ready = `${folder}/witness-ready`;
-  const made = spawn(binary, ['witness', '--data', `${folder}/witness`, '--name', 'witness.example/own', '--listen', '127.0.0.1:0', '--ready-file', ready, '--log', vkey], { stdio: 'ignore' });
-  await until('the witness is ready', () => existsSync(ready) && readFileSync(ready, 'utf8').trim().endsWith('}'), 60);
+  const made = spawn(
+    binary,
+    [
+      'witness',
+      '--data',
+      `${folder}/witness`,
+      '--name',
+      'witness.example/own',
+      '--listen',
+      '127.0.0.1:0',
+      '--ready-file',
+      ready,
+      '--log',
+      vkey,
+    ],
+    { stdio: 'ignore' },
+  );
+  await until(
+    'the witness is ready',
+    () => existsSync(ready) && readFileSync(ready, 'utf8').trim().endsWith('}'),
+    60,
+  );
   const told = JSON.parse(readFileSync(ready, 'utf8')) as { http: string[]; vkey: string };
   const stop = async (): Promise<void> => {
     const ended = new Promise((resolve) => made.once('exit', resolve));
@@ -104,8 +179,24 @@ export async function startWitness(folder: string, vkey: string): Promise<{ url:
 
 export const remove = (folder: string): void => rmSync(folder, { recursive: true, force: true });
 
-const actors = [['user', 'u-17', 'Ada Lovelace'], ['user', 'u-21', 'Grace Hopper'], ['service', 'billing', ''], ['user', 'u-40', 'Edsger Dijkstra'], ['service', 'deployer', ''], ['user', 'u-52', 'Barbara Liskov']] as const;
-const deeds = [['invoice.approve', 'invoice', '42'], ['invoice.create', 'invoice', '43'], ['session.login', 'session', 's-9'], ['file.download', 'file', 'report-2026.pdf'], ['role.assign', 'role', 'auditor'], ['deployment.start', 'service', 'checkout'], ['secret.read', 'secret', 'db-password'], ['user.delete', 'user', 'u-99']] as const;
+const actors = [
+  ['user', 'u-17', 'Ada Lovelace'],
+  ['user', 'u-21', 'Grace Hopper'],
+  ['service', 'billing', ''],
+  ['user', 'u-40', 'Edsger Dijkstra'],
+  ['service', 'deployer', ''],
+  ['user', 'u-52', 'Barbara Liskov'],
+] as const;
+const deeds = [
+  ['invoice.approve', 'invoice', '42'],
+  ['invoice.create', 'invoice', '43'],
+  ['session.login', 'session', 's-9'],
+  ['file.download', 'file', 'report-2026.pdf'],
+  ['role.assign', 'role', 'auditor'],
+  ['deployment.start', 'service', 'checkout'],
+  ['secret.read', 'secret', 'db-password'],
+  ['user.delete', 'user', 'u-99'],
+] as const;
 
 /** An ordinary event, a function of its number. */
 export function sample(number: number, at = Date.now()): object {
@@ -118,20 +209,39 @@ export function sample(number: number, at = Date.now()): object {
     targets: [{ type: deed[1], id: deed[2] }],
     outcome: odd === 5 ? 'OUTCOME_DENIED' : odd === 11 ? 'OUTCOME_FAILURE' : 'OUTCOME_SUCCESS',
     ...(odd === 5 ? { outcomeReason: 'not authorized: needs the role approver' } : {}),
-    source: { service: ['checkout', 'ledger', 'identity', 'gateway'][number % 4], ip: `10.${number % 3}.0.${number % 250}`, userAgent: 'curl/8.5' },
+    source: {
+      service: ['checkout', 'ledger', 'identity', 'gateway'][number % 4],
+      ip: `10.${number % 3}.0.${number % 250}`,
+      userAgent: 'curl/8.5',
+    },
     occurredAt: new Date(at).toISOString(),
     traceId: (number * 2654435761).toString(16).padStart(32, '0').slice(0, 32),
     requestId: `r-${number}`,
     sessionId: `s-${number % 9}`,
     labels: [{ key: 'env', value: number % 5 === 0 ? 'staging' : 'prod' }],
-    detailsStruct: { amount: 12.5 + number, currency: 'EUR', lines: [{ sku: 'A-1', count: 2 }], note: 'approved after review' },
+    detailsStruct: {
+      amount: 12.5 + number,
+      currency: 'EUR',
+      lines: [{ sku: 'A-1', count: 2 }],
+      note: 'approved after review',
+    },
   };
 }
 
 /** Events by strangers who mean harm. */
 export const hostile: readonly object[] = [
-  '<img src=x onerror=alert(1)>', '"><script>alert(1)</script>', 'p\u0430ypal', 'abc\u202efdp.exe', 'x\u200b\u200by', '=HYPERLINK("http://evil")',
-  'Z' + '\u0301'.repeat(60), 'A'.repeat(240), "'; DROP TABLE records; --", '\u{1d41a}dmin', '${alert(1)}', 'javascript:alert(1)',
+  '<img src=x onerror=alert(1)>',
+  '"><script>alert(1)</script>',
+  'p\u0430ypal',
+  'abc\u202efdp.exe',
+  'x\u200b\u200by',
+  '=HYPERLINK("http://evil")',
+  'Z' + '\u0301'.repeat(60),
+  'A'.repeat(240),
+  "'; DROP TABLE records; --",
+  '\u{1d41a}dmin',
+  '${alert(1)}',
+  'javascript:alert(1)',
 ].map((text, i) => ({
   actor: { id: text.slice(0, 80), name: text.slice(0, 200), type: 'user' },
   action: i % 2 === 0 ? 'name.change' : text.slice(0, 100),

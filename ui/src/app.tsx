@@ -29,14 +29,29 @@ const pages: readonly { page: Page; name: string; key: string }[] = [
 ];
 
 function Rail({ route }: { route: Route }): JSX.Element {
-  const lit = route.page === 'record' ? (route.parameters.get('from') === 'explore' ? 'explore' : 'live') : route.page;
+  const lit =
+    route.page === 'record'
+      ? route.parameters.get('from') === 'explore'
+        ? 'explore'
+        : 'live'
+      : route.page;
   return (
     <nav class="rail" aria-label="Pages">
       <a class="brand" href={writeRoute(route.log, 'live')} aria-label="Graven">
-        <svg width="26" height="26" viewBox="0 0 26 26" aria-hidden="true"><path d="M4 3h18v14l-9 6-9-6z" fill="none" stroke="currentColor" stroke-width="1.8" /><path d="M9 8h8M9 12h8M9 16h4" stroke="currentColor" stroke-width="1.8" /></svg>
+        <svg width="26" height="26" viewBox="0 0 26 26" aria-hidden="true">
+          <path d="M4 3h18v14l-9 6-9-6z" fill="none" stroke="currentColor" stroke-width="1.8" />
+          <path d="M9 8h8M9 12h8M9 16h4" stroke="currentColor" stroke-width="1.8" />
+        </svg>
       </a>
       {pages.map(({ page, name, key }) => (
-        <a key={page} href={writeRoute(route.log, page)} class={lit === page ? 'on' : ''} aria-current={lit === page ? 'page' : undefined} title={`${name} (${key})`} hidden={page !== 'logs' && route.log === ''}>
+        <a
+          key={page}
+          href={writeRoute(route.log, page)}
+          class={lit === page ? 'on' : ''}
+          aria-current={lit === page ? 'page' : undefined}
+          title={`${name} (${key})`}
+          hidden={page !== 'logs' && route.log === ''}
+        >
           <Icon name={page} />
           <span>{name}</span>
         </a>
@@ -48,13 +63,26 @@ function Rail({ route }: { route: Route }): JSX.Element {
 function LogSwitch({ link, log }: { link: Link; log: string }): JSX.Element {
   const [names, setNames] = useState<string[]>([log]);
   const load = useCallback(() => {
-    listLogs(new HttpDoor(link.base, () => link.token)).then((logs) => setNames(logs.map((one) => one.name)), () => undefined);
+    listLogs(new HttpDoor(link.base, () => link.token)).then(
+      (logs) => setNames(logs.map((one) => one.name)),
+      () => undefined,
+    );
   }, [link]);
   useEffect(load, [load]);
   const all = names.includes(log) ? names : [log, ...names];
   return (
-    <select class="log-switch" aria-label="Log" value={log} onFocus={load} onChange={(event) => go(writeRoute(event.currentTarget.value, 'live'))}>
-      {all.map((name) => <option key={name} value={name}>{name}</option>)}
+    <select
+      class="log-switch"
+      aria-label="Log"
+      value={log}
+      onFocus={load}
+      onChange={(event) => go(writeRoute(event.currentTarget.value, 'live'))}
+    >
+      {all.map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
     </select>
   );
 }
@@ -62,30 +90,75 @@ function LogSwitch({ link, log }: { link: Link; log: string }): JSX.Element {
 function Chosen(): JSX.Element {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   useEffect(() => settings.listen(() => draw(undefined as never)) as () => void, []);
-  const dark = settings.theme === 'dark' || (settings.theme === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches);
+  const dark =
+    settings.theme === 'dark' ||
+    (settings.theme === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches);
   const next: Theme = dark ? 'light' : 'dark';
   return (
     <>
-      <button type="button" class="quiet zone" title="Time zone of all times on this page" onClick={() => settings.setUtc(!settings.utc)}>{settings.utc ? 'UTC' : 'local'}</button>
-      <button type="button" class="quiet" aria-label={`Use the ${next} theme`} title={`${next} theme`} onClick={() => settings.setTheme(next)}><Icon name={dark ? 'sun' : 'moon'} /></button>
+      <button
+        type="button"
+        class="quiet zone"
+        title="Time zone of all times on this page"
+        onClick={() => settings.setUtc(!settings.utc)}
+      >
+        {settings.utc ? 'UTC' : 'local'}
+      </button>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={`Use the ${next} theme`}
+        title={`${next} theme`}
+        onClick={() => settings.setTheme(next)}
+      >
+        <Icon name={dark ? 'sun' : 'moon'} />
+      </button>
     </>
   );
 }
 
 const keyHelp: readonly [string, string][] = [
-  ['/', 'query'], ['j  k', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'back, close'], ['p', 'pause or follow'], ['v', 'verify the open record'],
-  ['g l', 'Live'], ['g e', 'Explore'], ['g t', 'Trust'], ['g o', 'Logs'], ['?', 'these keys'],
+  ['/', 'query'],
+  ['j  k', 'next, previous row'],
+  ['Enter', 'open the row'],
+  ['Esc', 'back, close'],
+  ['p', 'pause or follow'],
+  ['v', 'verify the open record'],
+  ['g l', 'Live'],
+  ['g e', 'Explore'],
+  ['g t', 'Trust'],
+  ['g o', 'Logs'],
+  ['?', 'these keys'],
 ];
 
 function Help({ close }: { close: () => void }): JSX.Element {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => box.current!.showModal(), []);
   return (
-    <dialog ref={box} class="help" aria-labelledby="help-title" onClose={close} onClick={(event) => { if (event.target === box.current) box.current!.close(); }}>
+    <dialog
+      ref={box}
+      class="help"
+      aria-labelledby="help-title"
+      onClose={close}
+      onClick={(event) => {
+        if (event.target === box.current) box.current!.close();
+      }}
+    >
       <h2 id="help-title">Keys</h2>
-      <dl>{keyHelp.map(([key, what]) => <div key={key}><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div>)}</dl>
+      <dl>
+        {keyHelp.map(([key, what]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
       <p class="fine">A click on a value looks for it; with Alt, for all but it.</p>
-      <form method="dialog"><button>close</button></form>
+      <form method="dialog">
+        <button>close</button>
+      </form>
     </dialog>
   );
 }
@@ -95,8 +168,16 @@ function seenValues(feed: Feed | undefined, facets: Facet[], field: string): str
   const facet = facets.find((one) => one.field === field || one.field === `${field}.id`);
   if (facet !== undefined) return facet.values.map((one) => one.value);
   const read: Record<string, (row: Row) => string> = {
-    actor: (row) => row.actorId, 'actor.id': (row) => row.actorId, 'actor.type': (row) => row.actorType, action: (row) => row.action, outcome: (row) => row.outcome,
-    service: (row) => row.service, ip: (row) => row.ip, 'target.type': (row) => row.targets[0]?.type ?? '', 'target.id': (row) => row.targets[0]?.id ?? '', target: (row) => row.targets[0]?.id ?? '',
+    actor: (row) => row.actorId,
+    'actor.id': (row) => row.actorId,
+    'actor.type': (row) => row.actorType,
+    action: (row) => row.action,
+    outcome: (row) => row.outcome,
+    service: (row) => row.service,
+    ip: (row) => row.ip,
+    'target.type': (row) => row.targets[0]?.type ?? '',
+    'target.id': (row) => row.targets[0]?.id ?? '',
+    target: (row) => row.targets[0]?.id ?? '',
     written_by: (row) => row.writtenBy,
   };
   const own = read[field];
@@ -121,9 +202,13 @@ function useWide(): boolean {
 function takePin(link: Link, route: Route): void {
   const pin = route.parameters.get('pin');
   if (pin === null || route.log === '') return;
-  if (typeof parseVkey(pin) !== 'string') void link.ask({ call: 'pin', log: route.log, vkey: pin, how: 'link' }).catch(() => undefined);
+  if (typeof parseVkey(pin) !== 'string')
+    void link.ask({ call: 'pin', log: route.log, vkey: pin, how: 'link' }).catch(() => undefined);
   const rest = Object.fromEntries([...route.parameters].filter(([name]) => name !== 'pin'));
-  go(writeRoute(route.log, route.page, rest, route.page === 'record' ? route.index : undefined), true);
+  go(
+    writeRoute(route.log, route.page, rest, route.page === 'record' ? route.index : undefined),
+    true,
+  );
 }
 
 export function App({ link }: { link: Link }): JSX.Element {
@@ -144,7 +229,9 @@ export function App({ link }: { link: Link }): JSX.Element {
     takePin(link, route);
     const left = (): void => made.close();
     // A page out of the browser's cache has no stream any more.
-    const shown = (event: PageTransitionEvent): void => { if (event.persisted) location.reload(); };
+    const shown = (event: PageTransitionEvent): void => {
+      if (event.persisted) location.reload();
+    };
     window.addEventListener('pagehide', left);
     window.addEventListener('pageshow', shown);
     return () => {
@@ -157,53 +244,135 @@ export function App({ link }: { link: Link }): JSX.Element {
   // The only log is the one that is meant; with several, the reader chooses.
   useEffect(() => {
     if (route.log !== '' || location.hash !== '') return;
-    listLogs(new HttpDoor(link.base, () => link.token)).then((logs) => {
-      const own = logs.filter((log) => !log.name.startsWith('_'));
-      if (own.length === 1 && location.hash === '') go(writeRoute(own[0]!.name, 'live'), true);
-    }, () => undefined);
+    listLogs(new HttpDoor(link.base, () => link.token)).then(
+      (logs) => {
+        const own = logs.filter((log) => !log.name.startsWith('_'));
+        if (own.length === 1 && location.hash === '') go(writeRoute(own[0]!.name, 'live'), true);
+      },
+      () => undefined,
+    );
   }, [link, route.log]);
   useTrust(feed);
   useTabSeal(feed?.trust, route.log === '' ? 'Logs' : route.log);
 
-  const keys = Object.fromEntries(pages.map(({ page, key }) => [key, () => go(writeRoute(route.log, page))]));
-  useKeys({ ...keys, '/': (event) => { event.preventDefault(); document.getElementById('query')?.focus(); }, '?': () => setHelp(true) });
+  const keys = Object.fromEntries(
+    pages.map(({ page, key }) => [key, () => go(writeRoute(route.log, page))]),
+  );
+  useKeys({
+    ...keys,
+    '/': (event) => {
+      event.preventDefault();
+      document.getElementById('query')?.focus();
+    },
+    '?': () => setHelp(true),
+  });
 
   const inRecord = route.page === 'record';
-  const under = inRecord ? (route.parameters.get('from') === 'explore' ? 'explore' : 'live') : route.page;
+  const under = inRecord
+    ? route.parameters.get('from') === 'explore'
+      ? 'explore'
+      : 'live'
+    : route.page;
   const state = useMemo(() => exploreState(route.parameters), [route.parameters.toString()]);
   const query = route.parameters.get('q') ?? '';
-  const back = under === 'explore' ? exploreRoute(route.log, state) : writeRoute(route.log, 'live', { q: query });
+  const back =
+    under === 'explore'
+      ? exploreRoute(route.log, state)
+      : writeRoute(route.log, 'live', { q: query });
   const rowHeight = wide ? 30 : 52;
   const refused = feed?.trust?.absent?.sentence.includes('asks for a token') === true;
   const selected = inRecord ? route.index : undefined;
   const trust = feed?.trust;
   return (
-    <div class={`frame ${inRecord ? 'with-record' : ''} ${trust !== undefined && trust.broken.length > 0 ? 'is-broken' : ''}`}>
-      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById('main')?.focus(); }}>to the content</a>
+    <div
+      class={`frame ${inRecord ? 'with-record' : ''} ${trust !== undefined && trust.broken.length > 0 ? 'is-broken' : ''}`}
+    >
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById('main')?.focus();
+        }}
+      >
+        to the content
+      </a>
       <Rail route={route} />
       <header class="top">
         {route.log !== '' && <LogSwitch link={link} log={route.log} />}
         {route.log !== '' && under !== 'trust' ? (
-          <QueryBox value={query} seen={(field) => seenValues(feed, facets, field)} error={under === 'explore' ? queryError : undefined} onQuery={(next) => go(under === 'explore' ? exploreRoute(route.log, { ...state, query: next }) : writeRoute(route.log, 'live', { q: next }))} />
-        ) : <span class="grow" />}
+          <QueryBox
+            value={query}
+            seen={(field) => seenValues(feed, facets, field)}
+            error={under === 'explore' ? queryError : undefined}
+            onQuery={(next) =>
+              go(
+                under === 'explore'
+                  ? exploreRoute(route.log, { ...state, query: next })
+                  : writeRoute(route.log, 'live', { q: next }),
+              )
+            }
+          />
+        ) : (
+          <span class="grow" />
+        )}
         <Chosen />
         {route.log !== '' && <SealButton trust={trust} log={route.log} />}
       </header>
       {trust !== undefined && trust.broken.length > 0 && (
         <div class="alarm" role="alert">
-          <SealShape kind="broken" size={18} /> <b>Does not fit.</b> <span>{trust.broken[0]!.sentence}</span> <a href={writeRoute(route.log, 'trust')}>what to do</a>
+          <SealShape kind="broken" size={18} /> <b>Does not fit.</b>{' '}
+          <span>{trust.broken[0]!.sentence}</span>{' '}
+          <a href={writeRoute(route.log, 'trust')}>what to do</a>
         </div>
       )}
-      <main id="main" tabIndex={-1} class={`content ${under === 'live' || under === 'explore' ? 'still' : ''}`}>
+      <main
+        id="main"
+        tabIndex={-1}
+        class={`content ${under === 'live' || under === 'explore' ? 'still' : ''}`}
+      >
         {route.page === 'logs' && <Logs link={link} />}
         {refused && <TokenForm link={link} restart={() => location.reload()} />}
-        {!refused && feed !== undefined && feed.log === route.log && under === 'live' && <Live key={feed.log} feed={feed} log={route.log} query={query} selected={selected} rowHeight={rowHeight} active={!help} />}
-        {!refused && feed !== undefined && feed.log === route.log && under === 'explore' && <Explore key={feed.log} link={link} feed={feed} log={route.log} state={state} selected={selected} rowHeight={rowHeight} active={!help} onSeen={setFacets} onError={setQueryError} />}
-        {!refused && feed !== undefined && under === 'trust' && <Trust link={link} feed={feed} log={route.log} />}
+        {!refused && feed !== undefined && feed.log === route.log && under === 'live' && (
+          <Live
+            key={feed.log}
+            feed={feed}
+            log={route.log}
+            query={query}
+            selected={selected}
+            rowHeight={rowHeight}
+            active={!help}
+          />
+        )}
+        {!refused && feed !== undefined && feed.log === route.log && under === 'explore' && (
+          <Explore
+            key={feed.log}
+            link={link}
+            feed={feed}
+            log={route.log}
+            state={state}
+            selected={selected}
+            rowHeight={rowHeight}
+            active={!help}
+            onSeen={setFacets}
+            onError={setQueryError}
+          />
+        )}
+        {!refused && feed !== undefined && under === 'trust' && (
+          <Trust link={link} feed={feed} log={route.log} />
+        )}
       </main>
       {inRecord && feed !== undefined && (
         <aside class="drawer" aria-label="Record">
-          <RecordPage key={feed.log} link={link} feed={feed} log={route.log} index={route.index} linkHash={route.parameters.get('hash') ?? undefined} back={back} />
+          <RecordPage
+            key={feed.log}
+            link={link}
+            feed={feed}
+            log={route.log}
+            index={route.index}
+            linkHash={route.parameters.get('hash') ?? undefined}
+            back={back}
+          />
         </aside>
       )}
       {help && <Help close={() => setHelp(false)} />}

@@ -81,7 +81,8 @@ export class Feed {
     if (last === undefined || last.second !== second) {
       last = { second, counts: { unknown: 0, success: 0, failure: 0, denied: 0 } };
       this.rates.push(last);
-      while (this.rates.length > 0 && this.rates[0]!.second <= second - rateSeconds) this.rates.shift();
+      while (this.rates.length > 0 && this.rates[0]!.second <= second - rateSeconds)
+        this.rates.shift();
     }
     for (const row of rows) last.counts[row.outcome]++;
     if (rows.length >= this.burst || at - this.#burstAt > 2000) {
@@ -95,7 +96,8 @@ export class Feed {
     const from = Math.floor(now / 1000) - 5;
     let sum = 0;
     for (const one of this.rates) {
-      if (one.second >= from && one.second < from + 5) for (const outcome of outcomes) sum += one.counts[outcome];
+      if (one.second >= from && one.second < from + 5)
+        for (const outcome of outcomes) sum += one.counts[outcome];
     }
     return sum / 5;
   }

@@ -70,7 +70,11 @@ export class Link {
   }
 
   hello(): void {
-    void this.ask({ call: 'hello', base: this.base, token: this.token === '' ? undefined : this.token });
+    void this.ask({
+      call: 'hello',
+      base: this.base,
+      token: this.token === '' ? undefined : this.token,
+    });
   }
 
   ask<T>(call: Call): Promise<T> {
@@ -98,6 +102,9 @@ export class Link {
     const waiting = this.#waiting.get(answer);
     this.#waiting.delete(answer);
     if (error === undefined) waiting?.resolve(value);
-    else waiting?.reject(new ApiError(error.status, error.reason, error.message, error.field, error.column));
+    else
+      waiting?.reject(
+        new ApiError(error.status, error.reason, error.message, error.field, error.column),
+      );
   }
 }

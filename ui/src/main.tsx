@@ -3,7 +3,13 @@ import { App } from './app.tsx';
 import { Link } from './link.ts';
 import { applyTheme } from './settings.ts';
 import 'uplot/dist/uPlot.min.css';
-import './page.css';
+import './style/base.css';
+import './style/frame.css';
+import './style/rows.css';
+import './style/explore.css';
+import './style/record.css';
+import './style/texts.css';
+import './style/screens.css';
 
 applyTheme();
 // So that the browser does not throw away what it remembers of logs when its disk is full.

@@ -18,16 +18,24 @@ export function readRoute(hash: string): Route {
   const path = (mark < 0 ? text : text.slice(0, mark)).split('/').filter((part) => part !== '');
   const parameters = new URLSearchParams(mark < 0 ? '' : text.slice(mark + 1));
   const [log = '', page = 'live', index = ''] = path;
-  if (log === '' || log === 'logs' || !logName.test(log)) return { log: '', page: 'logs', index: 0, parameters };
-  if (page === 'record' && /^(0|[1-9][0-9]{0,15})$/.test(index)) return { log, page, index: Number(index), parameters };
+  if (log === '' || log === 'logs' || !logName.test(log))
+    return { log: '', page: 'logs', index: 0, parameters };
+  if (page === 'record' && /^(0|[1-9][0-9]{0,15})$/.test(index))
+    return { log, page, index: Number(index), parameters };
   const known: Page = page === 'explore' || page === 'trust' ? page : 'live';
   return { log, page: known, index: 0, parameters };
 }
 
-export function writeRoute(log: string, page: Page, parameters: Record<string, string | undefined> = {}, index?: number): string {
+export function writeRoute(
+  log: string,
+  page: Page,
+  parameters: Record<string, string | undefined> = {},
+  index?: number,
+): string {
   if (page === 'logs' || log === '') return '#/logs';
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined && value !== '') query.set(name, value);
+  for (const [name, value] of Object.entries(parameters))
+    if (value !== undefined && value !== '') query.set(name, value);
   // Readable where that is unambiguous: people look at addresses.
   const text = query.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
   return `#/${log}/${page}${index === undefined ? '' : `/${index}`}${text === '' ? '' : `?${text}`}`;

@@ -12,14 +12,21 @@ export interface Seal {
 
 export const thousands = (value: number): string => value.toLocaleString('en-US');
 
-export const shortHash = (hex: string): string => (hex.length > 16 ? `${hex.slice(0, 8)}…${hex.slice(-4)}` : hex);
+export const shortHash = (hex: string): string =>
+  hex.length > 16 ? `${hex.slice(0, 8)}…${hex.slice(-4)}` : hex;
 
 /** "3 days", "4 s": of a length of time. */
 export function span(milliseconds: number): string {
-  const steps: [number, string][] = [[86_400_000, 'day'], [3_600_000, 'h'], [60_000, 'min'], [1000, 's']];
+  const steps: [number, string][] = [
+    [86_400_000, 'day'],
+    [3_600_000, 'h'],
+    [60_000, 'min'],
+    [1000, 's'],
+  ];
   for (const [length, word] of steps) {
     const count = Math.floor(milliseconds / length);
-    if (count >= 1) return word === 'day' ? `${count} ${count === 1 ? 'day' : 'days'}` : `${count} ${word}`;
+    if (count >= 1)
+      return word === 'day' ? `${count} ${count === 1 ? 'day' : 'days'}` : `${count} ${word}`;
   }
   return '0 s';
 }
@@ -31,7 +38,9 @@ function verifiedSentence(trust: TrustState, now: number): string {
     `${thousands(covered)} ${covered === 1 ? 'record' : 'records'} recomputed here, from record ${thousands(trust.recomputedFrom)} on, all included in root ${shortHash(checkpoint.root)} of size ${thousands(checkpoint.size)}`,
   ];
   if (trust.memory !== undefined && trust.consistentSince !== undefined) {
-    parts.push(`consistent with what this browser saw since size ${thousands(trust.consistentSince)}`);
+    parts.push(
+      `consistent with what this browser saw since size ${thousands(trust.consistentSince)}`,
+    );
   }
   let signed = `signed by ${trust.origin}`;
   if (trust.pin !== undefined && trust.pin.how !== 'first visit') {
@@ -40,7 +49,10 @@ function verifiedSentence(trust: TrustState, now: number): string {
   const good = trust.cosignatures.filter((one) => one.verdict === 'good');
   if (trust.witnessKeys > 0) {
     const newest = Math.max(0, ...good.map((one) => one.time));
-    const size = trust.cosignedSize !== undefined && trust.cosignedSize < checkpoint.size ? ` at size ${thousands(trust.cosignedSize)}` : '';
+    const size =
+      trust.cosignedSize !== undefined && trust.cosignedSize < checkpoint.size
+        ? ` at size ${thousands(trust.cosignedSize)}`
+        : '';
     signed += `, cosigned by ${good.length} of ${trust.witnessKeys} witnesses${size}${newest > 0 ? ` ${span(now - newest * 1000)} ago` : ''}`;
   }
   return `${parts.join(', ')}; ${signed}.`;
@@ -49,20 +61,32 @@ function verifiedSentence(trust: TrustState, now: number): string {
 function withoutWitnesses(trust: TrustState): string[] {
   if (trust.witnessKeys > 0) return [];
   return trust.cosignatures.length > 0
-    ? [`${trust.cosignatures.length} witnesses signed it too; their keys are not known here, so that is not checked.`]
-    : ['No witness: that this is the newest tree, and the one that everybody else sees, cannot be shown.'];
+    ? [
+        `${trust.cosignatures.length} witnesses signed it too; their keys are not known here, so that is not checked.`,
+      ]
+    : [
+        'No witness: that this is the newest tree, and the one that everybody else sees, cannot be shown.',
+      ];
 }
 
 export function sealOf(trust: TrustState | undefined, now: number): Seal {
-  if (trust === undefined) return { kind: 'checking', word: 'checking', sentences: ['The page is starting.'] };
+  if (trust === undefined)
+    return { kind: 'checking', word: 'checking', sentences: ['The page is starting.'] };
   if (trust.broken.length > 0) {
-    return { kind: 'broken', word: 'does not fit', sentences: trust.broken.map((one) => one.sentence) };
+    return {
+      kind: 'broken',
+      word: 'does not fit',
+      sentences: trust.broken.map((one) => one.sentence),
+    };
   }
   if (trust.absent !== undefined) {
-    const word = trust.absent.word === 'stale' ? `stale ${span(now - trust.absent.since)}` : trust.absent.word;
+    const word =
+      trust.absent.word === 'stale' ? `stale ${span(now - trust.absent.since)}` : trust.absent.word;
     const sentences = [trust.absent.sentence];
     if (trust.checkpoint !== undefined) {
-      sentences.push(`Last confirmed: size ${thousands(trust.checkpoint.size)}, root ${shortHash(trust.checkpoint.root)}.`);
+      sentences.push(
+        `Last confirmed: size ${thousands(trust.checkpoint.size)}, root ${shortHash(trust.checkpoint.root)}.`,
+      );
     }
     if (trust.witnessKeys === 0) sentences.push('Without witnesses freshness is not provable.');
     return { kind: 'stale', word, sentences };
@@ -72,7 +96,11 @@ export function sealOf(trust: TrustState | undefined, now: number): Seal {
     return {
       kind: 'checking',
       word: 'checking',
-      sentences: [at === undefined ? 'Waiting for a checkpoint.' : `Now: ${at.sentence}${at.of > 1 ? `, ${thousands(at.done)} of ${thousands(at.of)}` : ''}.`],
+      sentences: [
+        at === undefined
+          ? 'Waiting for a checkpoint.'
+          : `Now: ${at.sentence}${at.of > 1 ? `, ${thousands(at.done)} of ${thousands(at.of)}` : ''}.`,
+      ],
     };
   }
   const base = [verifiedSentence(trust, now), ...withoutWitnesses(trust)];
@@ -90,7 +118,10 @@ export function sealOf(trust: TrustState | undefined, now: number): Seal {
     return {
       kind: 'unpinned',
       word: 'key not pinned',
-      sentences: [...base, "The key came from the server itself. Get it from somewhere else (`graven keys show --data DIR` where the server runs, or the log's owner), and pin it under Trust."],
+      sentences: [
+        ...base,
+        "The key came from the server itself. Get it from somewhere else (`graven keys show --data DIR` where the server runs, or the log's owner), and pin it under Trust.",
+      ],
     };
   }
   return { kind: 'verified', word: 'verified', sentences: base };

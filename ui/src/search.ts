@@ -38,7 +38,15 @@ export interface SearchState {
 
 export type Order = 'newest' | 'oldest';
 
-export const facetFields = ['outcome', 'actor.id', 'action', 'service', 'target.type', 'ip', 'written_by'] as const;
+export const facetFields = [
+  'outcome',
+  'actor.id',
+  'action',
+  'service',
+  'target.type',
+  'ip',
+  'written_by',
+] as const;
 
 const pageRows = 200;
 const foundMax = 200_000;
@@ -51,8 +59,18 @@ export class Search {
   readonly query: string;
   readonly order: Order;
   state: SearchState = {
-    by: 'nobody', running: true, error: undefined, count: 0, exact: false, treeSize: 0, scanned: 0, buckets: [], bucketMs: 0,
-    facets: [], facetsExact: false, canonical: '',
+    by: 'nobody',
+    running: true,
+    error: undefined,
+    count: 0,
+    exact: false,
+    treeSize: 0,
+    scanned: 0,
+    buckets: [],
+    bucketMs: 0,
+    facets: [],
+    facetsExact: false,
+    canonical: '',
   };
   readonly #link: Link;
   readonly #door: HttpDoor;
@@ -64,14 +82,26 @@ export class Search {
   #found: Row[] = [];
   #treeSize: number | undefined;
 
-  constructor(link: Link, log: string, query: string, order: Order, range: { from: number; to: number } | undefined, changed: () => void) {
+  constructor(
+    link: Link,
+    log: string,
+    query: string,
+    order: Order,
+    range: { from: number; to: number } | undefined,
+    changed: () => void,
+  ) {
     this.#link = link;
     this.#door = new HttpDoor(link.base, () => link.token);
     this.log = log;
     this.order = order;
     this.#range = range;
     this.#changed = changed;
-    this.query = range === undefined ? query : [query === '' ? '' : `(${query})`, timeTerm(range)].filter((part) => part !== '').join(' ');
+    this.query =
+      range === undefined
+        ? query
+        : [query === '' ? '' : `(${query})`, timeTerm(range)]
+            .filter((part) => part !== '')
+            .join(' ');
     void this.#run();
   }
 
@@ -81,13 +111,19 @@ export class Search {
 
   /** The row at a position of the result; undefined until it is there. */
   row(position: number): Row | undefined {
-    return this.state.by === 'page' ? this.#found[this.order === 'newest' ? position : this.#found.length - 1 - position] : this.#rows.get(position);
+    return this.state.by === 'page'
+      ? this.#found[this.order === 'newest' ? position : this.#found.length - 1 - position]
+      : this.#rows.get(position);
   }
 
   /** Sees to it that the rows [first, end) come. */
   want(first: number, end: number): void {
     if (this.state.by !== 'server') return;
-    for (let page = Math.floor(first / pageRows); page * pageRows < Math.min(end, this.state.count); page++) {
+    for (
+      let page = Math.floor(first / pageRows);
+      page * pageRows < Math.min(end, this.state.count);
+      page++
+    ) {
       if (!this.#asked.has(page)) void this.#fetchPage(page);
     }
   }
@@ -105,7 +141,11 @@ export class Search {
   }
 
   #failed(error: unknown): void {
-    this.state = { ...this.state, running: false, error: error instanceof ApiError ? error : new ApiError(0, 'PAGE', String(error)) };
+    this.state = {
+      ...this.state,
+      running: false,
+      error: error instanceof ApiError ? error : new ApiError(0, 'PAGE', String(error)),
+    };
     this.#changed();
   }
 
@@ -132,7 +172,10 @@ export class Search {
       if (this.#treeSize !== undefined) parameters['size'] = String(this.#treeSize);
       let answer: Json;
       try {
-        answer = await this.#door.getJson(`logs/${this.log}/search?${this.#address(parameters)}`, true);
+        answer = await this.#door.getJson(
+          `logs/${this.log}/search?${this.#address(parameters)}`,
+          true,
+        );
       } catch (error) {
         this.#asked.delete(page);
         if (page === 0 && got === 0) throw error;
@@ -159,7 +202,11 @@ export class Search {
       ...this.state,
       by: 'server',
       // What is exact once stays so: the tree that is searched does not change.
-      count: exact ? said : this.state.exact ? this.state.count : Math.max(said, seen, this.state.count),
+      count: exact
+        ? said
+        : this.state.exact
+          ? this.state.count
+          : Math.max(said, seen, this.state.count),
       exact: exact || this.state.exact,
       treeSize: this.#treeSize,
       canonical: String(answer['query'] ?? ''),
@@ -177,21 +224,33 @@ export class Search {
   }
 
   async #decode(list: unknown): Promise<Row[]> {
-    if (!Array.isArray(list)) throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
-    const records = (list as Json[]).map((one) => ({ index: countOf(one['index'], 'index'), bytes: bytesOf(one['record'], 'record') as Uint8Array }));
+    if (!Array.isArray(list))
+      throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
+    const records = (list as Json[]).map((one) => ({
+      index: countOf(one['index'], 'index'),
+      bytes: bytesOf(one['record'], 'record') as Uint8Array,
+    }));
     return this.#link.ask<Row[]>({ call: 'decode', log: this.log, records });
   }
 
   async #histogram(size: string): Promise<void> {
     try {
       const ask = (range: { from: number; to: number } | undefined): Promise<Json> => {
-        const times: Record<string, string> = range === undefined ? {} : { from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString() };
-        return this.#door.getJson(`logs/${this.log}/histogram?${this.#address({ ...times, buckets: String(bucketCount), by: 'outcome', size })}`, true);
+        const times: Record<string, string> =
+          range === undefined
+            ? {}
+            : { from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString() };
+        return this.#door.getJson(
+          `logs/${this.log}/histogram?${this.#address({ ...times, buckets: String(bucketCount), by: 'outcome', size })}`,
+          true,
+        );
       };
       let answer = await ask(this.#range);
       if (this.#range === undefined && Number(answer['bucketNs']) < 1e9) {
         // All within a minute, or even a millisecond: then the minute around it, second by second.
-        const from = Math.floor((timeOfAnswer(answer['from']) + timeOfAnswer(answer['to'])) / 2000) * 1000 - 30_000;
+        const from =
+          Math.floor((timeOfAnswer(answer['from']) + timeOfAnswer(answer['to'])) / 2000) * 1000 -
+          30_000;
         if (!Number.isNaN(from)) answer = await ask({ from, to: from + 60_000 });
       }
       const list = answer['buckets'];
@@ -199,7 +258,9 @@ export class Search {
       const buckets = (list as Json[]).map((one) => {
         const counts = noRows();
         for (const [name, value] of Object.entries((one['counts'] ?? {}) as Json)) {
-          const outcome = outcomes.find((known) => known === name.toLowerCase().replace(/^outcome_/, '')) ?? 'unknown';
+          const outcome =
+            outcomes.find((known) => known === name.toLowerCase().replace(/^outcome_/, '')) ??
+            'unknown';
           counts[outcome] += Number(value);
         }
         return { start: timeOfAnswer(one['start']), counts };
@@ -219,11 +280,15 @@ export class Search {
       if (!Array.isArray(list)) return;
       const facets = (list as Json[]).map((one) => ({
         field: String(one['field']),
-        values: ((one['values'] ?? []) as Json[]).map((pair) => ({ value: String(pair['value']), count: Number(pair['count']) })),
+        values: ((one['values'] ?? []) as Json[]).map((pair) => ({
+          value: String(pair['value']),
+          count: Number(pair['count']),
+        })),
         others: Number(one['others'] ?? 0),
       }));
       const exact = answer['exact'] === true;
-      const all = exact && !this.state.exact ? { count: countOf(answer['matches'], 'matches'), exact } : {};
+      const all =
+        exact && !this.state.exact ? { count: countOf(answer['matches'], 'matches'), exact } : {};
       this.state = { ...this.state, facets, facetsExact: exact, ...all };
       this.#changed();
     } catch {
@@ -237,7 +302,9 @@ export class Search {
     const matches = matcher(parseQuery(this.query));
     const size = (await getRecords(this.#door, this.log, 0, 1, true)).size;
     this.state = { ...this.state, by: 'page', treeSize: size, exact: false };
-    const counts = new Map<string, Map<string, number>>(facetFields.map((field) => [field, new Map<string, number>()]));
+    const counts = new Map<string, Map<string, number>>(
+      facetFields.map((field) => [field, new Map<string, number>()]),
+    );
     let end = size;
     while (end > 0 && this.#found.length < foundMax && !this.#end.signal.aborted) {
       const first = Math.max(0, end - 1000);
@@ -250,8 +317,13 @@ export class Search {
       }
       end = first;
       this.state = {
-        ...this.state, count: this.#found.length, scanned: size - end, exact: end === 0, ...histogramOf(this.#found),
-        facets: facetsOf(counts), facetsExact: end === 0,
+        ...this.state,
+        count: this.#found.length,
+        scanned: size - end,
+        exact: end === 0,
+        ...histogramOf(this.#found),
+        facets: facetsOf(counts),
+        facetsExact: end === 0,
       };
       this.#changed();
     }
@@ -260,9 +332,18 @@ export class Search {
   async #read(first: number, end: number): Promise<Row[]> {
     const rows: Row[] = [];
     while (first + rows.length < end) {
-      const page = await getRecords(this.#door, this.log, first + rows.length, end - first - rows.length);
-      if (page.records.length === 0) throw new ApiError(200, 'BAD_ANSWER', 'the server shows no records where it has some');
-      const records = page.records.map((bytes, i) => ({ index: first + rows.length + i, bytes: bytes as Uint8Array }));
+      const page = await getRecords(
+        this.#door,
+        this.log,
+        first + rows.length,
+        end - first - rows.length,
+      );
+      if (page.records.length === 0)
+        throw new ApiError(200, 'BAD_ANSWER', 'the server shows no records where it has some');
+      const records = page.records.map((bytes, i) => ({
+        index: first + rows.length + i,
+        bytes: bytes as Uint8Array,
+      }));
       rows.push(...(await this.#link.ask<Row[]>({ call: 'decode', log: this.log, records })));
     }
     return rows.slice(0, end - first);
@@ -272,14 +353,22 @@ export class Search {
   async *all(signal: AbortSignal): AsyncGenerator<Row[]> {
     if (this.state.by === 'page') {
       const rows = this.order === 'newest' ? this.#found : this.#found.toReversed();
-      for (let at = 0; at < rows.length && !signal.aborted; at += 1000) yield rows.slice(at, at + 1000);
+      for (let at = 0; at < rows.length && !signal.aborted; at += 1000)
+        yield rows.slice(at, at + 1000);
       return;
     }
     let cursor = '';
     while (!signal.aborted) {
-      const parameters: Record<string, string> = { order: this.order, limit: '1000', size: String(this.state.treeSize) };
+      const parameters: Record<string, string> = {
+        order: this.order,
+        limit: '1000',
+        size: String(this.state.treeSize),
+      };
       if (cursor !== '') parameters['cursor'] = cursor;
-      const answer = await this.#door.getJson(`logs/${this.log}/search?${this.#address(parameters)}`, true);
+      const answer = await this.#door.getJson(
+        `logs/${this.log}/search?${this.#address(parameters)}`,
+        true,
+      );
       const rows = await this.#decode(answer['records']);
       if (rows.length > 0) yield rows;
       cursor = String(answer['nextCursor'] ?? '');
@@ -289,7 +378,10 @@ export class Search {
 
   /** The server's signed word for the whole answer. */
   async statement(): Promise<string> {
-    return this.#door.getText(`logs/${this.log}/statement?${this.#address({ size: String(this.state.treeSize) })}`, true);
+    return this.#door.getText(
+      `logs/${this.log}/statement?${this.#address({ size: String(this.state.treeSize) })}`,
+      true,
+    );
   }
 }
 
@@ -304,11 +396,17 @@ function timeOfAnswer(value: unknown): number {
 
 function countFacets(counts: Map<string, Map<string, number>>, row: Row): void {
   const values: Record<string, string[]> = {
-    outcome: [row.outcome], 'actor.id': [row.actorId], action: [row.action], service: [row.service],
-    'target.type': row.targets.map((target) => target.type), ip: [row.ip], written_by: [row.writtenBy],
+    outcome: [row.outcome],
+    'actor.id': [row.actorId],
+    action: [row.action],
+    service: [row.service],
+    'target.type': row.targets.map((target) => target.type),
+    ip: [row.ip],
+    written_by: [row.writtenBy],
   };
   for (const [field, own] of counts) {
-    for (const value of new Set(values[field])) if (value !== '') own.set(value, (own.get(value) ?? 0) + 1);
+    for (const value of new Set(values[field]))
+      if (value !== '') own.set(value, (own.get(value) ?? 0) + 1);
   }
 }
 
@@ -331,7 +429,11 @@ export function histogramOf(rows: readonly Row[]): { buckets: Bucket[]; bucketMs
   const bucketMs = Math.max(1000, Math.ceil((newest - oldest + 1) / bucketCount / 1000) * 1000);
   const from = Math.floor(oldest / bucketMs) * bucketMs;
   const count = Math.floor((newest - from) / bucketMs) + 1;
-  const buckets = Array.from({ length: count }, (_, i) => ({ start: from + i * bucketMs, counts: noRows() }));
-  for (const row of rows) buckets[Math.floor((row.receivedMs - from) / bucketMs)]!.counts[row.outcome]++;
+  const buckets = Array.from({ length: count }, (_, i) => ({
+    start: from + i * bucketMs,
+    counts: noRows(),
+  }));
+  for (const row of rows)
+    buckets[Math.floor((row.receivedMs - from) / bucketMs)]!.counts[row.outcome]++;
   return { buckets, bucketMs };
 }

@@ -9,11 +9,14 @@ interface Factory {
 }
 
 const own = (url: string): string => {
-  if (new URL(url, document.baseURI).origin !== location.origin) throw new TypeError('a script from elsewhere');
+  if (new URL(url, document.baseURI).origin !== location.origin)
+    throw new TypeError('a script from elsewhere');
   return url;
 };
 
 const factory = (globalThis as { trustedTypes?: Factory }).trustedTypes;
-const policy: Policy = factory?.createPolicy('graven', { createScriptURL: own }) ?? { createScriptURL: own };
+const policy: Policy = factory?.createPolicy('graven', { createScriptURL: own }) ?? {
+  createScriptURL: own,
+};
 
 export const scriptUrl = (url: string): string => policy.createScriptURL(url);

@@ -5,14 +5,31 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { equal, fromBase64, fromUtf8, parseCount, toBase64, toHex } from '../src/proof/bytes.ts';
 import { verifyHere } from '../src/proof/ed25519.ts';
-import { checkConsistency, checkInclusion, climb, emptyRoot, Frontier, leafHash, nodeHash, type Hash } from '../src/proof/merkle.ts';
-import { checkCosignatures, checkLogSignature, parseCheckpoint, parseNote, parseVkey, type Vkey } from '../src/proof/note.ts';
+import {
+  checkConsistency,
+  checkInclusion,
+  climb,
+  emptyRoot,
+  Frontier,
+  leafHash,
+  nodeHash,
+  type Hash,
+} from '../src/proof/merkle.ts';
+import {
+  checkCosignatures,
+  checkLogSignature,
+  parseCheckpoint,
+  parseNote,
+  parseVkey,
+  type Vkey,
+} from '../src/proof/note.ts';
 import { formatReceipt, parseReceipt } from '../src/proof/receipt.ts';
 
 const vectors = new URL('../../../shared/vectors/', import.meta.url);
 const without = existsSync(vectors) ? false : 'the shared vectors are not there';
 
-const leaves = (count: number): Hash[] => Array.from({ length: count }, (_, i) => leafHash(new Uint8Array([i & 255, i >> 8])));
+const leaves = (count: number): Hash[] =>
+  Array.from({ length: count }, (_, i) => leafHash(new Uint8Array([i & 255, i >> 8])));
 
 function root(hashes: readonly Hash[]): Hash {
   if (hashes.length === 0) return emptyRoot;
@@ -47,17 +64,23 @@ test('all trees up to 70 leaves: every path holds, and none with a flipped bit, 
     const top = root(tree);
     for (let index = 0; index < size; index++) {
       const proof = path(index, tree);
-      const check = (i: number, s: number, p: readonly Hash[]): boolean => checkInclusion(BigInt(i), BigInt(s), tree[index]!, p, top);
+      const check = (i: number, s: number, p: readonly Hash[]): boolean =>
+        checkInclusion(BigInt(i), BigInt(s), tree[index]!, p, top);
       assert.ok(check(index, size, proof));
       const rungs = climb(BigInt(index), BigInt(size), tree[index]!, proof)!;
       for (const rung of rungs) {
-        assert.equal(toHex(rung.result), toHex(root(tree.slice(Number(rung.first), Number(rung.end)))));
+        assert.equal(
+          toHex(rung.result),
+          toHex(root(tree.slice(Number(rung.first), Number(rung.end)))),
+        );
       }
       assert.ok(!check(index, size, [...proof, top]));
       assert.ok(!check(size, size, proof));
       if (proof.length > 0) {
         assert.ok(!check(index, size, proof.slice(1)));
-        const flipped = proof.map((hash, i) => (i === index % proof.length ? hash.map((byte, at) => (at === 5 ? byte ^ 1 : byte)) : hash));
+        const flipped = proof.map((hash, i) =>
+          i === index % proof.length ? hash.map((byte, at) => (at === 5 ? byte ^ 1 : byte)) : hash,
+        );
         assert.ok(!check(index, size, flipped));
       }
     }
@@ -69,7 +92,8 @@ test('all pairs of sizes up to 40: every consistency proof holds, and none to an
   for (let size = 1; size <= 40; size++) {
     for (let old = 1; old <= size; old++) {
       const proof = consistency(old, all.slice(0, size));
-      const check = (oldRoot: Hash, newRoot: Hash): boolean => checkConsistency(BigInt(old), BigInt(size), proof, oldRoot, newRoot);
+      const check = (oldRoot: Hash, newRoot: Hash): boolean =>
+        checkConsistency(BigInt(old), BigInt(size), proof, oldRoot, newRoot);
       assert.ok(check(root(all.slice(0, old)), root(all.slice(0, size))));
       assert.ok(!check(leafHash(new Uint8Array([9])), root(all.slice(0, size))));
       assert.ok(!check(root(all.slice(0, old)), leafHash(new Uint8Array([9]))));
@@ -108,7 +132,8 @@ interface ProofVector {
 // JSON.parse would round the probes near 2^64.
 function readVector(text: string): ProofVector & { numbers: Record<string, bigint> } {
   const numbers: Record<string, bigint> = {};
-  for (const match of text.matchAll(/"(leafIdx|treeSize|size1|size2)":\s*([0-9]+)/g)) numbers[match[1]!] = BigInt(match[2]!);
+  for (const match of text.matchAll(/"(leafIdx|treeSize|size1|size2)":\s*([0-9]+)/g))
+    numbers[match[1]!] = BigInt(match[2]!);
   return { ...(JSON.parse(text) as ProofVector), numbers };
 }
 
@@ -118,14 +143,20 @@ function vectorFiles(folder: string): URL[] {
     .map((one) => new URL('file://' + one.parentPath + '/' + one.name));
 }
 
-const bytesOf = (text: string | undefined): Uint8Array => fromBase64(text ?? '') ?? new Uint8Array();
+const bytesOf = (text: string | undefined): Uint8Array =>
+  fromBase64(text ?? '') ?? new Uint8Array();
 
 test('the shared inclusion vectors get their verdicts', { skip: without }, () => {
   const files = vectorFiles('merkle/testdata/inclusion/');
   for (const file of files) {
     const one = readVector(readFileSync(file, 'utf8'));
     const good = checkInclusion(
-      one.numbers['leafIdx'] ?? 0n, one.numbers['treeSize'] ?? 0n, bytesOf(one.leafHash), (one.proof ?? []).map(bytesOf), bytesOf(one.root));
+      one.numbers['leafIdx'] ?? 0n,
+      one.numbers['treeSize'] ?? 0n,
+      bytesOf(one.leafHash),
+      (one.proof ?? []).map(bytesOf),
+      bytesOf(one.root),
+    );
     assert.equal(good, !one.wantErr, `${file.pathname}: ${one.desc}`);
   }
   assert.equal(files.length, 98);
@@ -136,7 +167,12 @@ test('the shared consistency vectors get their verdicts', { skip: without }, () 
   for (const file of files) {
     const one = readVector(readFileSync(file, 'utf8'));
     const good = checkConsistency(
-      one.numbers['size1'] ?? 0n, one.numbers['size2'] ?? 0n, (one.proof ?? []).map(bytesOf), bytesOf(one.root1), bytesOf(one.root2));
+      one.numbers['size1'] ?? 0n,
+      one.numbers['size2'] ?? 0n,
+      (one.proof ?? []).map(bytesOf),
+      bytesOf(one.root1),
+      bytesOf(one.root2),
+    );
     assert.equal(good, !one.wantErr, `${file.pathname}: ${one.desc}`);
   }
   assert.equal(files.length, 98);
@@ -152,32 +188,53 @@ test('the shared notes get their verdicts', { skip: without }, async () => {
     const note = text === undefined ? 'not UTF-8' : parseNote(text);
     let verdict: string;
     if (typeof note === 'string') verdict = 'malformed';
-    else if (typeof key === 'string') continue; // a key type that this page does not know
+    else if (typeof key === 'string')
+      continue; // a key type that this page does not know
     else {
       const log = await checkLogSignature(note, key);
-      const witness = (await checkCosignatures(note, undefined, [key])).find((other) => other.id === key.id);
-      if (key.type === 4) verdict = witness === undefined ? 'unverified' : witness.verdict === 'good' ? 'verified' : 'invalid-signature';
-      else verdict = log === 'good' ? 'verified' : log === 'bad' ? 'invalid-signature' : 'unverified';
+      const witness = (await checkCosignatures(note, undefined, [key])).find(
+        (other) => other.id === key.id,
+      );
+      if (key.type === 4)
+        verdict =
+          witness === undefined
+            ? 'unverified'
+            : witness.verdict === 'good'
+              ? 'verified'
+              : 'invalid-signature';
+      else
+        verdict = log === 'good' ? 'verified' : log === 'bad' ? 'invalid-signature' : 'unverified';
     }
     assert.equal(verdict, one.want, `${one.source}: ${one.desc}`);
   }
   assert.ok(all.notes.length >= 15);
 });
 
-test('all checkpoints of a foreign log verify, and its sizes are consistent through the frontier', { skip: without }, async () => {
-  const keys = JSON.parse(readFileSync(new URL('tessera/keys.json', vectors), 'utf8')) as Record<string, string>;
-  const vkey = parseVkey(Object.values(keys).find((value) => !value.startsWith('PRIVATE') && value.includes('+'))!) as Vkey;
-  const frontier = Frontier.empty();
-  const hashes = readFileSync(new URL('tessera/testdata/log/tile/0/000.p/15', vectors));
-  for (let size = 0; size <= 15; size++) {
-    if (size > 0) frontier.append(hashes.subarray(32 * (size - 1), 32 * size));
-    const checkpoint = parseCheckpoint(readFileSync(new URL(`tessera/testdata/log/checkpoint.${size}`, vectors), 'utf8'));
-    assert.ok(typeof checkpoint !== 'string', String(checkpoint));
-    assert.equal(checkpoint.size, size);
-    assert.ok(equal(checkpoint.root, frontier.root()), `size ${size}`);
-    assert.equal(await checkLogSignature(checkpoint.note, vkey), 'good');
-  }
-});
+test(
+  'all checkpoints of a foreign log verify, and its sizes are consistent through the frontier',
+  { skip: without },
+  async () => {
+    const keys = JSON.parse(readFileSync(new URL('tessera/keys.json', vectors), 'utf8')) as Record<
+      string,
+      string
+    >;
+    const vkey = parseVkey(
+      Object.values(keys).find((value) => !value.startsWith('PRIVATE') && value.includes('+'))!,
+    ) as Vkey;
+    const frontier = Frontier.empty();
+    const hashes = readFileSync(new URL('tessera/testdata/log/tile/0/000.p/15', vectors));
+    for (let size = 0; size <= 15; size++) {
+      if (size > 0) frontier.append(hashes.subarray(32 * (size - 1), 32 * size));
+      const checkpoint = parseCheckpoint(
+        readFileSync(new URL(`tessera/testdata/log/checkpoint.${size}`, vectors), 'utf8'),
+      );
+      assert.ok(typeof checkpoint !== 'string', String(checkpoint));
+      assert.equal(checkpoint.size, size);
+      assert.ok(equal(checkpoint.root, frontier.root()), `size ${size}`);
+      assert.equal(await checkLogSignature(checkpoint.note, vkey), 'good');
+    }
+  },
+);
 
 test('a key whose id does not fit, or of an unknown type, is refused with the reason', () => {
   const good = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k';
@@ -188,8 +245,12 @@ test('a key whose id does not fit, or of an unknown type, is refused with the re
 });
 
 test('the fallback for browsers without Ed25519 agrees with the browser', { skip: without }, () => {
-  const key = parseVkey('example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k') as Vkey;
-  const all = JSON.parse(readFileSync(new URL('signed_notes.json', vectors), 'utf8')) as { notes: { note_base64: string }[] };
+  const key = parseVkey(
+    'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k',
+  ) as Vkey;
+  const all = JSON.parse(readFileSync(new URL('signed_notes.json', vectors), 'utf8')) as {
+    notes: { note_base64: string }[];
+  };
   const note = parseNote(fromUtf8(fromBase64(all.notes[0]!.note_base64)!)!);
   assert.ok(typeof note !== 'string');
   const text = new TextEncoder().encode(note.text);
@@ -199,7 +260,12 @@ test('the fallback for browsers without Ed25519 agrees with the browser', { skip
 });
 
 test('a receipt is written as it was read, and says what is wrong with it', () => {
-  const receipt = { record: new Uint8Array([1, 2, 3]), index: 7, hashes: leaves(3), noteText: 'x\n1\ny\n\n\u2014 a b\n' };
+  const receipt = {
+    record: new Uint8Array([1, 2, 3]),
+    index: 7,
+    hashes: leaves(3),
+    noteText: 'x\n1\ny\n\n\u2014 a b\n',
+  };
   const text = formatReceipt(receipt);
   const read = parseReceipt(text);
   assert.ok(typeof read !== 'string', String(read));
@@ -217,7 +283,8 @@ test('a receipt is written as it was read, and says what is wrong with it', () =
 });
 
 test('numbers and base64 have one spelling', () => {
-  for (const bad of ['01', '-1', '+1', '', ' 1', '9007199254740992', '1e3']) assert.equal(parseCount(bad), undefined, bad);
+  for (const bad of ['01', '-1', '+1', '', ' 1', '9007199254740992', '1e3'])
+    assert.equal(parseCount(bad), undefined, bad);
   assert.equal(parseCount('9007199254740991'), Number.MAX_SAFE_INTEGER);
   assert.equal(fromBase64('QR=='), undefined);
   assert.equal(fromBase64('QQ'), undefined);

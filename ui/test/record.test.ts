@@ -13,7 +13,11 @@ import { WireError, writeVarint } from '../src/record/wire.ts';
 
 // The golden bytes come from the page that fixes them, so that the two cannot part.
 const format = readFileSync(new URL('../../docs/format.md', import.meta.url), 'utf8');
-const golden = fromHex(/A golden record:[^`]*(?:`[^`\n]*`[^`]*)*?```\n([0-9a-f\n]+)```/.exec(format)![1]!.replaceAll('\n', ''))!;
+const golden = fromHex(
+  /A golden record:[^`]*(?:`[^`\n]*`[^`]*)*?```\n([0-9a-f\n]+)```/
+    .exec(format)![1]!
+    .replaceAll('\n', ''),
+)!;
 const goldenHash = /Its record hash is `([0-9a-f]{64})`/.exec(format)![1]!;
 
 export function field(number: number, value: Uint8Array | string): Uint8Array {
@@ -22,7 +26,11 @@ export function field(number: number, value: Uint8Array | string): Uint8Array {
 }
 
 export function recordOf(event: Uint8Array): Uint8Array {
-  return concat(new Uint8Array([0x11, 0, 0, 0, 0, 0, 0, 0, 1]), field(3, new Uint8Array(32)), field(15, event));
+  return concat(
+    new Uint8Array([0x11, 0, 0, 0, 0, 0, 0, 0, 1]),
+    field(3, new Uint8Array(32)),
+    field(15, event),
+  );
 }
 
 test('the golden record is read field by field, and its hash is the one that is documented', () => {
@@ -56,7 +64,9 @@ test('every byte of a record belongs to exactly one field of its tree', () => {
 });
 
 test('unknown fields and unknown outcomes are shown and counted', () => {
-  const bytes = recordOf(concat(field(2, field(1, 'a')), field(3, 'b.c'), new Uint8Array([0x30, 9]), field(99, 'new')));
+  const bytes = recordOf(
+    concat(field(2, field(1, 'a')), field(3, 'b.c'), new Uint8Array([0x30, 9]), field(99, 'new')),
+  );
   const tree = recordTree(bytes);
   const event = tree.find((node) => node.name === 'event')!;
   assert.equal(event.children.find((node) => node.number === 99)!.path, 'event.[99]');
@@ -67,14 +77,26 @@ test('unknown fields and unknown outcomes are shown and counted', () => {
 
 test('an Any is its type and its bytes, a Struct the object that it is', () => {
   const value = (number: number, inner: Uint8Array | string): Uint8Array => field(number, inner);
-  const pair = (key: string, inner: Uint8Array): Uint8Array => field(1, concat(field(1, key), field(2, inner)));
+  const pair = (key: string, inner: Uint8Array): Uint8Array =>
+    field(1, concat(field(1, key), field(2, inner)));
   const details = concat(
     pair('name', value(3, 'Ada')),
     pair('__proto__', value(3, 'harmless')),
     pair('on', new Uint8Array([0x20, 1])),
-    pair('list', value(6, concat(field(1, value(3, 'x')), field(1, new Uint8Array([0x11, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f]))))),
+    pair(
+      'list',
+      value(
+        6,
+        concat(
+          field(1, value(3, 'x')),
+          field(1, new Uint8Array([0x11, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f])),
+        ),
+      ),
+    ),
   );
-  const json = plainMessage(recordTree(recordOf(field(17, details)))) as { event: { detailsStruct: Record<string, unknown> } };
+  const json = plainMessage(recordTree(recordOf(field(17, details)))) as {
+    event: { detailsStruct: Record<string, unknown> };
+  };
   const shown = json.event.detailsStruct;
   assert.equal(shown['name'], 'Ada');
   assert.equal(Object.getOwnPropertyDescriptor(shown, '__proto__')!.value, 'harmless');
@@ -82,7 +104,9 @@ test('an Any is its type and its bytes, a Struct the object that it is', () => {
   assert.deepEqual(shown['list'], ['x', 1.5]);
   assert.equal(decodeRow(recordOf(field(17, details)), '').detailText, 'Ada\nharmless\nx');
 
-  const any = plainMessage(recordTree(recordOf(field(18, concat(field(1, 'type.googleapis.com/x.Y'), field(2, 'zz')))))) as {
+  const any = plainMessage(
+    recordTree(recordOf(field(18, concat(field(1, 'type.googleapis.com/x.Y'), field(2, 'zz'))))),
+  ) as {
     event: { detailsAny: unknown };
   };
   assert.deepEqual(any.event.detailsAny, { typeUrl: 'type.googleapis.com/x.Y', value: '7a7a' });
@@ -99,10 +123,16 @@ test('bytes that are cut off, groups and endless numbers are no record', () => {
     }
   }
   assert.throws(() => recordTree(new Uint8Array([0x0b])), WireError);
-  assert.throws(() => recordTree(new Uint8Array([0x08, ...new Array<number>(11).fill(0xff)])), WireError);
+  assert.throws(
+    () => recordTree(new Uint8Array([0x08, ...new Array<number>(11).fill(0xff)])),
+    WireError,
+  );
   let deep: Uint8Array = new Uint8Array();
   for (let i = 0; i < 130; i++) deep = field(5, field(1, concat(field(1, 'k'), field(2, deep))));
-  assert.throws(() => recordTree(recordOf(field(17, field(1, concat(field(1, 'k'), field(2, deep)))))), WireError);
+  assert.throws(
+    () => recordTree(recordOf(field(17, field(1, concat(field(1, 'k'), field(2, deep)))))),
+    WireError,
+  );
 });
 
 test('random damage never does anything but throw WireError', () => {
@@ -125,7 +155,19 @@ test('random damage never does anything but throw WireError', () => {
 });
 
 test('no cell of a CSV is a formula, and none breaks the line', () => {
-  for (const evil of ['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', ' =1', '\u00a0=1', '\uff1d1', '\r=1', '"=1', "'=1"]) {
+  for (const evil of [
+    '=1+1',
+    '+1',
+    '-1',
+    '@SUM(A1)',
+    '\t=1',
+    ' =1',
+    '\u00a0=1',
+    '\uff1d1',
+    '\r=1',
+    '"=1',
+    "'=1",
+  ]) {
     assert.match(csvCell(evil), /^"'/, JSON.stringify(evil));
   }
   assert.equal(csvCell('a,"b"\r\nc'), '"a,""b"" c"');
@@ -139,14 +181,35 @@ test('no cell of a CSV is a formula, and none breaks the line', () => {
 });
 
 test('what plays with the eye is marked, and ordinary text of any language is not', () => {
-  for (const evil of ['ab\u202ecd', 'x\u200by', 'p\u0430ypal', 'раура', 'line\nfeed', '\u{e0041}tag', '𝐚dmin', 'Z\u0300\u0301\u0302\u0303\u0304']) {
+  for (const evil of [
+    'ab\u202ecd',
+    'x\u200by',
+    'p\u0430ypal',
+    'раура',
+    'line\nfeed',
+    '\u{e0041}tag',
+    '𝐚dmin',
+    'Z\u0300\u0301\u0302\u0303\u0304',
+  ]) {
     assert.ok(warning(evil) !== undefined, JSON.stringify(evil));
   }
-  for (const plain of ['Jürgen Müller', 'Иван Петров', '山田太郎', 'عمر', 'Αθήνα δρόμος', 'alice@example.com', 'Zoë', '']) {
+  for (const plain of [
+    'Jürgen Müller',
+    'Иван Петров',
+    '山田太郎',
+    'عمر',
+    'Αθήνα δρόμος',
+    'alice@example.com',
+    'Zoë',
+    '',
+  ]) {
     assert.equal(warning(plain), undefined, plain);
   }
   const parts = safeParts('ab\u202ecd');
-  assert.deepEqual(parts.map((part) => part.mark ?? part.text), ['ab', 'U+202E right-to-left override', 'cd']);
+  assert.deepEqual(
+    parts.map((part) => part.mark ?? part.text),
+    ['ab', 'U+202E right-to-left override', 'cd'],
+  );
   assert.ok(parts.every((part) => !part.text.includes('\u202e')));
   assert.equal(safeParts('Z' + '\u0301'.repeat(40))[0]!.text.length, 4);
 });

@@ -15,46 +15,138 @@ import { sealOf, span } from '../src/seal.ts';
 const now = 1_700_000_000_000;
 
 const trust = (change: Partial<TrustState> = {}): TrustState => ({
-  log: 'default', facts: undefined, broken: [], absent: undefined, checking: undefined, origin: 'example.com/audit', vkey: 'k',
-  pin: { how: 'by hand', at: now - 3 * 86_400_000 }, memory: { firstSize: 120, firstAt: 0, lastSize: 41_000, lastAt: 0 }, memoryKept: true,
-  checkpoint: { size: 41_203, root: '9f3c' + '0'.repeat(56) + '00a1', note: '', at: now }, cosignatures: [], cosignedSize: undefined, witnessKeys: 0,
-  recomputed: 2_313, recomputedFrom: 38_893, uncovered: 3, consistentSince: 120, durable: 0, transport: 'stream', seen: [], flickers: [], ...change,
+  log: 'default',
+  facts: undefined,
+  broken: [],
+  absent: undefined,
+  checking: undefined,
+  origin: 'example.com/audit',
+  vkey: 'k',
+  pin: { how: 'by hand', at: now - 3 * 86_400_000 },
+  memory: { firstSize: 120, firstAt: 0, lastSize: 41_000, lastAt: 0 },
+  memoryKept: true,
+  checkpoint: { size: 41_203, root: '9f3c' + '0'.repeat(56) + '00a1', note: '', at: now },
+  cosignatures: [],
+  cosignedSize: undefined,
+  witnessKeys: 0,
+  recomputed: 2_313,
+  recomputedFrom: 38_893,
+  uncovered: 3,
+  consistentSince: 120,
+  durable: 0,
+  transport: 'stream',
+  seen: [],
+  flickers: [],
+  ...change,
 });
 
-const finding = { id: 1, at: now, kind: 'fork', sentence: 'It forked.', claimed: '', computed: '', lastGood: undefined, index: undefined, evidence: undefined } as const;
+const finding = {
+  id: 1,
+  at: now,
+  kind: 'fork',
+  sentence: 'It forked.',
+  claimed: '',
+  computed: '',
+  lastGood: undefined,
+  index: undefined,
+  evidence: undefined,
+} as const;
 
 test('the seal claims what was computed, and the worst that holds', () => {
   const good = sealOf(trust(), now);
   assert.equal(good.kind, 'verified');
-  assert.match(good.sentences[0]!, /^2,310 records recomputed here, from record 38,893 on, all included in root 9f3c0000…00a1 of size 41,203, consistent with what this browser saw since size 120; signed by example.com\/audit \(key pinned 3 days ago\)\.$/);
+  assert.match(
+    good.sentences[0]!,
+    /^2,310 records recomputed here, from record 38,893 on, all included in root 9f3c0000…00a1 of size 41,203, consistent with what this browser saw since size 120; signed by example.com\/audit \(key pinned 3 days ago\)\.$/,
+  );
   assert.match(good.sentences[1]!, /No witness/);
   assert.equal(sealOf(trust({ pin: { how: 'first visit', at: 0 } }), now).kind, 'unpinned');
   assert.equal(sealOf(trust({ memory: undefined }), now).kind, 'first');
   assert.doesNotMatch(sealOf(trust({ memory: undefined }), now).sentences[0]!, /consistent/);
-  assert.equal(sealOf(trust({ checking: { sentence: 'x', done: 1, of: 2 } }), now).kind, 'checking');
-  const stale = sealOf(trust({ absent: { word: 'stale', sentence: 'Late.', since: now - 180_000 } }), now);
+  assert.equal(
+    sealOf(trust({ checking: { sentence: 'x', done: 1, of: 2 } }), now).kind,
+    'checking',
+  );
+  const stale = sealOf(
+    trust({ absent: { word: 'stale', sentence: 'Late.', since: now - 180_000 } }),
+    now,
+  );
   assert.deepEqual([stale.kind, stale.word], ['stale', 'stale 3 min']);
   assert.match(stale.sentences.join(' '), /freshness is not provable/);
-  const broken = sealOf(trust({ broken: [finding], absent: { word: 'stale', sentence: '', since: 0 } }), now);
+  const broken = sealOf(
+    trust({ broken: [finding], absent: { word: 'stale', sentence: '', since: 0 } }),
+    now,
+  );
   assert.deepEqual([broken.kind, broken.word], ['broken', 'does not fit']);
-  const witnessed = sealOf(trust({ witnessKeys: 2, cosignatures: [{ name: 'w', id: '1', time: now / 1000 - 4, verdict: 'good' }, { name: 'v', id: '2', time: now / 1000, verdict: 'key unknown' }] }), now);
+  const witnessed = sealOf(
+    trust({
+      witnessKeys: 2,
+      cosignatures: [
+        { name: 'w', id: '1', time: now / 1000 - 4, verdict: 'good' },
+        { name: 'v', id: '2', time: now / 1000, verdict: 'key unknown' },
+      ],
+    }),
+    now,
+  );
   assert.match(witnessed.sentences[0]!, /cosigned by 1 of 2 witnesses 4 s ago/);
   assert.equal(span(90_061_000), '1 day');
 });
 
 const row = (change: Partial<Row>): Row => ({ ...decodeRow(new Uint8Array(), ''), ...change });
 const one = row({
-  index: 41, receivedMs: Date.parse('2026-03-05T10:00:00Z'), actorId: 'alice', actorName: 'Alice Müller', action: 'invoice.approve', outcome: 'denied', ip: '10.1.2.3', service: 'billing',
-  targets: [{ type: 'invoice', id: '42', name: '' }, { type: 'order', id: '7', name: '' }], labels: [['env', 'prod']], reason: 'Not authorized', detailText: 'left-over ＴＥＸＴ',
+  index: 41,
+  receivedMs: Date.parse('2026-03-05T10:00:00Z'),
+  actorId: 'alice',
+  actorName: 'Alice Müller',
+  action: 'invoice.approve',
+  outcome: 'denied',
+  ip: '10.1.2.3',
+  service: 'billing',
+  targets: [
+    { type: 'invoice', id: '42', name: '' },
+    { type: 'order', id: '7', name: '' },
+  ],
+  labels: [['env', 'prod']],
+  reason: 'Not authorized',
+  detailText: 'left-over ＴＥＸＴ',
 });
 
 test('a query means what the grammar says', () => {
   const yes = [
-    '', 'actor:alice', 'action:invoice.*', 'outcome:denied NOT actor:bob', 'actor:(bob OR alice)', '(actor:bob OR ip:10.0.0.0/8) service:billing', 'ip:10.1.2.3/32', 'label.env:prod',
-    'target.type:invoice target.id:42', 'müller', 'MÜLLER approve', 'text', '"not authorized"', 'author*', 'time:2026-03-05..2026-03-06', 'time:>=2026-03-05T12:00:00+02:00', 'index:41', 'index:40..42',
-    'NOT (actor:bob OR outcome:success)', 'actor:bob OR actor:alice outcome:denied',
+    '',
+    'actor:alice',
+    'action:invoice.*',
+    'outcome:denied NOT actor:bob',
+    'actor:(bob OR alice)',
+    '(actor:bob OR ip:10.0.0.0/8) service:billing',
+    'ip:10.1.2.3/32',
+    'label.env:prod',
+    'target.type:invoice target.id:42',
+    'müller',
+    'MÜLLER approve',
+    'text',
+    '"not authorized"',
+    'author*',
+    'time:2026-03-05..2026-03-06',
+    'time:>=2026-03-05T12:00:00+02:00',
+    'index:41',
+    'index:40..42',
+    'NOT (actor:bob OR outcome:success)',
+    'actor:bob OR actor:alice outcome:denied',
   ];
-  const no = ['actor:Alice', 'action:invoice', 'NOT actor:alice', 'ip:10.2.0.0/16', 'target.type:order target.id:42', 'time:2026-03-05..2026-03-05T10:00:00', 'index:41..41', '"authorized not"', 'autho', 'label.env:pro', 'actor:alice AND outcome:success'];
+  const no = [
+    'actor:Alice',
+    'action:invoice',
+    'NOT actor:alice',
+    'ip:10.2.0.0/16',
+    'target.type:order target.id:42',
+    'time:2026-03-05..2026-03-05T10:00:00',
+    'index:41..41',
+    '"authorized not"',
+    'autho',
+    'label.env:pro',
+    'actor:alice AND outcome:success',
+  ];
   for (const query of yes) assert.ok(matcher(parseQuery(query))(one), query);
   for (const query of no) assert.ok(!matcher(parseQuery(query))(one), query);
   assert.ok(matcher(parseQuery('ip:2001:db8::/32'))(row({ ip: '2001:db8:0:1::5' })));
@@ -86,8 +178,24 @@ test('an error names its column, and limits are kept', () => {
 });
 
 test('a value that was clicked is the value that is found', () => {
-  for (const value of ['alice', 'a b', 'x"y\\', 'AND', 'a..b', '(x)', 'a*', 'http://x', 'ü', '', 'a\u202eb', '\u{e0041}']) {
-    assert.ok(matcher(parseQuery(`actor:${quoted(value)}`))(row({ actorId: value })), JSON.stringify(value));
+  for (const value of [
+    'alice',
+    'a b',
+    'x"y\\',
+    'AND',
+    'a..b',
+    '(x)',
+    'a*',
+    'http://x',
+    'ü',
+    '',
+    'a\u202eb',
+    '\u{e0041}',
+  ]) {
+    assert.ok(
+      matcher(parseQuery(`actor:${quoted(value)}`))(row({ actorId: value })),
+      JSON.stringify(value),
+    );
   }
   assert.equal(quoted('a\u202eb\u{e0041}'), '"a\\u202eb\\udb40\\udc41"');
   assert.equal(narrowed('', 'actor.id', 'alice', false), 'actor.id:alice');
@@ -106,22 +214,34 @@ test('a sentence says what was done, and of what was denied that it was not', ()
 });
 
 test('a histogram loses nothing', () => {
-  const rows = Array.from({ length: 5000 }, (_, i) => row({ receivedMs: now - i * 137, outcome: i % 9 === 0 ? 'denied' : 'success' }));
+  const rows = Array.from({ length: 5000 }, (_, i) =>
+    row({ receivedMs: now - i * 137, outcome: i % 9 === 0 ? 'denied' : 'success' }),
+  );
   const { buckets } = histogramOf(rows);
   assert.ok(buckets.length <= 61);
-  assert.equal(buckets.reduce((sum, bucket) => sum + bucket.counts.success + bucket.counts.denied, 0), rows.length);
+  assert.equal(
+    buckets.reduce((sum, bucket) => sum + bucket.counts.success + bucket.counts.denied, 0),
+    rows.length,
+  );
   assert.deepEqual(histogramOf([]), { buckets: [], bucketMs: 0 });
   assert.equal(histogramOf([one]).buckets.length, 1);
 });
 
 test('a stream is read whatever the pieces in which it comes', async () => {
-  const text = ': life\n\nevent: rows\nid: 7\ndata: {"a":1}\n\nevent: two\r\ndata: x\r\ndata: y\r\n\r\ndata:plain\n\n';
-  const whole = [undefined, { name: 'rows', data: '{"a":1}', id: '7' }, { name: 'two', data: 'x\ny', id: '7' }, { name: 'message', data: 'plain', id: '7' }];
+  const text =
+    ': life\n\nevent: rows\nid: 7\ndata: {"a":1}\n\nevent: two\r\ndata: x\r\ndata: y\r\n\r\ndata:plain\n\n';
+  const whole = [
+    undefined,
+    { name: 'rows', data: '{"a":1}', id: '7' },
+    { name: 'two', data: 'x\ny', id: '7' },
+    { name: 'message', data: 'plain', id: '7' },
+  ];
   for (const piece of [1, 2, 3, 7, 1000]) {
     const bytes = new TextEncoder().encode(text);
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
-        for (let i = 0; i < bytes.length; i += piece) controller.enqueue(bytes.subarray(i, i + piece));
+        for (let i = 0; i < bytes.length; i += piece)
+          controller.enqueue(bytes.subarray(i, i + piece));
         controller.close();
       },
     });
@@ -133,7 +253,12 @@ test('a stream is read whatever the pieces in which it comes', async () => {
 
 test('of two tabs that raise the memory at once, one has to look again', async () => {
   const memory = new ShortMemory();
-  const at = (size: number): Remembered => ({ key: 'k', first: { size: 1, root: 'a', at: 0 }, last: { size, root: `r${size}`, at: 0, note: '' }, seen: [] });
+  const at = (size: number): Remembered => ({
+    key: 'k',
+    first: { size: 1, root: 'a', at: 0 },
+    last: { size, root: `r${size}`, at: 0, note: '' },
+    seen: [],
+  });
   assert.ok(await memory.raise('k', undefined, at(5)));
   assert.ok(!(await memory.raise('k', undefined, at(9))));
   const before = await memory.remembered('k');
@@ -144,17 +269,24 @@ test('of two tabs that raise the memory at once, one has to look again', async (
 
 test('the time line is thinned and keeps its ends', () => {
   let seen: Remembered['seen'] = [];
-  for (let size = 1; size <= 5000; size++) seen = withSeen(seen, { size, root: String(size), at: size, witnesses: 0 });
+  for (let size = 1; size <= 5000; size++)
+    seen = withSeen(seen, { size, root: String(size), at: size, witnesses: 0 });
   assert.ok(seen.length <= 401);
   assert.equal(seen[0]!.size, 1);
   assert.equal(seen[seen.length - 1]!.size, 5000);
-  assert.equal(withSeen(seen, { size: 5000, root: '5000', at: 9999, witnesses: 2 }).length, seen.length);
+  assert.equal(
+    withSeen(seen, { size: 5000, root: '5000', at: 9999, witnesses: 2 }).length,
+    seen.length,
+  );
 });
 
 test('a policy yields its keys, and says what is wrong with it', () => {
   const key = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k';
   assert.deepEqual(parsePolicy(key), { logs: [key], witnesses: [] });
-  assert.deepEqual(parsePolicy(`# ours\nlog ${key} https://example.com\nquorum none\n`), { logs: [key], witnesses: [] });
+  assert.deepEqual(parsePolicy(`# ours\nlog ${key} https://example.com\nquorum none\n`), {
+    logs: [key],
+    witnesses: [],
+  });
   assert.match(parsePolicy(`log ${key}x`) as string, /line 1/);
   assert.match(parsePolicy(`witness w ${key}`) as string, /no witness's key/);
   assert.match(parsePolicy('nonsense') as string, /line 1/);

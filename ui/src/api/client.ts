@@ -54,7 +54,9 @@ export class HttpDoor implements Door {
 
   #headers(more: Record<string, string> = {}): Record<string, string> {
     const token = this.#token();
-    return token === undefined || token === '' ? more : { ...more, authorization: `Bearer ${token}` };
+    return token === undefined || token === ''
+      ? more
+      : { ...more, authorization: `Bearer ${token}` };
   }
 
   async #get(path: string, fresh: boolean): Promise<Response> {
@@ -81,7 +83,9 @@ export class HttpDoor implements Door {
     const response = await this.#get(path, fresh);
     try {
       // Not response.text(): it would turn bytes that are no UTF-8 into others in silence.
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await response.arrayBuffer());
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+        await response.arrayBuffer(),
+      );
     } catch {
       throw new ApiError(response.status, 'NOT_TEXT', 'the answer is not text, or was cut off');
     }
@@ -91,7 +95,8 @@ export class HttpDoor implements Door {
     const text = await this.getText(path, fresh);
     try {
       const value: unknown = JSON.parse(text);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        return value as Json;
     } catch {
       // Said below.
     }
@@ -105,7 +110,12 @@ export class HttpDoor implements Door {
     });
     let response: Response;
     try {
-      response = await fetch(this.base + path, { headers, cache: 'no-store', signal, redirect: 'error' });
+      response = await fetch(this.base + path, {
+        headers,
+        cache: 'no-store',
+        signal,
+        redirect: 'error',
+      });
     } catch {
       throw new ApiError(0, 'NO_ANSWER', 'the server does not answer');
     }
@@ -135,18 +145,21 @@ const textOf = (value: unknown): string => (typeof value === 'string' ? value : 
 
 export function countOf(value: unknown, name: string): number {
   const count = parseCount(value);
-  if (count === undefined) throw new ApiError(200, 'BAD_ANSWER', `the answer's ${name} is not a number`);
+  if (count === undefined)
+    throw new ApiError(200, 'BAD_ANSWER', `the answer's ${name} is not a number`);
   return count;
 }
 
 export function bytesOf(value: unknown, name: string): Uint8Array<ArrayBuffer> {
   const bytes = typeof value === 'string' ? fromBase64(value) : undefined;
-  if (bytes === undefined) throw new ApiError(200, 'BAD_ANSWER', `the answer's ${name} is not base64`);
+  if (bytes === undefined)
+    throw new ApiError(200, 'BAD_ANSWER', `the answer's ${name} is not base64`);
   return bytes;
 }
 
 export function hashesOf(value: unknown): Uint8Array[] {
-  if (!Array.isArray(value) || value.length > 130) throw new ApiError(200, 'BAD_ANSWER', "the answer's hashes are no list");
+  if (!Array.isArray(value) || value.length > 130)
+    throw new ApiError(200, 'BAD_ANSWER', "the answer's hashes are no list");
   return value.map((one) => bytesOf(one, 'hashes'));
 }
 
@@ -157,7 +170,10 @@ export function logFacts(json: Json): LogFacts {
     vkey: textOf(json['vkey']),
     publishedSize: countOf(json['publishedSize'], 'publishedSize'),
     durableSize: countOf(json['durableSize'], 'durableSize'),
-    cosignedSize: json['cosignedSize'] === undefined ? undefined : countOf(json['cosignedSize'], 'cosignedSize'),
+    cosignedSize:
+      json['cosignedSize'] === undefined
+        ? undefined
+        : countOf(json['cosignedSize'], 'cosignedSize'),
     createdAt: textOf(json['createdAt']),
     duplicateWindow: textOf(json['duplicateWindow']),
     genesisHash: textOf(json['genesisHash']),
@@ -171,7 +187,10 @@ export async function listLogs(door: Door): Promise<LogFacts[]> {
   const logs: LogFacts[] = [];
   let token = '';
   do {
-    const page = await door.getJson(token === '' ? 'logs' : `logs?page_token=${encodeURIComponent(token)}`, true);
+    const page = await door.getJson(
+      token === '' ? 'logs' : `logs?page_token=${encodeURIComponent(token)}`,
+      true,
+    );
     const list = page['logs'];
     if (Array.isArray(list)) logs.push(...list.map((one) => logFacts(one as Json)));
     token = textOf(page['nextPageToken']);
@@ -193,7 +212,8 @@ export async function getRecords(
 ): Promise<{ records: Uint8Array<ArrayBuffer>[]; next: number; size: number }> {
   const page = await door.getJson(`logs/${log}/records?first=${first}&count=${count}`, fresh);
   const list = page['records'];
-  if (!Array.isArray(list)) throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
+  if (!Array.isArray(list))
+    throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
   return {
     records: list.map((one) => bytesOf((one as Json)['record'], 'record')),
     next: countOf(page['nextIndex'], 'nextIndex'),
@@ -201,14 +221,39 @@ export async function getRecords(
   };
 }
 
-export async function getRecord(door: Door, log: string, index: number, fresh = false): Promise<Uint8Array<ArrayBuffer>> {
+export async function getRecord(
+  door: Door,
+  log: string,
+  index: number,
+  fresh = false,
+): Promise<Uint8Array<ArrayBuffer>> {
   return bytesOf((await door.getJson(`logs/${log}/records/${index}`, fresh))['record'], 'record');
 }
 
-export async function getInclusion(door: Door, log: string, index: number, size: number, fresh = false): Promise<Uint8Array[]> {
-  return hashesOf((await door.getJson(`logs/${log}/proofs/inclusion?index=${index}&tree_size=${size}`, fresh))['hashes']);
+export async function getInclusion(
+  door: Door,
+  log: string,
+  index: number,
+  size: number,
+  fresh = false,
+): Promise<Uint8Array[]> {
+  return hashesOf(
+    (await door.getJson(`logs/${log}/proofs/inclusion?index=${index}&tree_size=${size}`, fresh))[
+      'hashes'
+    ],
+  );
 }
 
-export async function getConsistency(door: Door, log: string, old: number, size: number, fresh = false): Promise<Uint8Array[]> {
-  return hashesOf((await door.getJson(`logs/${log}/proofs/consistency?old_size=${old}&new_size=${size}`, fresh))['hashes']);
+export async function getConsistency(
+  door: Door,
+  log: string,
+  old: number,
+  size: number,
+  fresh = false,
+): Promise<Uint8Array[]> {
+  return hashesOf(
+    (await door.getJson(`logs/${log}/proofs/consistency?old_size=${old}&new_size=${size}`, fresh))[
+      'hashes'
+    ],
+  );
 }

@@ -10,7 +10,9 @@ export interface ServerEvent {
 const lineMax = 8 << 20;
 
 /** Yields events, and undefined for a comment (a sign of life). */
-export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent | undefined> {
+export async function* readEvents(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<ServerEvent | undefined> {
   const decoder = new TextDecoder();
   const reader = body.getReader();
   let rest = '';
@@ -28,7 +30,8 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
       rest = lines.pop()!;
       for (const line of lines) {
         if (line === '') {
-          if (data.length > 0) yield { name: name === '' ? 'message' : name, data: data.join('\n'), id };
+          if (data.length > 0)
+            yield { name: name === '' ? 'message' : name, data: data.join('\n'), id };
           name = '';
           data = [];
           continue;

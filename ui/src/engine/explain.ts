@@ -20,9 +20,15 @@ const nothing = (sentence: string): Explained => ({ sentence, holds: undefined, 
 const thousands = (value: number): string => value.toLocaleString('en-US');
 
 export async function explain(bytes: Uint8Array, place: Place | undefined): Promise<Explained> {
-  if (bytes.length > 4 << 20) return nothing('A file of more than 4 MiB: this page does not read those; `graven verify` does.');
+  if (bytes.length > 4 << 20)
+    return nothing(
+      'A file of more than 4 MiB: this page does not read those; `graven verify` does.',
+    );
   const text = fromUtf8(bytes);
-  if (text === undefined) return nothing('Not text: neither a receipt nor a checkpoint nor evidence. An export of records is checked with `graven verify`.');
+  if (text === undefined)
+    return nothing(
+      'Not text: neither a receipt nor a checkpoint nor evidence. An export of records is checked with `graven verify`.',
+    );
   if (text.startsWith('c2sp.org/tlog-proof@v1\n')) return explainReceipt(text, place);
   if (text.startsWith('graven.dev/evidence@v1\n')) return explainEvidence(text);
   const vkey = parseVkey(text.trim());
@@ -36,7 +42,9 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
   }
   if (/^\S+\n[0-9]+\n[A-Za-z0-9+/]+=*\n/.test(text)) return explainCheckpoint(text, place);
   if (text.startsWith('{')) return explainLines(text);
-  return nothing('Nothing that this page knows: it reads receipts, checkpoints, evidence, keys and exports as JSON Lines.');
+  return nothing(
+    'Nothing that this page knows: it reads receipts, checkpoints, evidence, keys and exports as JSON Lines.',
+  );
 }
 
 function keyOf(place: Place | undefined): Vkey | undefined {
@@ -46,7 +54,12 @@ function keyOf(place: Place | undefined): Vkey | undefined {
 
 async function explainCheckpoint(text: string, place: Place | undefined): Promise<Explained> {
   const checkpoint = parseCheckpoint(text);
-  if (typeof checkpoint === 'string') return { sentence: `Looks like a checkpoint and is none: ${checkpoint}.`, holds: false, facts: [] };
+  if (typeof checkpoint === 'string')
+    return {
+      sentence: `Looks like a checkpoint and is none: ${checkpoint}.`,
+      holds: false,
+      facts: [],
+    };
   const key = keyOf(place);
   const signature = key === undefined ? 'absent' : await checkLogSignature(checkpoint.note, key);
   const said = `A checkpoint of ${checkpoint.origin}: ${thousands(checkpoint.size)} records`;
@@ -54,16 +67,28 @@ async function explainCheckpoint(text: string, place: Place | undefined): Promis
     ['root', toHex(checkpoint.root)],
     ['signatures', checkpoint.note.signatures.map((one) => `${one.name} (${one.id})`).join(', ')],
   ];
-  if (signature === 'good') return { sentence: `${said}, signed by the key that this page checks with.`, holds: true, facts };
-  if (signature === 'bad') return { sentence: `${said}; its signature does not verify.`, holds: false, facts };
-  return { sentence: `${said}; not signed by the key of the log on this page.`, holds: undefined, facts };
+  if (signature === 'good')
+    return {
+      sentence: `${said}, signed by the key that this page checks with.`,
+      holds: true,
+      facts,
+    };
+  if (signature === 'bad')
+    return { sentence: `${said}; its signature does not verify.`, holds: false, facts };
+  return {
+    sentence: `${said}; not signed by the key of the log on this page.`,
+    holds: undefined,
+    facts,
+  };
 }
 
 async function explainReceipt(text: string, place: Place | undefined): Promise<Explained> {
   const receipt = parseReceipt(text);
-  if (typeof receipt === 'string') return { sentence: `A receipt that cannot be read: ${receipt}.`, holds: false, facts: [] };
+  if (typeof receipt === 'string')
+    return { sentence: `A receipt that cannot be read: ${receipt}.`, holds: false, facts: [] };
   const checkpoint = parseCheckpoint(receipt.noteText);
-  if (typeof checkpoint === 'string') return { sentence: `A receipt without a checkpoint: ${checkpoint}.`, holds: false, facts: [] };
+  if (typeof checkpoint === 'string')
+    return { sentence: `A receipt without a checkpoint: ${checkpoint}.`, holds: false, facts: [] };
   const leaf = leafHash(receipt.record);
   const facts: [string, string][] = [
     ['record hash', toHex(leaf)],
@@ -74,28 +99,60 @@ async function explainReceipt(text: string, place: Place | undefined): Promise<E
   try {
     const row = decodeRow(receipt.record, toHex(leaf));
     words = `${row.actorId} ${row.action}, received ${timeOfNs(row.receivedNs)}, record ${thousands(row.index)}`;
-    if (row.index !== receipt.index) return { sentence: 'A receipt whose record has another index than its proof.', holds: false, facts };
+    if (row.index !== receipt.index)
+      return {
+        sentence: 'A receipt whose record has another index than its proof.',
+        holds: false,
+        facts,
+      };
   } catch {
     return { sentence: 'A receipt whose record cannot be read.', holds: false, facts };
   }
-  if (!checkInclusion(BigInt(receipt.index), BigInt(checkpoint.size), leaf, receipt.hashes, checkpoint.root)) {
-    return { sentence: `A receipt for “${words}” that does not hold: its path leads to another root.`, holds: false, facts };
+  if (
+    !checkInclusion(
+      BigInt(receipt.index),
+      BigInt(checkpoint.size),
+      leaf,
+      receipt.hashes,
+      checkpoint.root,
+    )
+  ) {
+    return {
+      sentence: `A receipt for “${words}” that does not hold: its path leads to another root.`,
+      holds: false,
+      facts,
+    };
   }
   const key = keyOf(place);
   const signature = key === undefined ? 'absent' : await checkLogSignature(checkpoint.note, key);
-  if (signature === 'bad') return { sentence: `A receipt for “${words}” whose signature does not verify.`, holds: false, facts };
+  if (signature === 'bad')
+    return {
+      sentence: `A receipt for “${words}” whose signature does not verify.`,
+      holds: false,
+      facts,
+    };
   if (signature === 'absent') {
-    return { sentence: `A receipt for “${words}” of ${checkpoint.origin}, signed by another key than that of the log on this page; its path fits.`, holds: undefined, facts };
+    return {
+      sentence: `A receipt for “${words}” of ${checkpoint.origin}, signed by another key than that of the log on this page; its path fits.`,
+      holds: undefined,
+      facts,
+    };
   }
   let still = 'Whether the log still has it could not be asked.';
   let holds: boolean | undefined = true;
   try {
     holds = await place!.contains(receipt.index, toHex(leaf));
-    still = holds ? 'The log still has exactly this record.' : 'The log now shows ANOTHER record there.';
+    still = holds
+      ? 'The log still has exactly this record.'
+      : 'The log now shows ANOTHER record there.';
   } catch {
     // Said above.
   }
-  return { sentence: `A receipt that holds: “${words}”, signed by the key that this page checks with. ${still}`, holds, facts };
+  return {
+    sentence: `A receipt that holds: “${words}”, signed by the key that this page checks with. ${still}`,
+    holds,
+    facts,
+  };
 }
 
 function explainEvidence(text: string): Explained {
@@ -117,7 +174,9 @@ function explainLines(text: string): Explained {
     const first = JSON.parse(lines[0]!) as Record<string, unknown>;
     const index = first['index'] ?? first['recordHash'];
     if (index === undefined) return nothing('JSON, but no export of records.');
-    return nothing(`An export of ${thousands(lines.length)} records as JSON Lines. \`graven verify\` checks it as a chain.`);
+    return nothing(
+      `An export of ${thousands(lines.length)} records as JSON Lines. \`graven verify\` checks it as a chain.`,
+    );
   } catch {
     return nothing('Looks like JSON and is none.');
   }

@@ -40,7 +40,10 @@ const seenMax = 400;
 export function withSeen(seen: readonly SeenCheckpoint[], one: SeenCheckpoint): SeenCheckpoint[] {
   const last = seen[seen.length - 1];
   if (last !== undefined && last.size === one.size && last.root === one.root) {
-    return [...seen.slice(0, -1), { ...one, witnesses: Math.max(last.witnesses, one.witnesses), at: last.at }];
+    return [
+      ...seen.slice(0, -1),
+      { ...one, witnesses: Math.max(last.witnesses, one.witnesses), at: last.at },
+    ];
   }
   const all = [...seen, one];
   if (all.length <= seenMax) return all;
@@ -48,7 +51,11 @@ export function withSeen(seen: readonly SeenCheckpoint[], one: SeenCheckpoint): 
 }
 
 export const sameTree = (a: Remembered | undefined, b: Remembered | undefined): boolean =>
-  a === b || (a !== undefined && b !== undefined && a.last.size === b.last.size && a.last.root === b.last.root);
+  a === b ||
+  (a !== undefined &&
+    b !== undefined &&
+    a.last.size === b.last.size &&
+    a.last.root === b.last.root);
 
 /** For tests, and for browsers that keep nothing. */
 export class ShortMemory implements Memory {
@@ -100,14 +107,16 @@ interface KeptFinding extends Finding {
 function done<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('the browser could not read its memory'));
+    request.onerror = () =>
+      reject(request.error ?? new Error('the browser could not read its memory'));
   });
 }
 
 function finished(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();
-    transaction.onabort = transaction.onerror = () => reject(transaction.error ?? new Error('not kept'));
+    transaction.onabort = transaction.onerror = () =>
+      reject(transaction.error ?? new Error('not kept'));
   });
 }
 
@@ -124,7 +133,11 @@ class KeptMemory implements Memory {
   }
 
   remembered(key: string): Promise<Remembered | undefined> {
-    return done(this.#base.transaction('memory').objectStore('memory').get(key) as IDBRequest<Remembered | undefined>);
+    return done(
+      this.#base.transaction('memory').objectStore('memory').get(key) as IDBRequest<
+        Remembered | undefined
+      >,
+    );
   }
 
   async raise(key: string, expected: Remembered | undefined, next: Remembered): Promise<boolean> {
@@ -139,7 +152,11 @@ class KeptMemory implements Memory {
   }
 
   known(log: string): Promise<KnownLog | undefined> {
-    return done(this.#base.transaction('known').objectStore('known').get(log) as IDBRequest<KnownLog | undefined>);
+    return done(
+      this.#base.transaction('known').objectStore('known').get(log) as IDBRequest<
+        KnownLog | undefined
+      >,
+    );
   }
 
   async know(log: KnownLog): Promise<void> {
@@ -149,7 +166,11 @@ class KeptMemory implements Memory {
   }
 
   async findings(log: string): Promise<Finding[]> {
-    const all = await done(this.#base.transaction('findings').objectStore('findings').getAll() as IDBRequest<KeptFinding[]>);
+    const all = await done(
+      this.#base.transaction('findings').objectStore('findings').getAll() as IDBRequest<
+        KeptFinding[]
+      >,
+    );
     return all.filter((one) => one.log === log);
   }
 

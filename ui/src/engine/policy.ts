@@ -11,13 +11,21 @@ export interface Policy {
 export function parsePolicy(text: string): Policy | string {
   const alone = parseVkey(text.trim());
   if (typeof alone !== 'string') {
-    return alone.type === keyTypeLog ? { logs: [alone.text], witnesses: [] } : { logs: [], witnesses: [alone.text] };
+    return alone.type === keyTypeLog
+      ? { logs: [alone.text], witnesses: [] }
+      : { logs: [], witnesses: [alone.text] };
   }
   const logs: string[] = [];
   const witnesses: string[] = [];
   for (const [at, line] of text.split('\n').entries()) {
     const words = line.trim().split(/[ \t]+/);
-    if (words[0] === '' || words[0]!.startsWith('#') || words[0] === 'group' || words[0] === 'quorum') continue;
+    if (
+      words[0] === '' ||
+      words[0]!.startsWith('#') ||
+      words[0] === 'group' ||
+      words[0] === 'quorum'
+    )
+      continue;
     const vkey = words[0] === 'log' ? words[1] : words[0] === 'witness' ? words[2] : undefined;
     if (vkey === undefined) return `line ${at + 1} is no line of a policy and no key`;
     const key = parseVkey(vkey);

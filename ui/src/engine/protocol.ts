@@ -8,7 +8,14 @@ import type { Row } from '../record/row.ts';
 export interface Finding {
   id: number;
   at: number;
-  kind: 'wrong record' | 'wrong path' | 'fork' | 'rollback' | 'bad signature' | 'broken chain' | 'bad cosignature';
+  kind:
+    | 'wrong record'
+    | 'wrong path'
+    | 'fork'
+    | 'rollback'
+    | 'bad signature'
+    | 'broken chain'
+    | 'bad cosignature';
   /** One sentence: what does not fit. */
   sentence: string;
   claimed: string;
@@ -105,8 +112,26 @@ export type Call =
 export type Asked = Call & { id: number };
 
 export type Told =
-  | { answer: number; value?: unknown; error?: { status: number; reason: string; message: string; field: string; column: number | undefined } }
-  | { event: 'rows'; log: string; rows: Row[]; first: number; next: number; reset: boolean; at: number }
+  | {
+      answer: number;
+      value?: unknown;
+      error?: {
+        status: number;
+        reason: string;
+        message: string;
+        field: string;
+        column: number | undefined;
+      };
+    }
+  | {
+      event: 'rows';
+      log: string;
+      rows: Row[];
+      first: number;
+      next: number;
+      reset: boolean;
+      at: number;
+    }
   | { event: 'trust'; log: string; state: TrustState }
   | { event: 'step'; log: string; step: Step };
 

@@ -11,10 +11,8 @@ import {
   ApiError,
   bytesOf,
   countOf,
-  getConsistency,
   getInclusion,
   getLog,
-  getRecord,
   getRecords,
   type Door,
   type Json,
@@ -22,12 +20,22 @@ import {
 } from '../api/client.ts';
 import { readEvents } from '../api/events.ts';
 import { equal, toHex } from '../proof/bytes.ts';
-import { checkConsistency, climb, Frontier, genesisHash, leafHash, type Hash } from '../proof/merkle.ts';
-import { checkCosignatures, checkLogSignature, parseCheckpoint, parseVkey, type Checkpoint, type Cosignature, type Vkey } from '../proof/note.ts';
-import { formatReceipt } from '../proof/receipt.ts';
-import { decodeRow, type Row } from '../record/row.ts';
-import { formatEvidence, type EvidenceProof } from './evidence.ts';
-import { withSeen, type KnownLog, type Memory, type Remembered } from './memory.ts';
+import { climb, Frontier, genesisHash, type Hash } from '../proof/merkle.ts';
+import {
+  parseCheckpoint,
+  parseVkey,
+  type Checkpoint,
+  type Cosignature,
+  type Vkey,
+} from '../proof/note.ts';
+import type { Row } from '../record/row.ts';
+import { absenceOf } from './absence.ts';
+import { readBack } from './beginning.ts';
+import { Contradiction, notInTree, thousands } from './contradiction.ts';
+import { CheckpointJudge, withheldReason } from './judge.ts';
+import { proveRecord } from './prove.ts';
+import { hashRows, type Leaves } from './leaves.ts';
+import type { KnownLog, Memory, Remembered } from './memory.ts';
 import type { Finding, RecordProof, Step, Told, TrustState } from './protocol.ts';
 
 export interface Clock {
@@ -49,25 +57,10 @@ export const realClock: Clock = {
     }),
 };
 
-const rowsBefore = 200;
 const recentMax = 2000;
-const staleAfterMs = 25_000;
 const confirmEveryMs = 8_000;
-const uncoveredAfterMs = 10_000;
-const cosignatureOldS = 600;
 const publishEveryMs = 250;
 const pendingMax = 500_000;
-
-/** Something does not fit. Thrown, looked at again, and only then believed. */
-class Contradiction extends Error {
-  readonly finding: Omit<Finding, 'id' | 'at' | 'lastGood'>;
-  constructor(finding: Omit<Finding, 'id' | 'at' | 'lastGood' | 'index' | 'evidence'> & Partial<Pick<Finding, 'index' | 'evidence'>>) {
-    super(finding.sentence);
-    this.finding = { index: undefined, evidence: undefined, ...finding };
-  }
-}
-
-const thousands = (value: number): string => value.toLocaleString('en-US');
 
 export class LogWatch {
   readonly log: string;
@@ -80,6 +73,7 @@ export class LogWatch {
   #end = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #key: Vkey | undefined;
+  #judge: CheckpointJudge | undefined;
   #witnesses: Vkey[] = [];
   #remembered: Remembered | undefined;
   #checkpoint: Checkpoint | undefined;
@@ -95,7 +89,6 @@ export class LogWatch {
   #confirmedAt = 0;
   #wordSince = 0;
   #lagging: string | undefined;
-  #laggingIsConsistent = false;
   #withheld: string | undefined;
   #changed: string | undefined;
   #unreachable: string | undefined;
@@ -105,7 +98,14 @@ export class LogWatch {
   #telling: ReturnType<typeof setTimeout> | undefined;
   #accepted = false;
 
-  constructor(door: Door, memory: Memory, clock: Clock, base: string, log: string, tell: (told: Told) => void) {
+  constructor(
+    door: Door,
+    memory: Memory,
+    clock: Clock,
+    base: string,
+    log: string,
+    tell: (told: Told) => void,
+  ) {
     this.#door = door;
     this.#memory = memory;
     this.#clock = clock;
@@ -178,7 +178,10 @@ export class LogWatch {
       this.#state.transport = 'none';
       failures++;
       // Many browsers lose a server at once when it restarts; they should not all come back at once.
-      await this.#clock.sleep(Math.min(15_000, 250 * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2), signal);
+      await this.#clock.sleep(
+        Math.min(15_000, 250 * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2),
+        signal,
+      );
     }
   }
 
@@ -186,6 +189,8 @@ export class LogWatch {
     if (error instanceof Contradiction) {
       await this.#record(error);
       this.#accepted = false;
+    } else if (error instanceof ApiError && error.reason === withheldReason) {
+      this.#withheld = error.message;
     } else if (error instanceof ApiError && error.reason === 'GAP') {
       // Known, and soon read anew.
       return;
@@ -210,7 +215,7 @@ export class LogWatch {
     this.#state.facts = facts;
     this.#state.durable = facts.durableSize;
     await this.#chooseKey(facts);
-    this.#remembered = await this.#memory.remembered(this.#memoryKey());
+    this.#remembered = await this.#memory.remembered(this.#judge!.memoryKey);
     this.#showMemory();
     const note = await this.#fetchCheckpoint();
     await this.#accept(note, false);
@@ -220,22 +225,35 @@ export class LogWatch {
     this.#judgeAbsence();
   }
 
-  #memoryKey(): string {
-    return `${this.#key!.name}\n${this.#key!.text}`;
-  }
-
   async #chooseKey(facts: LogFacts): Promise<void> {
     const claimed = parseVkey(facts.vkey);
     const known = await this.#memory.known(this.#knownAs);
     this.#changed = undefined;
     if (known === undefined) {
-      if (typeof claimed === 'string') throw new ApiError(200, 'BAD_ANSWER', `the log's key cannot be read: ${claimed}`);
-      await this.#memory.know({ log: this.#knownAs, vkey: facts.vkey, how: 'first visit', at: this.#clock.now(), witnesses: [] });
-      this.#useKey({ log: this.#knownAs, vkey: facts.vkey, how: 'first visit', at: this.#clock.now(), witnesses: [] }, claimed);
+      if (typeof claimed === 'string')
+        throw new ApiError(200, 'BAD_ANSWER', `the log's key cannot be read: ${claimed}`);
+      await this.#memory.know({
+        log: this.#knownAs,
+        vkey: facts.vkey,
+        how: 'first visit',
+        at: this.#clock.now(),
+        witnesses: [],
+      });
+      this.#useKey(
+        {
+          log: this.#knownAs,
+          vkey: facts.vkey,
+          how: 'first visit',
+          at: this.#clock.now(),
+          witnesses: [],
+        },
+        claimed,
+      );
       return;
     }
     const kept = parseVkey(known.vkey);
-    if (typeof kept === 'string') throw new ApiError(200, 'BAD_MEMORY', `the remembered key cannot be read: ${kept}`);
+    if (typeof kept === 'string')
+      throw new ApiError(200, 'BAD_MEMORY', `the remembered key cannot be read: ${kept}`);
     if (known.vkey !== facts.vkey && known.how === 'first visit' && typeof claimed !== 'string') {
       this.#changed =
         claimed.name === kept.name
@@ -249,11 +267,22 @@ export class LogWatch {
 
   #useKey(known: KnownLog, key: Vkey): void {
     this.#key = key;
-    this.#witnesses = known.witnesses.map(parseVkey).filter((one): one is Vkey => typeof one !== 'string');
+    this.#witnesses = known.witnesses
+      .map(parseVkey)
+      .filter((one): one is Vkey => typeof one !== 'string');
     this.#state.origin = key.name;
     this.#state.vkey = key.text;
     this.#state.pin = { how: known.how, at: known.at };
     this.#state.witnessKeys = this.#witnesses.length;
+    this.#judge = new CheckpointJudge({
+      door: this.#door,
+      memory: this.#memory,
+      now: () => this.#clock.now(),
+      log: this.log,
+      key,
+      witnesses: this.#witnesses,
+      grown: (size, newSize) => this.#rootAt(size, newSize),
+    });
   }
 
   #showMemory(): void {
@@ -262,7 +291,12 @@ export class LogWatch {
       // What this very visit saw is no memory.
       kept === undefined || kept.first.at >= this.#openedAt
         ? undefined
-        : { firstSize: kept.first.size, firstAt: kept.first.at, lastSize: kept.last.size, lastAt: kept.last.at };
+        : {
+            firstSize: kept.first.size,
+            firstAt: kept.first.at,
+            lastSize: kept.last.size,
+            lastAt: kept.last.at,
+          };
     this.#state.seen = kept?.seen ?? [];
   }
 
@@ -283,139 +317,37 @@ export class LogWatch {
 
   async #loadOnce(fresh: boolean): Promise<void> {
     const checkpoint = this.#checkpoint!;
-    const first = Math.max(0, checkpoint.size - rowsBefore);
-    const records: Uint8Array[] = [];
-    while (first + records.length < checkpoint.size) {
-      const at = first + records.length;
-      this.#checking(`reading and hashing records before ${thousands(checkpoint.size)}`, records.length, checkpoint.size - first);
-      const page = await getRecords(this.#door, this.log, at, checkpoint.size - at, fresh);
-      if (page.records.length === 0) throw new ApiError(200, 'BAD_ANSWER', 'the server shows no records where it signed some');
-      records.push(...page.records.slice(0, checkpoint.size - at));
-    }
-    const rows = this.#hashRows(records, first, undefined);
-    let frontier: Frontier | undefined = Frontier.empty();
-    if (first > 0) {
-      // The link of the first record is the leaf before it; the root says whether that is true.
-      const link: { hash: Uint8Array | undefined } = { hash: undefined };
-      decodeRow(records[0]!, '', link);
-      frontier = Frontier.fromLastLeaf(first, link.hash!, await getInclusion(this.#door, this.log, first - 1, first, fresh));
-      if (frontier === undefined) throw new ApiError(200, 'BAD_ANSWER', 'a proof is not of the form that it must have');
-    }
-    for (const row of rows.leaves) frontier.append(row);
-    if (!equal(frontier.root(), checkpoint.root)) {
-      throw await this.#whichRecord(first, records, rows.leaves, checkpoint, frontier.root());
-    }
+    const { frontier, first, rows, leaves } = await readBack(
+      {
+        door: this.#door,
+        log: this.log,
+        genesis: this.#genesis(),
+        bench: this.#judge!.bench,
+        progress: (sentence, done, of) => this.#checking(sentence, done, of),
+      },
+      checkpoint,
+      fresh,
+    );
     this.#frontier = frontier;
     this.#pending = [];
     this.#next = checkpoint.size;
-    this.#lastLeaf = rows.leaves[rows.leaves.length - 1] ?? this.#genesis();
+    this.#lastLeaf = leaves[leaves.length - 1] ?? this.#genesis();
     this.#state.recomputedFrom = first;
-    this.#state.recomputed += rows.rows.length;
-    this.#recent = rows.rows;
-    this.#tell({ event: 'rows', log: this.log, rows: rows.rows, first, next: this.#next, reset: true, at: this.#clock.now() });
+    this.#state.recomputed += rows.length;
+    this.#recent = rows;
+    this.#tell({
+      event: 'rows',
+      log: this.log,
+      rows,
+      first,
+      next: this.#next,
+      reset: true,
+      at: this.#clock.now(),
+    });
   }
 
   #genesis(): Hash {
     return genesisHash(this.#key!.name);
-  }
-
-  #hashRows(records: readonly Uint8Array[], first: number, before: Hash | undefined): { rows: Row[]; leaves: Hash[] } {
-    const rows: Row[] = [];
-    const leaves: Hash[] = [];
-    let previous = first === 0 ? this.#genesis() : before;
-    records.forEach((bytes, i) => {
-      const index = first + i;
-      const leaf = leafHash(bytes);
-      const link: { hash: Uint8Array | undefined } = { hash: undefined };
-      let row: Row;
-      try {
-        row = decodeRow(bytes, toHex(leaf), link);
-      } catch (error) {
-        throw new Contradiction({
-          kind: 'wrong record',
-          sentence: `What was shown as record ${thousands(index)} is no record.`,
-          claimed: `record ${index}`,
-          computed: error instanceof Error ? error.message : String(error),
-          index,
-        });
-      }
-      if (row.index !== index) {
-        throw new Contradiction({
-          kind: 'wrong record',
-          sentence: `What was shown as record ${thousands(index)} says that it is record ${thousands(row.index)}.`,
-          claimed: String(index),
-          computed: String(row.index),
-          index,
-        });
-      }
-      if (previous !== undefined && (link.hash === undefined || !equal(link.hash, previous))) {
-        throw new Contradiction({
-          kind: 'broken chain',
-          sentence: `Record ${thousands(index)} does not name the record before it: one of the two was changed.`,
-          claimed: link.hash === undefined ? 'no link' : toHex(link.hash),
-          computed: toHex(previous),
-          index,
-        });
-      }
-      rows.push(row);
-      leaves.push(leaf);
-      previous = leaf;
-    });
-    return { rows, leaves };
-  }
-
-  // The root does not come out. Which of the records is it? Each one's own proof says so, and makes the evidence.
-  async #whichRecord(
-    first: number,
-    records: readonly Uint8Array[],
-    leaves: readonly Hash[],
-    checkpoint: Checkpoint,
-    computed: Hash,
-  ): Promise<Contradiction> {
-    for (let i = 0; i < leaves.length && i < 2 * rowsBefore; i++) {
-      const index = first + i;
-      try {
-        const path = await getInclusion(this.#door, this.log, index, checkpoint.size, true);
-        const rungs = climb(BigInt(index), BigInt(checkpoint.size), leaves[i]!, path);
-        const top = rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? leaves[i]!);
-        if (top === undefined || !equal(top, checkpoint.root)) {
-          return this.#wrongRecord(index, records[i]!, leaves[i]!, path, checkpoint, top);
-        }
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        break;
-      }
-    }
-    return new Contradiction({
-      kind: 'wrong path',
-      sentence: `The records before ${thousands(checkpoint.size)} do not lead to the root that was signed.`,
-      claimed: `root ${toHex(checkpoint.root)} of size ${checkpoint.size}`,
-      computed: `root ${toHex(computed)}`,
-    });
-  }
-
-  #wrongRecord(
-    index: number,
-    record: Uint8Array,
-    leaf: Hash,
-    path: readonly Hash[],
-    checkpoint: Checkpoint,
-    top: Hash | undefined,
-  ): Contradiction {
-    const sentence = `Record ${thousands(index)} as shown is not in the tree of size ${thousands(checkpoint.size)} that was signed.`;
-    const proof: EvidenceProof = { index, leaf, path, record };
-    return new Contradiction({
-      kind: 'wrong record',
-      sentence,
-      claimed: `in root ${toHex(checkpoint.root)} of size ${checkpoint.size}`,
-      computed: top === undefined ? 'a path that has not the form it must have' : `root ${toHex(top)} from record hash ${toHex(leaf)}`,
-      index,
-      evidence: this.#evidence('record', sentence, [checkpoint.noteText], [proof]),
-    });
-  }
-
-  #evidence(claim: 'fork' | 'record' | 'checkpoint' | 'withheld', said: string, notes: string[], proofs: EvidenceProof[]): string {
-    return formatEvidence({ claim, at: this.#clock.now(), said, vkey: this.#key!.text, notes, proofs });
   }
 
   // ---- checkpoints -----------------------------------------------------------------------------------------------
@@ -429,7 +361,7 @@ export class LogWatch {
 
   async #accept(noteText: string, again: boolean): Promise<void> {
     try {
-      await this.#judge(noteText);
+      await this.#judgeNote(noteText);
     } catch (error) {
       if (!(error instanceof Contradiction) || again) throw error;
       // The second look, past all caches.
@@ -438,85 +370,25 @@ export class LogWatch {
     }
   }
 
-  async #judge(noteText: string): Promise<void> {
-    const checkpoint = parseCheckpoint(noteText);
-    if (typeof checkpoint === 'string') {
-      throw new ApiError(200, 'NO_CHECKPOINT', `what it shows as the checkpoint is none: ${checkpoint}`);
+  async #judgeNote(noteText: string): Promise<void> {
+    const verdict = await this.#judge!.judge(noteText);
+    const now = this.#clock.now();
+    switch (verdict.kind) {
+      case 'older':
+        this.#lagging = verdict.sentence;
+        return;
+      case 'cosigned':
+        this.#lagging = undefined;
+        return this.#takeCosigned(verdict.checkpoint, verdict.cosignatures, now);
+      case 'newest':
+        this.#remembered = verdict.remembered;
+        this.#state.seen = verdict.remembered.seen;
+        this.#state.consistentSince = Math.min(
+          verdict.remembered.first.size,
+          this.#state.consistentSince ?? Infinity,
+        );
+        this.#take(verdict.checkpoint, verdict.cosignatures, now);
     }
-    const signature = await checkLogSignature(checkpoint.note, this.#key!);
-    if (signature !== 'good' || checkpoint.origin !== this.#key!.name) {
-      const sentence =
-        signature === 'good'
-          ? `The checkpoint is of another log: ${checkpoint.origin}, and not ${this.#key!.name}.`
-          : signature === 'bad'
-            ? `The signature of the checkpoint of size ${thousands(checkpoint.size)} does not verify.`
-            : `The checkpoint of size ${thousands(checkpoint.size)} is not signed by the log's key ${this.#key!.id}.`;
-      throw new Contradiction({
-        kind: 'bad signature',
-        sentence,
-        claimed: `size ${checkpoint.size}, root ${toHex(checkpoint.root)}, origin ${checkpoint.origin}`,
-        computed: `signature by ${this.#key!.text}: ${signature}`,
-        evidence: this.#evidence('checkpoint', sentence, [noteText], []),
-      });
-    }
-    const cosignatures = await this.#cosignatures(checkpoint);
-    for (;;) {
-      const before = await this.#memory.remembered(this.#memoryKey());
-      if (before !== undefined && cosignatures.length > 0 && checkpoint.size < before.last.size) {
-        return this.#judgeCosigned(checkpoint, cosignatures, before);
-      }
-      if (!(await this.#fitsMemory(checkpoint, before))) return;
-      const now = this.#clock.now();
-      const tree = { size: checkpoint.size, root: toHex(checkpoint.root), at: now };
-      const next: Remembered = {
-        key: this.#memoryKey(),
-        first: before?.first ?? tree,
-        last: { ...tree, note: noteText },
-        seen: withSeen(before?.seen ?? [], { ...tree, witnesses: cosignatures.filter((one) => one.verdict !== 'bad').length }),
-      };
-      // Another tab was quicker: then its tree is the one to be consistent with.
-      if (!(await this.#memory.raise(this.#memoryKey(), before, next))) continue;
-      this.#remembered = next;
-      this.#state.seen = next.seen;
-      this.#state.consistentSince = Math.min(next.first.size, this.#state.consistentSince ?? Infinity);
-      this.#take(checkpoint, cosignatures, now);
-      return;
-    }
-  }
-
-  // What witnesses signed while the log went on: an earlier tree, which has to be a prefix of what is remembered.
-  async #judgeCosigned(checkpoint: Checkpoint, cosignatures: Cosignature[], before: Remembered): Promise<void> {
-    const seen = before.seen.find((one) => one.size === checkpoint.size);
-    if (seen === undefined || seen.root !== toHex(checkpoint.root)) {
-      await this.#fitsMemory(checkpoint, before);
-      // Proven to be a prefix, and signed by witnesses since: not late.
-      if (this.#laggingIsConsistent) this.#lagging = undefined;
-    }
-    if (this.#lagging === undefined) this.#takeCosigned(checkpoint, cosignatures, this.#clock.now());
-  }
-
-  #takeCosigned(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
-    this.#confirmedAt = now;
-    if (checkpoint.size < (this.#state.cosignedSize ?? 0)) return;
-    this.#cosigned = checkpoint;
-    this.#state.cosignatures = cosignatures;
-    this.#state.cosignedSize = checkpoint.size;
-    this.#step({ kind: 'cosigned', at: now, size: checkpoint.size, by: cosignatures.map((one) => one.name) });
-  }
-
-  async #cosignatures(checkpoint: Checkpoint): Promise<Cosignature[]> {
-    const cosignatures = await checkCosignatures(checkpoint.note, this.#key, this.#witnesses);
-    const bad = cosignatures.find((one) => one.verdict === 'bad');
-    if (bad !== undefined) {
-      throw new Contradiction({
-        kind: 'bad cosignature',
-        sentence: `The line of witness ${bad.name} under the checkpoint does not verify.`,
-        claimed: `cosigned by ${bad.name} (${bad.id}) at ${bad.time}`,
-        computed: 'the signature is not its own',
-        evidence: undefined,
-      });
-    }
-    return cosignatures;
   }
 
   #take(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
@@ -525,8 +397,17 @@ export class LogWatch {
     this.#confirmedAt = now;
     this.#lagging = undefined;
     this.#withheld = undefined;
-    if (before === undefined || before.size !== checkpoint.size || this.#state.checkpoint === undefined) {
-      this.#state.checkpoint = { size: checkpoint.size, root: toHex(checkpoint.root), note: checkpoint.noteText, at: now };
+    if (
+      before === undefined ||
+      before.size !== checkpoint.size ||
+      this.#state.checkpoint === undefined
+    ) {
+      this.#state.checkpoint = {
+        size: checkpoint.size,
+        root: toHex(checkpoint.root),
+        note: checkpoint.noteText,
+        at: now,
+      };
       this.#step({ kind: 'checkpoint', at: now, size: checkpoint.size });
     } else {
       this.#state.checkpoint = { ...this.#state.checkpoint, note: checkpoint.noteText };
@@ -534,110 +415,31 @@ export class LogWatch {
     if (cosignatures.length > 0) this.#takeCosigned(checkpoint, cosignatures, now);
   }
 
-  /** False: older than what is remembered, and consistent with it, so that there is nothing to raise. */
-  async #fitsMemory(checkpoint: Checkpoint, before: Remembered | undefined): Promise<boolean> {
-    if (before === undefined || before.last.size === 0) return true;
-    const known = parseCheckpoint(before.last.note);
-    if (typeof known === 'string') return true;
-    if (checkpoint.size === known.size) {
-      if (equal(checkpoint.root, known.root)) return true;
-      throw await this.#fork(known, checkpoint);
-    }
-    if (checkpoint.size > known.size) {
-      await this.#checkGrowth(known, checkpoint);
-      return true;
-    }
-    await this.#checkOlder(checkpoint, known);
-    return false;
-  }
-
-  async #checkGrowth(known: Checkpoint, checkpoint: Checkpoint): Promise<void> {
-    if (known.size === 0) return;
-    const own = this.#rootAt(known.size, checkpoint.size);
-    // What was computed here needs no proof of the server; a difference does, so that there is evidence.
-    if (own !== undefined && equal(own.before, known.root) && equal(own.after, checkpoint.root)) return;
-    for (const fresh of [false, true]) {
-      let path: Uint8Array[];
-      try {
-        path = await getConsistency(this.#door, this.log, known.size, checkpoint.size, fresh);
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.status === 0) throw error;
-        if (!fresh) continue;
-        this.#withheld = `The server does not prove that its tree of size ${thousands(checkpoint.size)} begins with the one of size ${thousands(known.size)} that this browser saw: ${error.message}.`;
-        throw error;
-      }
-      if (checkConsistency(BigInt(known.size), BigInt(checkpoint.size), path, known.root, checkpoint.root)) return;
-    }
-    throw await this.#fork(known, checkpoint);
+  #takeCosigned(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
+    this.#confirmedAt = now;
+    if (checkpoint.size < (this.#state.cosignedSize ?? 0)) return;
+    this.#cosigned = checkpoint;
+    this.#state.cosignatures = cosignatures;
+    this.#state.cosignedSize = checkpoint.size;
+    this.#step({
+      kind: 'cosigned',
+      at: now,
+      size: checkpoint.size,
+      by: cosignatures.map((one) => one.name),
+    });
   }
 
   #rootAt(size: number, newSize: number): { before: Hash; after: Hash } | undefined {
     const frontier = this.#frontier;
-    if (frontier === undefined || frontier.size !== size || frontier.size + this.#pending.length < newSize) return undefined;
-    const before = frontier.root();
+    if (
+      frontier === undefined ||
+      frontier.size !== size ||
+      frontier.size + this.#pending.length < newSize
+    )
+      return undefined;
     const grown = frontier.clone();
     for (const leaf of this.#pending.slice(0, newSize - size)) grown.append(leaf);
-    return { before, after: grown.root() };
-  }
-
-  // Smaller than what this browser saw: late (its tree is a prefix, and the server can still show so), or rolled back.
-  async #checkOlder(checkpoint: Checkpoint, known: Checkpoint): Promise<void> {
-    this.#laggingIsConsistent = false;
-    if (checkpoint.size === 0) {
-      const facts = await getLog(this.#door, this.log);
-      if (facts.publishedSize < known.size) throw this.#rollback(known, checkpoint);
-      this.#lagging = `The checkpoint is of size 0; this browser saw ${thousands(known.size)}.`;
-      return;
-    }
-    try {
-      const path = await getConsistency(this.#door, this.log, checkpoint.size, known.size, true);
-      if (!checkConsistency(BigInt(checkpoint.size), BigInt(known.size), path, checkpoint.root, known.root)) {
-        throw await this.#fork(checkpoint, known);
-      }
-      this.#laggingIsConsistent = true;
-      this.#lagging = `The server shows an older checkpoint, of size ${thousands(checkpoint.size)}; this browser saw ${thousands(known.size)}. The two are consistent.`;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.status === 0) throw error;
-      const facts = await getLog(this.#door, this.log);
-      if (facts.publishedSize < known.size) throw this.#rollback(known, checkpoint);
-      this.#lagging = `The server shows an older checkpoint, of size ${thousands(checkpoint.size)}, and does not prove that it belongs to the one of size ${thousands(known.size)} that this browser saw.`;
-    }
-  }
-
-  #rollback(known: Checkpoint, shown: Checkpoint): Contradiction {
-    const sentence = `The log was ${thousands(known.size)} records long, signed, and the server now says that it has ${thousands(shown.size)}.`;
-    return new Contradiction({
-      kind: 'rollback',
-      sentence,
-      claimed: `size ${shown.size}, root ${toHex(shown.root)}`,
-      computed: `remembered here: size ${known.size}, root ${toHex(known.root)}, signed by the same key`,
-      evidence: this.#evidence('withheld', sentence, [shown.noteText, known.noteText], []),
-    });
-  }
-
-  async #fork(smaller: Checkpoint, larger: Checkpoint): Promise<Contradiction> {
-    const same = smaller.size === larger.size;
-    const sentence = same
-      ? `The log's key signed two different trees of size ${thousands(smaller.size)}.`
-      : `The tree of size ${thousands(larger.size)} does not begin with the one of size ${thousands(smaller.size)} that this browser saw.`;
-    const proofs: EvidenceProof[] = [];
-    if (!same) {
-      try {
-        const index = smaller.size - 1;
-        const path = await getInclusion(this.#door, this.log, index, larger.size, true);
-        proofs.push({ index, leaf: leafHash(await getRecord(this.#door, this.log, index, true)), path });
-      } catch {
-        // Without it the two notes alone are the evidence; what they show is said by whoever judges them.
-      }
-    }
-    return new Contradiction({
-      kind: 'fork',
-      sentence,
-      claimed: `size ${larger.size}, root ${toHex(larger.root)}`,
-      computed: `size ${smaller.size}, root ${toHex(smaller.root)}, signed by the same key`,
-      evidence: this.#evidence('fork', sentence, [smaller.noteText, larger.noteText], proofs),
-    });
+    return { before: frontier.root(), after: grown.root() };
   }
 
   // ---- following -------------------------------------------------------------------------------------------------
@@ -645,10 +447,18 @@ export class LogWatch {
   async #follow(signal: AbortSignal): Promise<void> {
     let response: Response;
     try {
-      response = await this.#door.stream(`logs/${this.log}/live?from=${this.#next}`, signal, undefined);
+      response = await this.#door.stream(
+        `logs/${this.log}/live?from=${this.#next}`,
+        signal,
+        undefined,
+      );
     } catch (error) {
       // A server or a proxy without it: ask again and again instead.
-      if (error instanceof ApiError && (error.status === 404 || error.status === 405) && error.reason === 'ROUTE_NOT_FOUND') {
+      if (
+        error instanceof ApiError &&
+        (error.status === 404 || error.status === 405) &&
+        error.reason === 'ROUTE_NOT_FOUND'
+      ) {
         return this.#poll(signal);
       }
       throw error;
@@ -709,14 +519,14 @@ export class LogWatch {
       return this.#gap(this.#next, first);
     }
     if (records.length === 0) return;
-    let read: { rows: Row[]; leaves: Hash[] };
+    let read: Leaves;
     try {
-      read = this.#hashRows(records, first, this.#lastLeaf);
+      read = hashRows(records, first, this.#lastLeaf);
     } catch (error) {
       if (!(error instanceof Contradiction)) throw error;
       const page = await getRecords(this.#door, this.log, first, records.length, true);
       try {
-        read = this.#hashRows(page.records, first, this.#lastLeaf);
+        read = hashRows(page.records, first, this.#lastLeaf);
       } catch (still) {
         // Another history looks like a broken chain at first. What was signed says which it is, and is evidence.
         const note = await this.#fetchCheckpoint();
@@ -732,7 +542,15 @@ export class LogWatch {
     this.#recent = [...this.#recent, ...read.rows].slice(-recentMax);
     const now = this.#clock.now();
     if (this.#state.uncovered === 0) this.#uncoveredSince = now;
-    this.#tell({ event: 'rows', log: this.log, rows: read.rows, first, next: this.#next, reset: false, at: now });
+    this.#tell({
+      event: 'rows',
+      log: this.log,
+      rows: read.rows,
+      first,
+      next: this.#next,
+      reset: false,
+      at: now,
+    });
     this.#step({ kind: 'batch', at: now, first, count: read.rows.length });
     await this.#fold();
     if (this.#pending.length > pendingMax) {
@@ -768,7 +586,9 @@ export class LogWatch {
         this.#frontier = undefined;
         this.#pending = [];
         await this.#loadOnce(true);
-        this.#flicker(`The records ${thousands(first)} to ${thousands(checkpoint.size - 1)} did not lead to the signed root at first.`);
+        this.#flicker(
+          `The records ${thousands(first)} to ${thousands(checkpoint.size - 1)} did not lead to the signed root at first.`,
+        );
         return;
       }
       this.#frontier = grown;
@@ -807,7 +627,19 @@ export class LogWatch {
 
   #judgeAbsence(): void {
     const now = this.#clock.now();
-    const found = this.#absence(now);
+    const found = absenceOf({
+      now,
+      unreachable: this.#unreachable,
+      begun: this.#accepted,
+      withheld: this.#withheld,
+      changed: this.#changed,
+      lagging: this.#lagging,
+      confirmedAt: this.#confirmedAt,
+      uncovered: this.#state.uncovered,
+      uncoveredSince: this.#uncoveredSince,
+      witnessKeys: this.#witnesses.length,
+      cosignatures: this.#state.cosignatures,
+    });
     const before = this.#state.absent;
     if (found === undefined) this.#state.absent = undefined;
     else if (before?.word !== found.word) {
@@ -816,43 +648,16 @@ export class LogWatch {
     } else {
       this.#state.absent = { word: found.word, sentence: found.sentence, since: this.#wordSince };
     }
-    if (this.#state.checking !== undefined && this.#unreachable !== undefined) this.#state.checking = undefined;
+    if (this.#state.checking !== undefined && this.#unreachable !== undefined)
+      this.#state.checking = undefined;
     this.#publish();
-  }
-
-  #absence(now: number): { word: string; sentence: string; since?: number } | undefined {
-    if (this.#unreachable !== undefined && !this.#accepted) return { word: 'no answer', sentence: this.#unreachable };
-    if (this.#withheld !== undefined) return { word: 'withheld', sentence: this.#withheld };
-    if (this.#changed !== undefined) return { word: 'changed', sentence: this.#changed };
-    if (this.#lagging !== undefined) return { word: 'stale', sentence: this.#lagging, since: this.#confirmedAt };
-    if (this.#confirmedAt > 0 && now - this.#confirmedAt > staleAfterMs) {
-      const why = this.#unreachable ?? 'The server shows no newer one.';
-      return {
-        word: 'stale',
-        sentence: `No checkpoint was confirmed for a while; one is expected every few seconds. ${why}`,
-        since: this.#confirmedAt,
-      };
-    }
-    if (this.#state.uncovered > 0 && now - this.#uncoveredSince > uncoveredAfterMs) {
-      return {
-        word: 'stale',
-        sentence: `${thousands(this.#state.uncovered)} records came that no checkpoint covers; one is expected within seconds.`,
-        since: this.#uncoveredSince,
-      };
-    }
-    const newest = Math.max(0, ...this.#state.cosignatures.filter((one) => one.verdict === 'good').map((one) => one.time));
-    if (this.#witnesses.length > 0 && now / 1000 - newest > cosignatureOldS) {
-      return {
-        word: 'no witness',
-        sentence: newest === 0 ? 'None of the witnesses whose keys were given has cosigned the checkpoint.' : 'The newest cosignature is more than ten minutes old.',
-      };
-    }
-    return undefined;
   }
 
   async #record(contradiction: Contradiction): Promise<void> {
     const last = this.#remembered?.last;
-    const same = this.#state.broken.find((one) => one.kind === contradiction.finding.kind && one.index === contradiction.finding.index);
+    const same = this.#state.broken.find(
+      (one) => one.kind === contradiction.finding.kind && one.index === contradiction.finding.index,
+    );
     if (same !== undefined) return;
     const now = this.#clock.now();
     const finding: Finding = {
@@ -868,7 +673,10 @@ export class LogWatch {
   }
 
   #flicker(sentence: string): void {
-    this.#state.flickers = [...this.#state.flickers.slice(-19), { at: this.#clock.now(), sentence }];
+    this.#state.flickers = [
+      ...this.#state.flickers.slice(-19),
+      { at: this.#clock.now(), sentence },
+    ];
   }
 
   #checking(sentence: string, done: number, of: number): void {
@@ -912,47 +720,20 @@ export class LogWatch {
     const path = second.rungs.map((rung) => hexBytes(rung.sibling));
     const top = second.rungs[second.rungs.length - 1]?.result ?? second.row.hash;
     const checkpoint = parseCheckpoint(second.note) as Checkpoint;
-    await this.#record(
-      this.#wrongRecord(index, second.row.bytes, hexBytes(second.row.hash), path, checkpoint, path.length === 0 && second.size > 1 ? undefined : hexBytes(top)),
-    );
+    const shown = {
+      index,
+      record: second.row.bytes,
+      path,
+      top: path.length === 0 && second.size > 1 ? undefined : hexBytes(top),
+    };
+    await this.#record(notInTree(this.#judge!.bench, checkpoint, shown));
     return second;
   }
 
   async #proveOnce(index: number, fresh: boolean): Promise<RecordProof> {
     const checkpoint = await this.#checkpointWith(index);
-    const [bytes, path] = await Promise.all([
-      getRecord(this.#door, this.log, index, fresh),
-      getInclusion(this.#door, this.log, index, checkpoint.size, fresh),
-    ]);
-    const begun = performance.now();
-    const leaf = leafHash(bytes);
-    let row: Row;
-    try {
-      row = decodeRow(bytes, toHex(leaf));
-    } catch {
-      row = { ...decodeRow(new Uint8Array(), toHex(leaf)), bytes, index };
-    }
-    const rungs = climb(BigInt(index), BigInt(checkpoint.size), leaf, path);
-    const top = rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? leaf);
-    const holds = top !== undefined && equal(top, checkpoint.root) && row.index === index;
-    return {
-      row,
-      size: checkpoint.size,
-      root: toHex(checkpoint.root),
-      rungs: (rungs ?? []).map((rung) => ({
-        sibling: toHex(rung.sibling),
-        side: rung.side,
-        result: toHex(rung.result),
-        first: rung.first.toString(),
-        end: rung.end.toString(),
-      })),
-      holds,
-      note: checkpoint.noteText,
-      signedBy: this.#key!.text,
-      cosignatures: await checkCosignatures(checkpoint.note, this.#key, this.#witnesses),
-      tookMs: performance.now() - begun,
-      receipt: formatReceipt({ record: bytes, index, hashes: path, noteText: checkpoint.noteText }),
-    };
+    const parts = { door: this.#door, log: this.log, key: this.#key!, witnesses: this.#witnesses };
+    return proveRecord(parts, checkpoint, index, fresh);
   }
 
   async #checkpointWith(index: number): Promise<Checkpoint> {
@@ -961,7 +742,11 @@ export class LogWatch {
       if (this.#cosigned !== undefined && index < this.#cosigned.size) return this.#cosigned;
       if (this.#checkpoint !== undefined && index < this.#checkpoint.size) return this.#checkpoint;
       if (tries === 20 || this.#end.signal.aborted) {
-        throw new ApiError(404, 'NOT_COVERED', `no checkpoint covers a record ${thousands(index)} yet`);
+        throw new ApiError(
+          404,
+          'NOT_COVERED',
+          `no checkpoint covers a record ${thousands(index)} yet`,
+        );
       }
       await this.#clock.sleep(250, this.#end.signal);
     }
@@ -971,14 +756,20 @@ export class LogWatch {
   async cover(index: number, hash: string): Promise<boolean> {
     const held = this.#recent.find((row) => row.index === index);
     const frontier = this.#frontier;
-    if (held !== undefined && frontier !== undefined && index < frontier.size && index >= this.#state.recomputedFrom) {
+    if (
+      held !== undefined &&
+      frontier !== undefined &&
+      index < frontier.size &&
+      index >= this.#state.recomputedFrom
+    ) {
       return held.hash === hash;
     }
     const checkpoint = await this.#checkpointWith(index);
     for (const fresh of [false, true]) {
       const path = await getInclusion(this.#door, this.log, index, checkpoint.size, fresh);
       const rungs = climb(BigInt(index), BigInt(checkpoint.size), hexBytes(hash), path);
-      const top = rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? hexBytes(hash));
+      const top =
+        rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? hexBytes(hash));
       if (top !== undefined && equal(top, checkpoint.root)) return true;
     }
     return (await this.prove(index)).row.hash === hash;
@@ -987,7 +778,13 @@ export class LogWatch {
   async pin(vkey: string, how: 'link' | 'by hand'): Promise<void> {
     const before = await this.#memory.known(this.#knownAs);
     if (before !== undefined && before.vkey === vkey && before.how !== 'first visit') return;
-    await this.#memory.know({ log: this.#knownAs, vkey, how, at: this.#clock.now(), witnesses: before?.witnesses ?? [] });
+    await this.#memory.know({
+      log: this.#knownAs,
+      vkey,
+      how,
+      at: this.#clock.now(),
+      witnesses: before?.witnesses ?? [],
+    });
     await this.#restart();
   }
 
@@ -1007,12 +804,18 @@ export class LogWatch {
   async acceptChange(): Promise<void> {
     const vkey = this.#state.facts?.vkey;
     if (vkey === undefined) return;
-    await this.#memory.know({ log: this.#knownAs, vkey, how: 'first visit', at: this.#clock.now(), witnesses: [] });
+    await this.#memory.know({
+      log: this.#knownAs,
+      vkey,
+      how: 'first visit',
+      at: this.#clock.now(),
+      witnesses: [],
+    });
     await this.#restart();
   }
 
   async forget(): Promise<void> {
-    if (this.#key !== undefined) await this.#memory.forget(this.#knownAs, this.#memoryKey());
+    if (this.#judge !== undefined) await this.#memory.forget(this.#knownAs, this.#judge!.memoryKey);
     this.#state.broken = [];
     this.#state.flickers = [];
     await this.#restart();
@@ -1029,7 +832,15 @@ export class LogWatch {
     this.#pending = [];
     this.#lagging = this.#withheld = this.#changed = this.#unreachable = undefined;
     this.#confirmedAt = 0;
-    Object.assign(this.#state, { checkpoint: undefined, cosignedSize: undefined, cosignatures: [], consistentSince: undefined, absent: undefined, recomputed: 0, uncovered: 0 });
+    Object.assign(this.#state, {
+      checkpoint: undefined,
+      cosignedSize: undefined,
+      cosignatures: [],
+      consistentSince: undefined,
+      absent: undefined,
+      recomputed: 0,
+      uncovered: 0,
+    });
     this.start();
   }
 }
@@ -1039,4 +850,3 @@ function hexBytes(hex: string): Uint8Array {
   for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(hex.slice(2 * i, 2 * i + 2), 16);
   return bytes;
 }
-

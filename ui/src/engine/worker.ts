@@ -50,7 +50,15 @@ async function watch(port: Port, log: string): Promise<void> {
   port.postMessage({ event: 'trust', log, state: entry.watch.state });
   const rows = [...entry.watch.recent];
   if (rows.length > 0) {
-    port.postMessage({ event: 'rows', log, rows, first: rows[0]!.index, next: entry.watch.next, reset: true, at: Date.now() });
+    port.postMessage({
+      event: 'rows',
+      log,
+      rows,
+      first: rows[0]!.index,
+      next: entry.watch.next,
+      reset: true,
+      at: Date.now(),
+    });
   }
 }
 
@@ -82,7 +90,12 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'decode':
       return asked.records.map(({ index, bytes }) => {
         const row = decodeRow(bytes, toHex(leafHash(bytes)));
-        if (row.index !== index) throw new ApiError(200, 'BAD_ANSWER', `what was answered as record ${index} says it is ${row.index}`);
+        if (row.index !== index)
+          throw new ApiError(
+            200,
+            'BAD_ANSWER',
+            `what was answered as record ${index} says it is ${row.index}`,
+          );
         return row;
       });
     case 'cover':
@@ -104,7 +117,10 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
         asked.bytes,
         entry === undefined
           ? undefined
-          : { vkey: entry.watch.state.vkey, contains: (index, hash) => entry.watch.cover(index, hash) },
+          : {
+              vkey: entry.watch.state.vkey,
+              contains: (index, hash) => entry.watch.cover(index, hash),
+            },
       );
     }
   }

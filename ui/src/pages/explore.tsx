@@ -30,7 +30,9 @@ export interface ExploreState {
 }
 
 export function exploreState(parameters: URLSearchParams): ExploreState {
-  const wanted = (parameters.get('cols') ?? '').split(',').filter((one): one is Column => (columnNames as readonly string[]).includes(one));
+  const wanted = (parameters.get('cols') ?? '')
+    .split(',')
+    .filter((one): one is Column => (columnNames as readonly string[]).includes(one));
   return {
     query: parameters.get('q') ?? '',
     from: parameters.get('t1') ?? '',
@@ -62,20 +64,58 @@ interface Props {
   onError: (error: { column: number | undefined; message: string } | undefined) => void;
 }
 
-function FacetBox({ facet, total, exact, query, choose, byServer }: { facet: Facet; total: number; exact: boolean; query: string; choose: (value: string, exclude: boolean) => void; byServer: boolean }): JSX.Element {
+function FacetBox({
+  facet,
+  total,
+  exact,
+  query,
+  choose,
+  byServer,
+}: {
+  facet: Facet;
+  total: number;
+  exact: boolean;
+  query: string;
+  choose: (value: string, exclude: boolean) => void;
+  byServer: boolean;
+}): JSX.Element {
   const [within, setWithin] = useState('');
-  const shown = facet.values.filter((one) => one.value.toLowerCase().includes(within.toLowerCase()));
+  const shown = facet.values.filter((one) =>
+    one.value.toLowerCase().includes(within.toLowerCase()),
+  );
   const most = Math.max(1, ...facet.values.map((one) => one.count));
   return (
     <section class="facet" aria-label={facet.field}>
-      <h3>{facet.field}{!exact && <small title="Not all records are counted yet"> partial</small>}</h3>
-      {facet.values.length >= 8 && <input type="search" aria-label={`Search in ${facet.field}`} placeholder="within the top 10" value={within} onInput={(event) => setWithin(event.currentTarget.value)} />}
+      <h3>
+        {facet.field}
+        {!exact && <small title="Not all records are counted yet"> partial</small>}
+      </h3>
+      {facet.values.length >= 8 && (
+        <input
+          type="search"
+          aria-label={`Search in ${facet.field}`}
+          placeholder="within the top 10"
+          value={within}
+          onInput={(event) => setWithin(event.currentTarget.value)}
+        />
+      )}
       <ul>
         {shown.map((one) => (
           <li key={one.value}>
-            <button type="button" class={query.includes(one.value) ? 'on' : ''} title={`${plainText(one.value.slice(0, 300))}\n${thousands(one.count)} of ${thousands(total)}${byServer ? ', the server says' : ', counted here'}\nclick: only these · Alt: without these`} onClick={(event) => choose(one.value, event.altKey)}>
+            <button
+              type="button"
+              class={query.includes(one.value) ? 'on' : ''}
+              title={`${plainText(one.value.slice(0, 300))}\n${thousands(one.count)} of ${thousands(total)}${byServer ? ', the server says' : ', counted here'}\nclick: only these · Alt: without these`}
+              onClick={(event) => choose(one.value, event.altKey)}
+            >
               <span class="bar" style={{ width: `${(one.count / most) * 100}%` }} />
-              <span class="facet-value">{facet.field === 'outcome' ? <OutcomeMark outcome={one.value as never} /> : <Strange text={one.value} />}</span>
+              <span class="facet-value">
+                {facet.field === 'outcome' ? (
+                  <OutcomeMark outcome={one.value as never} />
+                ) : (
+                  <Strange text={one.value} />
+                )}
+              </span>
               <span class="number">{thousands(one.count)}</span>
             </button>
           </li>
@@ -89,11 +129,17 @@ function FacetBox({ facet, total, exact, query, choose, byServer }: { facet: Fac
 function commands(log: string, search: Search): [string, string][] {
   const query = search.query.replaceAll("'", "'\\''");
   const host = location.hostname;
-  const address = new URL(`logs/${log}/search?${new URLSearchParams({ q: search.query, order: search.order })}`, document.baseURI).href;
+  const address = new URL(
+    `logs/${log}/search?${new URLSearchParams({ q: search.query, order: search.order })}`,
+    document.baseURI,
+  ).href;
   return [
     ['graven', `graven search '${query}' --log ${log} --${search.order} --server ${host}:7465`],
     ['curl', `curl -s '${address.replaceAll("'", '%27')}'`],
-    ['grpcurl', `grpcurl ${location.protocol === 'https:' ? '' : '-plaintext '}-d '${JSON.stringify({ log, query: search.query }).replaceAll("'", "'\\''")}' ${host}:7465 graven.v1.AuditLogService/Search`],
+    [
+      'grpcurl',
+      `grpcurl ${location.protocol === 'https:' ? '' : '-plaintext '}-d '${JSON.stringify({ log, query: search.query }).replaceAll("'", "'\\''")}' ${host}:7465 graven.v1.AuditLogService/Search`,
+    ],
   ];
 }
 
@@ -103,7 +149,10 @@ interface Exporting {
   stop: AbortController;
 }
 
-function useExport(search: Search | undefined, log: string): [Exporting | undefined, (kind: 'jsonl' | 'csv') => void] {
+function useExport(
+  search: Search | undefined,
+  log: string,
+): [Exporting | undefined, (kind: 'jsonl' | 'csv') => void] {
   const [running, setRunning] = useState<Exporting>();
   const start = (kind: 'jsonl' | 'csv'): void => {
     if (search === undefined) return;
@@ -118,7 +167,13 @@ function useExport(search: Search | undefined, log: string): [Exporting | undefi
         setRunning({ kind, done, stop });
       }
       // What was cancelled is not saved: half an export looks like a whole one.
-      if (!stop.signal.aborted) saveBlob(`${log}.${kind}`, new Blob(parts, { type: kind === 'csv' ? 'text/csv;charset=utf-8' : 'application/jsonl' }));
+      if (!stop.signal.aborted)
+        saveBlob(
+          `${log}.${kind}`,
+          new Blob(parts, {
+            type: kind === 'csv' ? 'text/csv;charset=utf-8' : 'application/jsonl',
+          }),
+        );
       setRunning(undefined);
     })().catch(() => setRunning(undefined));
   };
@@ -132,34 +187,81 @@ function IsThatAll({ search, log }: { search: Search; log: string }): JSX.Elemen
     <details class="how">
       <summary>Is that all?</summary>
       {state.by === 'page' ? (
-        <p>{state.exact ? `Yes, as far as the log goes to size ${thousands(state.treeSize)}: this page read all ${thousands(state.scanned)} records and matched each one itself.` : `Not known yet: this page has read ${thousands(state.scanned)} of ${thousands(state.treeSize)} records.`}</p>
+        <p>
+          {state.exact
+            ? `Yes, as far as the log goes to size ${thousands(state.treeSize)}: this page read all ${thousands(state.scanned)} records and matched each one itself.`
+            : `Not known yet: this page has read ${thousands(state.scanned)} of ${thousands(state.treeSize)} records.`}
+        </p>
       ) : (
         <>
-          <p>The server says so{state.exact ? '' : ', and not yet of the whole log'}. Whoever needs more than its word takes its signed statement and runs it again: `graven verify --answer` reads every record.</p>
-          <p class="row">
-            <button type="button" onClick={() => { search.statement().then(setStatement, (error: unknown) => setStatement(`not to be had: ${error instanceof Error ? error.message : String(error)}`)); }}>get the statement</button>
-            {statement !== undefined && <><Copy text={statement} /><button type="button" onClick={() => saveText(`${log}-answer.txt`, statement)}>save</button></>}
+          <p>
+            The server says so{state.exact ? '' : ', and not yet of the whole log'}. Whoever needs
+            more than its word takes its signed statement and runs it again: `graven verify
+            --answer` reads every record.
           </p>
-          {statement !== undefined && <pre class="note" tabIndex={0}>{statement}</pre>}
+          <p class="row">
+            <button
+              type="button"
+              onClick={() => {
+                search
+                  .statement()
+                  .then(setStatement, (error: unknown) =>
+                    setStatement(
+                      `not to be had: ${error instanceof Error ? error.message : String(error)}`,
+                    ),
+                  );
+              }}
+            >
+              get the statement
+            </button>
+            {statement !== undefined && (
+              <>
+                <Copy text={statement} />
+                <button type="button" onClick={() => saveText(`${log}-answer.txt`, statement)}>
+                  save
+                </button>
+              </>
+            )}
+          </p>
+          {statement !== undefined && (
+            <pre class="note" tabIndex={0}>
+              {statement}
+            </pre>
+          )}
         </>
       )}
-      {commands(log, search).map(([name, text]) => <Command key={name} label={name} text={text} />)}
+      {commands(log, search).map(([name, text]) => (
+        <Command key={name} label={name} text={text} />
+      ))}
     </details>
   );
 }
 
 /** Rows on the screen are looked up in the tree, a few at a time, when the list stands still. */
-function useCover(link: Link, log: string, search: Search | undefined, range: [number, number], rows: number): Map<string, boolean> {
+function useCover(
+  link: Link,
+  log: string,
+  search: Search | undefined,
+  range: [number, number],
+  rows: number,
+): Map<string, boolean> {
   const covered = useRef(new Map<string, boolean>());
   const [, draw] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
     let ended = false;
     const timer = setTimeout(async () => {
-      for (let position = range[0]; position < Math.min(range[1], range[0] + 60) && !ended; position++) {
+      for (
+        let position = range[0];
+        position < Math.min(range[1], range[0] + 60) && !ended;
+        position++
+      ) {
         const row = search?.row(position);
         if (row === undefined || covered.current.has(row.hash)) continue;
         try {
-          covered.current.set(row.hash, await link.ask<boolean>({ call: 'cover', log, index: row.index, hash: row.hash }));
+          covered.current.set(
+            row.hash,
+            await link.ask<boolean>({ call: 'cover', log, index: row.index, hash: row.hash }),
+          );
           if (covered.current.size % 8 === 0) draw(undefined as never);
         } catch {
           break;
@@ -182,7 +284,17 @@ function countWords(search: Search, range: [number, number]): string {
   return `showing ${thousands(Math.min(range[0] + 1, last))}–${thousands(last)} of ${thousands(count)} (${exact ? 'exact' : 'at least'})`;
 }
 
-export function Explore({ link, feed, log, state, selected, rowHeight, active, onSeen, onError }: Props): JSX.Element {
+export function Explore({
+  link,
+  feed,
+  log,
+  state,
+  selected,
+  rowHeight,
+  active,
+  onSeen,
+  onError,
+}: Props): JSX.Element {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   const [range, setRange] = useState<[number, number]>([0, 0]);
   const [cursor, setCursor] = useState(0);
@@ -200,20 +312,60 @@ export function Explore({ link, feed, log, state, selected, rowHeight, active, o
     const made = new Search(link, log, state.query, state.order, limits, () => {
       if (scheduled) return;
       scheduled = true;
-      setTimeout(() => { scheduled = false; draw(undefined as never); }, 60);
+      setTimeout(() => {
+        scheduled = false;
+        draw(undefined as never);
+      }, 60);
     });
     setSearch(made);
     control.current?.toTop();
     return () => made.stop();
-  }, [link, log, state.query, state.order, state.from, state.to, ready, again, invalid === undefined]);
+  }, [
+    link,
+    log,
+    state.query,
+    state.order,
+    state.from,
+    state.to,
+    ready,
+    again,
+    invalid === undefined,
+  ]);
   const answer = search?.state;
-  useEffect(() => onError(answer?.error === undefined ? undefined : { column: answer.error.column, message: answer.error.message }), [answer?.error]);
-  useEffect(() => { if (answer !== undefined && answer.facets.length > 0) onSeen(answer.facets); }, [answer?.facets]);
+  useEffect(
+    () =>
+      onError(
+        answer?.error === undefined
+          ? undefined
+          : { column: answer.error.column, message: answer.error.message },
+      ),
+    [answer?.error],
+  );
+  useEffect(() => {
+    if (answer !== undefined && answer.facets.length > 0) onSeen(answer.facets);
+  }, [answer?.facets]);
   const covered = useCover(link, log, search, range, answer?.count ?? 0);
   const [exporting, startExport] = useExport(search, log);
 
-  const set = (change: Partial<ExploreState>): void => go(exploreRoute(log, { ...state, ...change }));
-  const open = (row: Row): void => go(writeRoute(log, 'record', { hash: row.hash, from: 'explore', q: state.query, t1: state.from, t2: state.to, order: state.order === 'oldest' ? 'oldest' : undefined, cols: state.columns === ordinaryColumns ? undefined : state.columns.join() }, row.index));
+  const set = (change: Partial<ExploreState>): void =>
+    go(exploreRoute(log, { ...state, ...change }));
+  const open = (row: Row): void =>
+    go(
+      writeRoute(
+        log,
+        'record',
+        {
+          hash: row.hash,
+          from: 'explore',
+          q: state.query,
+          t1: state.from,
+          t2: state.to,
+          order: state.order === 'oldest' ? 'oldest' : undefined,
+          cols: state.columns === ordinaryColumns ? undefined : state.columns.join(),
+        },
+        row.index,
+      ),
+    );
   const move = (by: number): void => {
     const next = Math.max(0, Math.min((answer?.count ?? 1) - 1, cursor + by));
     setCursor(next);
@@ -221,50 +373,168 @@ export function Explore({ link, feed, log, state, selected, rowHeight, active, o
     const row = search?.row(next);
     if (selected !== undefined && row !== undefined) open(row);
   };
-  useKeys(active ? { j: () => move(1), k: () => move(-1), ArrowDown: (event) => { event.preventDefault(); move(1); }, ArrowUp: (event) => { event.preventDefault(); move(-1); }, Enter: () => { const row = search?.row(cursor); if (row !== undefined) open(row); } } : {});
+  useKeys(
+    active
+      ? {
+          j: () => move(1),
+          k: () => move(-1),
+          ArrowDown: (event) => {
+            event.preventDefault();
+            move(1);
+          },
+          ArrowUp: (event) => {
+            event.preventDefault();
+            move(-1);
+          },
+          Enter: () => {
+            const row = search?.row(cursor);
+            if (row !== undefined) open(row);
+          },
+        }
+      : {},
+  );
 
-  const times = useMemo(() => answer?.buckets.map((bucket) => bucket.start / 1000) ?? [], [answer?.buckets]);
-  const counts = useMemo(() => answer?.buckets.map((bucket) => bucket.counts) ?? [], [answer?.buckets]);
-  const brush = useCallback((from: number, to: number) => go(exploreRoute(log, { ...state, from: new Date(from).toISOString(), to: new Date(to).toISOString() })), [log, state]);
-  const seenHere = Array.from({ length: Math.max(0, Math.min(range[1], answer?.count ?? 0) - range[0]) }, (_, i) => search?.row(range[0] + i)).filter((row): row is Row => row !== undefined);
+  const times = useMemo(
+    () => answer?.buckets.map((bucket) => bucket.start / 1000) ?? [],
+    [answer?.buckets],
+  );
+  const counts = useMemo(
+    () => answer?.buckets.map((bucket) => bucket.counts) ?? [],
+    [answer?.buckets],
+  );
+  const brush = useCallback(
+    (from: number, to: number) =>
+      go(
+        exploreRoute(log, {
+          ...state,
+          from: new Date(from).toISOString(),
+          to: new Date(to).toISOString(),
+        }),
+      ),
+    [log, state],
+  );
+  const seenHere = Array.from(
+    { length: Math.max(0, Math.min(range[1], answer?.count ?? 0) - range[0]) },
+    (_, i) => search?.row(range[0] + i),
+  ).filter((row): row is Row => row !== undefined);
   const included = seenHere.filter((row) => covered.get(row.hash) === true).length;
   const byServer = answer?.by === 'server';
-  const newer = ready && answer !== undefined && answer.treeSize > 0 ? feed.trust!.checkpoint!.size - answer.treeSize : 0;
+  const newer =
+    ready && answer !== undefined && answer.treeSize > 0
+      ? feed.trust!.checkpoint!.size - answer.treeSize
+      : 0;
   return (
     <div class="explore">
       <aside class="facets" aria-label="Facets">
-        {answer?.facets.filter((facet) => facet.values.length > 0).map((facet) => (
-          <FacetBox key={facet.field} facet={facet} total={answer.count} exact={answer.facetsExact} query={state.query} byServer={byServer} choose={(value, exclude) => set({ query: narrowed(state.query, facet.field, value, exclude) })} />
-        ))}
-        {answer !== undefined && <p class="fine">{byServer ? <ServerSays what="counted by the server" /> : 'counted here'}</p>}
+        {answer?.facets
+          .filter((facet) => facet.values.length > 0)
+          .map((facet) => (
+            <FacetBox
+              key={facet.field}
+              facet={facet}
+              total={answer.count}
+              exact={answer.facetsExact}
+              query={state.query}
+              byServer={byServer}
+              choose={(value, exclude) =>
+                set({ query: narrowed(state.query, facet.field, value, exclude) })
+              }
+            />
+          ))}
+        {answer !== undefined && (
+          <p class="fine">
+            {byServer ? <ServerSays what="counted by the server" /> : 'counted here'}
+          </p>
+        )}
       </aside>
       <div class="explore-main">
         <h1 class="off-screen">Explore {log}</h1>
-        {times.length > 1 && <OutcomeChart label="Matches over time" times={times} counts={counts} height={92} onBrush={brush} />}
+        {times.length > 1 && (
+          <OutcomeChart
+            label="Matches over time"
+            times={times}
+            counts={counts}
+            height={92}
+            onBrush={brush}
+          />
+        )}
         <div class="explore-bar">
-          <span class="count" role="status" data-count={answer?.count} data-exact={answer?.exact}>{search === undefined ? (invalid === undefined ? 'waiting for the checkpoint' : 'the query cannot be read') : countWords(search, range)}</span>
+          <span class="count" role="status" data-count={answer?.count} data-exact={answer?.exact}>
+            {search === undefined
+              ? invalid === undefined
+                ? 'waiting for the checkpoint'
+                : 'the query cannot be read'
+              : countWords(search, range)}
+          </span>
           <span class="fine">
-            {answer?.by === 'page' && (answer.running ? `reading the log here: ${thousands(answer.scanned)} of ${thousands(answer.treeSize)}` : `matched here, record by record, over ${thousands(answer.scanned)}`)}
+            {answer?.by === 'page' &&
+              (answer.running
+                ? `reading the log here: ${thousands(answer.scanned)} of ${thousands(answer.treeSize)}`
+                : `matched here, record by record, over ${thousands(answer.scanned)}`)}
             {byServer && <ServerSays what="found by the server" />}
-            {seenHere.length > 0 && ` · on this screen ${included} of ${seenHere.length} included in the signed tree`}
+            {seenHere.length > 0 &&
+              ` · on this screen ${included} of ${seenHere.length} included in the signed tree`}
           </span>
           <span class="grow" />
-          {newer > 0 && <button type="button" class="pill" onClick={() => setAgain(again + 1)}>{thousands(newer)} newer records: search again</button>}
+          {newer > 0 && (
+            <button type="button" class="pill" onClick={() => setAgain(again + 1)}>
+              {thousands(newer)} newer records: search again
+            </button>
+          )}
           <RangeMenu from={state.from} to={state.to} choose={(from, to) => set({ from, to })} />
-          <button type="button" onClick={() => set({ order: state.order === 'newest' ? 'oldest' : 'newest' })}>{state.order} first</button>
+          <button
+            type="button"
+            onClick={() => set({ order: state.order === 'newest' ? 'oldest' : 'newest' })}
+          >
+            {state.order} first
+          </button>
           <SavedMenu log={log} />
           <details class="menu">
             <summary>columns</summary>
-            <fieldset><legend class="off-screen">Columns</legend>
+            <fieldset>
+              <legend class="off-screen">Columns</legend>
               {columnNames.map((name) => (
-                <label key={name}><input type="checkbox" checked={state.columns.includes(name)} onChange={(event) => set({ columns: event.currentTarget.checked ? columnNames.filter((one) => one === name || state.columns.includes(one)) : state.columns.filter((one) => one !== name) })} /> {name}</label>
+                <label key={name}>
+                  <input
+                    type="checkbox"
+                    checked={state.columns.includes(name)}
+                    onChange={(event) =>
+                      set({
+                        columns: event.currentTarget.checked
+                          ? columnNames.filter((one) => one === name || state.columns.includes(one))
+                          : state.columns.filter((one) => one !== name),
+                      })
+                    }
+                  />{' '}
+                  {name}
+                </label>
               ))}
             </fieldset>
           </details>
           {exporting === undefined ? (
-            <details class="menu"><summary>export</summary><div><button type="button" onClick={() => startExport('jsonl')}>JSON Lines</button><button type="button" onClick={() => startExport('csv')}>CSV</button></div></details>
+            <details class="menu">
+              <summary>export</summary>
+              <div>
+                <button type="button" onClick={() => startExport('jsonl')}>
+                  JSON Lines
+                </button>
+                <button type="button" onClick={() => startExport('csv')}>
+                  CSV
+                </button>
+              </div>
+            </details>
           ) : (
-            <span class="exporting" role="status"><progress max={Math.max(1, answer?.count ?? 1)} value={exporting.done} aria-label="Export" /> {thousands(exporting.done)} <button type="button" onClick={() => exporting.stop.abort()}>cancel</button></span>
+            <span class="exporting" role="status">
+              <progress
+                max={Math.max(1, answer?.count ?? 1)}
+                value={exporting.done}
+                aria-label="Export"
+              />{' '}
+              {thousands(exporting.done)}{' '}
+              <button type="button" onClick={() => exporting.stop.abort()}>
+                cancel
+              </button>
+            </span>
           )}
         </div>
         <List
@@ -274,14 +544,56 @@ export function Explore({ link, feed, log, state, selected, rowHeight, active, o
           control={control}
           keyOf={(position) => search?.row(position)?.index ?? `at ${position}`}
           head={<RowHead columns={state.columns} />}
-          onRange={(first, end) => { setRange([first, end]); search?.want(first, end); }}
-          empty={answer?.running === true ? <p class="fine">Looking.</p> : state.query === '' ? <p class="fine">This log has no records yet.</p> : (
-            <div class="examples"><p>Nothing matches <code>{state.query}</code>. Some that may:</p><ul>{examples.map((one) => <li key={one}><a href={exploreRoute(log, { ...state, query: one })}><code>{one}</code></a></li>)}</ul></div>
-          )}
+          onRange={(first, end) => {
+            setRange([first, end]);
+            search?.want(first, end);
+          }}
+          empty={
+            answer?.running === true ? (
+              <p class="fine">Looking.</p>
+            ) : state.query === '' ? (
+              <p class="fine">This log has no records yet.</p>
+            ) : (
+              <div class="examples">
+                <p>
+                  Nothing matches <code>{state.query}</code>. Some that may:
+                </p>
+                <ul>
+                  {examples.map((one) => (
+                    <li key={one}>
+                      <a href={exploreRoute(log, { ...state, query: one })}>
+                        <code>{one}</code>
+                      </a>
+                    </li>
+                  ))}
+                </ul>
+              </div>
+            )
+          }
           row={(position) => {
             const row = search?.row(position);
-            if (row === undefined) return <div role="row" class="event-row waiting"><div role="gridcell">…</div></div>;
-            return <EventRow row={row} columns={state.columns} dated selected={selected === undefined ? position === cursor : row.index === selected} covered={covered.get(row.hash)} filter={(field, value, exclude) => set({ query: narrowed(state.query, field, value, exclude) })} open={(one) => { setCursor(position); open(one); }} />;
+            if (row === undefined)
+              return (
+                <div role="row" class="event-row waiting">
+                  <div role="gridcell">…</div>
+                </div>
+              );
+            return (
+              <EventRow
+                row={row}
+                columns={state.columns}
+                dated
+                selected={selected === undefined ? position === cursor : row.index === selected}
+                covered={covered.get(row.hash)}
+                filter={(field, value, exclude) =>
+                  set({ query: narrowed(state.query, field, value, exclude) })
+                }
+                open={(one) => {
+                  setCursor(position);
+                  open(one);
+                }}
+              />
+            );
           }}
         />
         {search !== undefined && <IsThatAll search={search} log={log} />}

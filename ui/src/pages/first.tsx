@@ -69,11 +69,20 @@ export function FirstEvent({ log }: { log: string }): JSX.Element {
         <SealShape kind="checking" size={28} /> Listening for the first event of <code>{log}</code>
       </h1>
       <p>
-        The log is there, its empty tree is signed, and this page has verified that. Send something; it appears here by itself.
+        The log is there, its empty tree is signed, and this page has verified that. Send something;
+        it appears here by itself.
       </p>
       <div class="tabs" role="tablist" aria-label="Ways to send an event">
         {all.map((way) => (
-          <button key={way.name} type="button" role="tab" id={`tab-${way.name}`} aria-selected={way.name === shown} aria-controls="way" onClick={() => setShown(way.name)}>
+          <button
+            key={way.name}
+            type="button"
+            role="tab"
+            id={`tab-${way.name}`}
+            aria-selected={way.name === shown}
+            aria-controls="way"
+            onClick={() => setShown(way.name)}
+          >
             {way.name}
           </button>
         ))}
@@ -82,7 +91,10 @@ export function FirstEvent({ log }: { log: string }): JSX.Element {
         <Command text={all.find((way) => way.name === shown)!.text} />
       </div>
       {shown !== 'curl' && (
-        <p class="fine">gRPC listens on port 7465 unless the server was told otherwise; `graven serve` prints the address at its start.</p>
+        <p class="fine">
+          gRPC listens on port 7465 unless the server was told otherwise; `graven serve` prints the
+          address at its start.
+        </p>
       )}
     </div>
   );

@@ -42,7 +42,8 @@ function ratesOf(feed: Feed, now: number): { times: number[]; counts: Record<Out
   const counts = times.map(() => ({ unknown: 0, success: 0, failure: 0, denied: 0 }));
   for (const one of feed.rates) {
     const slot = Math.floor((one.second - times[0]!) / 5);
-    if (slot >= 0 && slot < slots) for (const outcome of outcomes) counts[slot]![outcome] += one.counts[outcome];
+    if (slot >= 0 && slot < slots)
+      for (const outcome of outcomes) counts[slot]![outcome] += one.counts[outcome];
   }
   return { times, counts };
 }
@@ -55,7 +56,10 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
   const [cursor, setCursor] = useState<number>();
   const control = useRef<ListControl>(undefined);
   const invalid = errorOf(query) !== undefined;
-  const matches = useMemo(() => (invalid || query === '' ? undefined : matcher(parseQuery(query))), [query, invalid]);
+  const matches = useMemo(
+    () => (invalid || query === '' ? undefined : matcher(parseQuery(query))),
+    [query, invalid],
+  );
 
   // What was there when the reader began to read; rows behind it wait.
   const end = held ?? feed.next;
@@ -104,17 +108,32 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
       ? {
           j: () => move(1),
           k: () => move(-1),
-          ArrowDown: (event) => { event.preventDefault(); move(1); },
-          ArrowUp: (event) => { event.preventDefault(); move(-1); },
-          Enter: () => { const row = rows.find((one) => one.index === cursor); if (row !== undefined) open(row); },
-          p: () => { if (held === undefined) { setPaused(true); hold(); } else release(); },
+          ArrowDown: (event) => {
+            event.preventDefault();
+            move(1);
+          },
+          ArrowUp: (event) => {
+            event.preventDefault();
+            move(-1);
+          },
+          Enter: () => {
+            const row = rows.find((one) => one.index === cursor);
+            if (row !== undefined) open(row);
+          },
+          p: () => {
+            if (held === undefined) {
+              setPaused(true);
+              hold();
+            } else release();
+          },
           Home: release,
         }
       : {},
   );
 
   const rates = useMemo(() => ratesOf(feed, now), [feed, now]);
-  if (feed.trust?.checkpoint !== undefined && feed.rows.length === 0 && feed.next === 0) return <FirstEvent log={log} />;
+  if (feed.trust?.checkpoint !== undefined && feed.rows.length === 0 && feed.next === 0)
+    return <FirstEvent log={log} />;
   const counted = feed.counted;
   // Where much is new, a tint says nothing.
   const slow = feed.rate(now) < 8;
@@ -123,13 +142,31 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
       <div class="live-main">
         <h1 class="off-screen">Live events of {log}</h1>
         <div class="live-head">
-          <OutcomeChart label="Records in the last 5 minutes" times={rates.times} counts={rates.counts} height={84} />
+          <OutcomeChart
+            label="Records in the last 5 minutes"
+            times={rates.times}
+            counts={rates.counts}
+            height={84}
+          />
           <div class="live-facts">
-            <span class="figure"><b>{feed.rate(now).toFixed(feed.rate(now) < 10 ? 1 : 0)}</b> /s</span>
+            <span class="figure">
+              <b>{feed.rate(now).toFixed(feed.rate(now) < 10 ? 1 : 0)}</b> /s
+            </span>
             <span class="fine">{thousands(counted)} since this page was opened</span>
             <span class="fine">{transportWords(feed)}</span>
           </div>
-          <button type="button" class="pause" aria-pressed={held !== undefined} title="p" onClick={() => { if (held === undefined) { setPaused(true); hold(); } else release(); }}>
+          <button
+            type="button"
+            class="pause"
+            aria-pressed={held !== undefined}
+            title="p"
+            onClick={() => {
+              if (held === undefined) {
+                setPaused(true);
+                hold();
+              } else release();
+            }}
+          >
             <Icon name={held === undefined ? 'pause' : 'play'} />
             <span>{held === undefined ? 'pause' : 'follow'}</span>
           </button>
@@ -137,11 +174,19 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
         <div class="pill-line" role="status">
           {held !== undefined && (
             <button type="button" class="pill" onClick={release}>
-              {newer === 0 ? '↑ follow' : `↑ ${thousands(newer)} newer`}{paused ? ' · paused' : ''}
+              {newer === 0 ? '↑ follow' : `↑ ${thousands(newer)} newer`}
+              {paused ? ' · paused' : ''}
             </button>
           )}
-          {held === undefined && step > 1 && <span class="pill still">drawing 1 of {step}, counting all</span>}
-          {matches !== undefined && held === undefined && <span class="pill still">filtered here, in this browser: {thousands(rows.length)} of the last {thousands(feed.rows.length)}</span>}
+          {held === undefined && step > 1 && (
+            <span class="pill still">drawing 1 of {step}, counting all</span>
+          )}
+          {matches !== undefined && held === undefined && (
+            <span class="pill still">
+              filtered here, in this browser: {thousands(rows.length)} of the last{' '}
+              {thousands(feed.rows.length)}
+            </span>
+          )}
         </div>
         <List
           label="Events as they arrive, the newest first"
@@ -152,7 +197,13 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
           keyOf={(position) => position}
           head={<RowHead columns={ordinaryColumns} />}
           onTop={onTop}
-          empty={<p class="fine">{matches === undefined ? 'Waiting for records.' : 'Nothing that arrived matches this filter. What comes is still counted and checked.'}</p>}
+          empty={
+            <p class="fine">
+              {matches === undefined
+                ? 'Waiting for records.'
+                : 'Nothing that arrived matches this filter. What comes is still counted and checked.'}
+            </p>
+          }
           row={(position) => {
             const row = rows[position]!;
             return (
@@ -162,7 +213,9 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
                 dated={false}
                 selected={row.index === (selected ?? cursor)}
                 fresh={slow && held === undefined && now - row.receivedMs < 1500}
-                filter={(field, value, exclude) => go(writeRoute(log, 'live', { q: narrowed(query, field, value, exclude) }))}
+                filter={(field, value, exclude) =>
+                  go(writeRoute(log, 'live', { q: narrowed(query, field, value, exclude) }))
+                }
                 open={open}
               />
             );

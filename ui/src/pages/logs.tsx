@@ -26,7 +26,15 @@ export function Logs({ link }: { link: Link }): JSX.Element {
         const now = Date.now();
         if (before !== undefined) {
           const past = before;
-          setRates(new Map(found.map((log) => [log.name, ((log.publishedSize - (past.sizes.get(log.name) ?? log.publishedSize)) * 1000) / (now - past.at)])));
+          setRates(
+            new Map(
+              found.map((log) => [
+                log.name,
+                ((log.publishedSize - (past.sizes.get(log.name) ?? log.publishedSize)) * 1000) /
+                  (now - past.at),
+              ]),
+            ),
+          );
         }
         before = { at: now, sizes: new Map(found.map((log) => [log.name, log.publishedSize])) };
         setLogs(found);
@@ -36,7 +44,9 @@ export function Logs({ link }: { link: Link }): JSX.Element {
       }
     };
     void load();
-    const timer = setInterval(() => { if (!document.hidden) void load(); }, 2000);
+    const timer = setInterval(() => {
+      if (!document.hidden) void load();
+    }, 2000);
     return () => {
       ended = true;
       clearInterval(timer);
@@ -46,36 +56,71 @@ export function Logs({ link }: { link: Link }): JSX.Element {
   useKeys({
     j: () => setAt(Math.min(count - 1, at + 1)),
     k: () => setAt(Math.max(0, at - 1)),
-    Enter: () => { const log = logs?.[at]; if (log !== undefined) go(writeRoute(log.name, 'live')); },
+    Enter: () => {
+      const log = logs?.[at];
+      if (log !== undefined) go(writeRoute(log.name, 'live'));
+    },
   });
   return (
     <div class="page-text wide">
       <h1>Logs</h1>
       {error?.status === 401 && <TokenForm link={link} restart={() => location.reload()} />}
-      {error !== undefined && error.status !== 401 && <p class="notice amber" role="alert">{error.message}.</p>}
+      {error !== undefined && error.status !== 401 && (
+        <p class="notice amber" role="alert">
+          {error.message}.
+        </p>
+      )}
       {logs !== undefined && (
         <table class="logs">
           <caption class="off-screen">The logs of this server, their size, rate and state</caption>
           <thead>
             <tr>
-              <th scope="col">log</th><th scope="col" class="number">records</th><th scope="col" class="number">rate</th><th scope="col">last record</th><th scope="col">state</th><th scope="col">origin</th>
+              <th scope="col">log</th>
+              <th scope="col" class="number">
+                records
+              </th>
+              <th scope="col" class="number">
+                rate
+              </th>
+              <th scope="col">last record</th>
+              <th scope="col">state</th>
+              <th scope="col">origin</th>
             </tr>
           </thead>
           <tbody>
             {logs.map((log, i) => (
               <tr key={log.name} class={i === at ? 'selected' : ''}>
-                <th scope="row"><a href={writeRoute(log.name, 'live')}>{log.name}</a>{log.name.startsWith('_') && <small> of the server itself</small>}</th>
+                <th scope="row">
+                  <a href={writeRoute(log.name, 'live')}>{log.name}</a>
+                  {log.name.startsWith('_') && <small> of the server itself</small>}
+                </th>
                 <td class="number">{thousands(log.publishedSize)}</td>
-                <td class="number">{rates.has(log.name) ? `${rates.get(log.name)!.toFixed(rates.get(log.name)! < 10 ? 1 : 0)} /s` : '–'}</td>
-                <td>{log.lastReceivedAt === undefined ? 'none yet' : `${span(Date.now() - Date.parse(log.lastReceivedAt))} ago`}</td>
-                <td class={log.state === 'LOG_STATE_ACTIVE' ? '' : 'bad'}>{log.state === 'LOG_STATE_ACTIVE' ? 'takes events' : `read-only: ${log.stateReason}`}</td>
+                <td class="number">
+                  {rates.has(log.name)
+                    ? `${rates.get(log.name)!.toFixed(rates.get(log.name)! < 10 ? 1 : 0)} /s`
+                    : '–'}
+                </td>
+                <td>
+                  {log.lastReceivedAt === undefined
+                    ? 'none yet'
+                    : `${span(Date.now() - Date.parse(log.lastReceivedAt))} ago`}
+                </td>
+                <td class={log.state === 'LOG_STATE_ACTIVE' ? '' : 'bad'}>
+                  {log.state === 'LOG_STATE_ACTIVE'
+                    ? 'takes events'
+                    : `read-only: ${log.stateReason}`}
+                </td>
                 <td class="mono origin">{log.origin}</td>
               </tr>
             ))}
           </tbody>
         </table>
       )}
-      {logs !== undefined && <p class="fine"><ServerSays what="the server says all of this" />; open a log to have it checked.</p>}
+      {logs !== undefined && (
+        <p class="fine">
+          <ServerSays what="the server says all of this" />; open a log to have it checked.
+        </p>
+      )}
       {logs?.length === 0 && <p>No log yet.</p>}
       <details class="how">
         <summary>Make another log</summary>

@@ -15,7 +15,10 @@ function colour(name: string): string {
 }
 
 const outcomeColours: Record<Outcome, string> = {
-  success: '--bar', unknown: '--bar-faint', failure: '--amber', denied: '--red',
+  success: '--bar',
+  unknown: '--bar-faint',
+  failure: '--amber',
+  denied: '--red',
 };
 
 /** Stacked: each series is drawn over the ones above it, from the sum down. */
@@ -65,16 +68,50 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
           height,
           padding: [6, 0, 0, 0],
           legend: { show: false },
-          cursor: { y: false, drag: { x: onBrush !== undefined, y: false, setScale: false }, points: { show: false } },
-          tzDate: (seconds) => (settings.utc ? uPlot.tzDate(new Date(seconds * 1e3), 'Etc/UTC') : new Date(seconds * 1e3)),
+          cursor: {
+            y: false,
+            drag: { x: onBrush !== undefined, y: false, setScale: false },
+            points: { show: false },
+          },
+          tzDate: (seconds) =>
+            settings.utc
+              ? uPlot.tzDate(new Date(seconds * 1e3), 'Etc/UTC')
+              : new Date(seconds * 1e3),
           scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
           axes: [
-            { stroke: colour('--ink-3'), grid: { show: false }, ticks: { show: false }, size: 20, gap: 4, space: 70, font: '11px system-ui', values: (_, splits, __, ___, apart) => splits.map((at) => tickText(at, apart)) },
-            { stroke: colour('--ink-3'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, size: 44, space: 22, font: '11px system-ui', incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000, 10_000_000] },
+            {
+              stroke: colour('--ink-3'),
+              grid: { show: false },
+              ticks: { show: false },
+              size: 20,
+              gap: 4,
+              space: 70,
+              font: '11px system-ui',
+              values: (_, splits, __, ___, apart) => splits.map((at) => tickText(at, apart)),
+            },
+            {
+              stroke: colour('--ink-3'),
+              grid: { stroke: colour('--line'), width: 1 },
+              ticks: { show: false },
+              size: 44,
+              space: 22,
+              font: '11px system-ui',
+              incrs: [
+                1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000,
+                1_000_000, 10_000_000,
+              ],
+            },
           ],
           series: [
             {},
-            ...drawnOutcomes.map((outcome) => ({ label: outcome, fill: colour(outcomeColours[outcome]), stroke: 'transparent', width: 0, paths: bars, points: { show: false } })),
+            ...drawnOutcomes.map((outcome) => ({
+              label: outcome,
+              fill: colour(outcomeColours[outcome]),
+              stroke: 'transparent',
+              width: 0,
+              paths: bars,
+              points: { show: false },
+            })),
           ],
           hooks: {
             setSelect: [
@@ -113,11 +150,17 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
 
   useEffect(() => {
     plot.current?.setData([[...times], ...stacked(counts)] as uPlot.AlignedData, false);
-    if (times.length > 0) plot.current?.setScale('x', { min: times[0]!, max: times[times.length - 1]! + width });
+    if (times.length > 0)
+      plot.current?.setScale('x', { min: times[0]!, max: times[times.length - 1]! + width });
   }, [times, counts]);
 
-  const totals = outcomes.map((outcome) => [outcome, counts.reduce((sum, one) => sum + one[outcome], 0)] as const);
-  const words = totals.filter(([, count]) => count > 0).map(([outcome, count]) => `${count.toLocaleString('en-US')} ${outcome}`).join(', ');
+  const totals = outcomes.map(
+    (outcome) => [outcome, counts.reduce((sum, one) => sum + one[outcome], 0)] as const,
+  );
+  const words = totals
+    .filter(([, count]) => count > 0)
+    .map(([outcome, count]) => `${count.toLocaleString('en-US')} ${outcome}`)
+    .join(', ');
   return (
     <figure class="chart" aria-label={`${label}: ${words === '' ? 'nothing' : words}`}>
       <div ref={box} style={{ height: `${height}px` }} aria-hidden="true" />

@@ -14,7 +14,13 @@ function leafAt(nodes: readonly TreeNode[], at: number): TreeNode | undefined {
   return undefined;
 }
 
-export function HexView({ bytes, tree }: { bytes: Uint8Array; tree: readonly TreeNode[] }): JSX.Element {
+export function HexView({
+  bytes,
+  tree,
+}: {
+  bytes: Uint8Array;
+  tree: readonly TreeNode[];
+}): JSX.Element {
   const [at, setAt] = useState<number>();
   const [all, setAll] = useState(false);
   const node = at === undefined ? undefined : leafAt(tree, at);
@@ -31,18 +37,39 @@ export function HexView({ bytes, tree }: { bytes: Uint8Array; tree: readonly Tre
   return (
     <div class="hex-view">
       <p class="hex-field" aria-live="polite">
-        {node === undefined ? `${bytes.length.toLocaleString('en-US')} bytes; point at one to see its field` : `${node.path} · bytes ${node.start} to ${node.end - 1}${at! < node.valueStart ? ' · tag and length' : ''}`}
+        {node === undefined
+          ? `${bytes.length.toLocaleString('en-US')} bytes; point at one to see its field`
+          : `${node.path} · bytes ${node.start} to ${node.end - 1}${at! < node.valueStart ? ' · tag and length' : ''}`}
       </p>
-      <pre class="hex" tabIndex={0} aria-label="Bytes in hex" onPointerOver={over} onPointerLeave={() => setAt(undefined)} onClick={over}>
+      <pre
+        class="hex"
+        tabIndex={0}
+        aria-label="Bytes in hex"
+        onPointerOver={over}
+        onPointerLeave={() => setAt(undefined)}
+        onClick={over}
+      >
         {lines.map((line) => (
           <div key={line}>
             <span class="offset">{line.toString(16).padStart(4, '0')} </span>
             {[...shown.subarray(line, line + 16)].map((byte, i) => (
-              <span key={i} data-at={line + i} class={node !== undefined && line + i >= node.start && line + i < node.end ? 'byte on' : 'byte'}>
+              <span
+                key={i}
+                data-at={line + i}
+                class={
+                  node !== undefined && line + i >= node.start && line + i < node.end
+                    ? 'byte on'
+                    : 'byte'
+                }
+              >
                 {byte.toString(16).padStart(2, '0')}{' '}
               </span>
             ))}
-            <span class="ascii">{[...shown.subarray(line, line + 16)].map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '·')).join('')}</span>
+            <span class="ascii">
+              {[...shown.subarray(line, line + 16)]
+                .map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '·'))
+                .join('')}
+            </span>
           </div>
         ))}
       </pre>

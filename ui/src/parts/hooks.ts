@@ -42,8 +42,13 @@ export function useNow(every: number): number {
 /** A menu that is open closes by Escape and by a click elsewhere. */
 export function useMenus(): void {
   useEffect(() => {
-    const open = (): HTMLDetailsElement[] => [...document.querySelectorAll<HTMLDetailsElement>('details.menu[open]')];
-    const click = (event: Event): void => open().forEach((menu) => { if (!menu.contains(event.target as Node)) menu.open = false; });
+    const open = (): HTMLDetailsElement[] => [
+      ...document.querySelectorAll<HTMLDetailsElement>('details.menu[open]'),
+    ];
+    const click = (event: Event): void =>
+      open().forEach((menu) => {
+        if (!menu.contains(event.target as Node)) menu.open = false;
+      });
     const key = (event: KeyboardEvent): void => {
       if (event.key !== 'Escape') return;
       for (const menu of open()) {
@@ -64,7 +69,8 @@ export function useMenus(): void {
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
 const typing = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  target instanceof HTMLElement &&
+  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 
 /** Keys of this view; sequences are "g l". None while somebody types or a modifier is held. */
 export function useKeys(keys: Keys): void {
@@ -74,12 +80,18 @@ export function useKeys(keys: Keys): void {
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (typing(event.target) && event.key !== 'Escape') return;
-      const sequence = prefix !== '' && event.timeStamp - prefixAt < 1500 ? `${prefix} ${event.key}` : event.key;
+      const sequence =
+        prefix !== '' && event.timeStamp - prefixAt < 1500 ? `${prefix} ${event.key}` : event.key;
       prefix = '';
       const action = keys[sequence] ?? keys[event.key];
       if (action !== undefined) {
         // A button or link with the focus has its own Enter.
-        if (event.key === 'Enter' && event.target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(event.target.tagName)) return;
+        if (
+          event.key === 'Enter' &&
+          event.target instanceof HTMLElement &&
+          /^(BUTTON|A|SUMMARY)$/.test(event.target.tagName)
+        )
+          return;
         action(event);
       } else if (Object.keys(keys).some((one) => one.startsWith(event.key + ' '))) {
         prefix = event.key;

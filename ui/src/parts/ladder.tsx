@@ -9,7 +9,9 @@ import { Hash } from './text.tsx';
 const leavesText = (first: string, end: string): string => {
   const from = Number(first);
   const to = Number(end) - 1;
-  return from === to ? `record ${thousands(from)}` : `records ${thousands(from)} to ${thousands(to)}`;
+  return from === to
+    ? `record ${thousands(from)}`
+    : `records ${thousands(from)} to ${thousands(to)}`;
 };
 
 export function Ladder({ proof }: { proof: RecordProof }): JSX.Element {
@@ -21,11 +23,16 @@ export function Ladder({ proof }: { proof: RecordProof }): JSX.Element {
         <button type="button" onClick={() => setStep(Math.max(0, step - 1))} disabled={step === 0}>
           step down
         </button>
-        <button type="button" onClick={() => setStep(Math.min(last + 1, step + 1))} disabled={step > last}>
+        <button
+          type="button"
+          onClick={() => setStep(Math.min(last + 1, step + 1))}
+          disabled={step > last}
+        >
           step up
         </button>
         <span class="fine">
-          {last === 0 ? 'a tree of one record' : `${last} ${last === 1 ? 'step' : 'steps'}`}, recomputed here in {proof.tookMs.toFixed(1)} ms
+          {last === 0 ? 'a tree of one record' : `${last} ${last === 1 ? 'step' : 'steps'}`},
+          recomputed here in {proof.tookMs.toFixed(1)} ms
         </span>
       </div>
       <ol class="ladder" reversed>
@@ -46,7 +53,11 @@ export function Ladder({ proof }: { proof: RecordProof }): JSX.Element {
             <li key={i} class={`rung ${rung.side} ${i === step - 1 ? 'at' : ''}`}>
               <span class="rung-what">
                 {leavesText(rung.first, rung.end)}
-                <small>{rung.side === 'left' ? 'SHA-256(01 · sibling · own)' : 'SHA-256(01 · own · sibling)'}</small>
+                <small>
+                  {rung.side === 'left'
+                    ? 'SHA-256(01 · sibling · own)'
+                    : 'SHA-256(01 · own · sibling)'}
+                </small>
               </span>
               <span class="pair">
                 <span class="computed">
@@ -61,7 +72,8 @@ export function Ladder({ proof }: { proof: RecordProof }): JSX.Element {
           ))}
         <li class="rung leaf">
           <span class="rung-what">
-            this record's bytes<small>SHA-256(00 · {thousands(proof.row.bytes.length)} bytes)</small>
+            this record's bytes
+            <small>SHA-256(00 · {thousands(proof.row.bytes.length)} bytes)</small>
           </span>
           <Hash hex={proof.row.hash} title="computed here" />
         </li>

@@ -1,7 +1,12 @@
 // A list of any length of which only what is seen is drawn. Above some million pixels browsers lose their place, so a longer
 // list is scrolled by a scale: each slot of the scroll bar then stands for several rows.
 
-import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from '@tanstack/virtual-core';
+import {
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  Virtualizer,
+} from '@tanstack/virtual-core';
 import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks';
 import type { ComponentChildren, JSX } from 'preact';
 
@@ -61,29 +66,61 @@ export function List(props: Props): JSX.Element {
   const firstSlot = items[0]?.index ?? 0;
   const shown = items.length;
   // The first row drawn for the first slot drawn; without a scale the two are the same.
-  const firstRow = slots === count ? firstSlot : Math.round((firstSlot / Math.max(1, slots - shown)) * (count - shown));
+  const firstRow =
+    slots === count
+      ? firstSlot
+      : Math.round((firstSlot / Math.max(1, slots - shown)) * (count - shown));
   const range = `${firstRow} ${shown}`;
   useEffect(() => latest.current.onRange?.(firstRow, firstRow + shown), [range, count]);
   if (props.control !== undefined) {
     props.control.current = {
       show: (position) => {
-        const slot = slots === count ? position : Math.round((position / Math.max(1, count - 1)) * (slots - 1));
+        const slot =
+          slots === count
+            ? position
+            : Math.round((position / Math.max(1, count - 1)) * (slots - 1));
         virtual.scrollToIndex(slot, { align: 'auto' });
       },
       toTop: () => box.current?.scrollTo({ top: 0 }),
     };
   }
   return (
-    <div class="list" ref={box} role="grid" aria-label={props.label} aria-rowcount={count} tabIndex={0}>
-      {props.head !== undefined && <div class="list-head" role="rowgroup">{props.head}</div>}
+    <div
+      class="list"
+      ref={box}
+      role="grid"
+      aria-label={props.label}
+      aria-rowcount={count}
+      tabIndex={0}
+    >
+      {props.head !== undefined && (
+        <div class="list-head" role="rowgroup">
+          {props.head}
+        </div>
+      )}
       {count === 0 && props.empty !== undefined ? (
-        <div class="list-empty" role="row"><div role="gridcell">{props.empty}</div></div>
+        <div class="list-empty" role="row">
+          <div role="gridcell">{props.empty}</div>
+        </div>
       ) : (
         <div class="list-body" role="rowgroup" style={{ height: `${slots * rowHeight}px` }}>
-          <div class="list-window" role="presentation" style={{ transform: `translateY(${firstSlot * rowHeight}px)` }}>
+          <div
+            class="list-window"
+            role="presentation"
+            style={{ transform: `translateY(${firstSlot * rowHeight}px)` }}
+          >
             {items.map((_, i) => {
               const position = firstRow + i;
-              return position < count ? <div key={props.keyOf(position)} role="presentation" class="list-slot" style={{ height: `${rowHeight}px` }}>{props.row(position)}</div> : null;
+              return position < count ? (
+                <div
+                  key={props.keyOf(position)}
+                  role="presentation"
+                  class="list-slot"
+                  style={{ height: `${rowHeight}px` }}
+                >
+                  {props.row(position)}
+                </div>
+              ) : null;
             })}
           </div>
         </div>

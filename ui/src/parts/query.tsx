@@ -21,7 +21,9 @@ interface Props {
   error?: { column: number | undefined; message: string } | undefined;
 }
 
-export function errorOf(query: string): { column: number | undefined; message: string } | undefined {
+export function errorOf(
+  query: string,
+): { column: number | undefined; message: string } | undefined {
   try {
     parseQuery(query);
     return undefined;
@@ -66,7 +68,8 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
   const own = errorOf(text);
   const wrong = own ?? (text === value ? error : undefined);
   // Not while the word under the caret is still being typed.
-  const showError = wrong !== undefined && (document.activeElement !== input.current || open.length === 0);
+  const showError =
+    wrong !== undefined && (document.activeElement !== input.current || open.length === 0);
 
   const complete = (choice: Choice): void => {
     const caret = input.current!.selectionStart ?? text.length;
@@ -82,8 +85,10 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
   };
   const keyDown = (event: KeyboardEvent): void => {
     if (event.key === 'ArrowDown' && open.length > 0) setAt((at + 1) % open.length);
-    else if (event.key === 'ArrowUp' && open.length > 0) setAt((at + open.length - 1) % open.length);
-    else if ((event.key === 'Enter' || event.key === 'Tab') && at >= 0 && open[at] !== undefined) complete(open[at]);
+    else if (event.key === 'ArrowUp' && open.length > 0)
+      setAt((at + open.length - 1) % open.length);
+    else if ((event.key === 'Enter' || event.key === 'Tab') && at >= 0 && open[at] !== undefined)
+      complete(open[at]);
     else if (event.key === 'Enter') {
       setOpen([]);
       if (own === undefined) onQuery(text.trim());
@@ -115,28 +120,58 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value);
-          setOpen(choices(event.currentTarget.value, event.currentTarget.selectionStart ?? 0, seen));
+          setOpen(
+            choices(event.currentTarget.value, event.currentTarget.selectionStart ?? 0, seen),
+          );
           setAt(-1);
         }}
         onKeyDown={keyDown}
         onBlur={() => setTimeout(() => setOpen([]), 150)}
       />
       {text !== '' && (
-        <button type="button" class="quiet clear" aria-label="Clear the query" onClick={() => { setText(''); onQuery(''); }}>
+        <button
+          type="button"
+          class="quiet clear"
+          aria-label="Clear the query"
+          onClick={() => {
+            setText('');
+            onQuery('');
+          }}
+        >
           ×
         </button>
       )}
-      <ul id="query-choices" role="listbox" aria-label="Completions" class="choices" hidden={open.length === 0}>
+      <ul
+        id="query-choices"
+        role="listbox"
+        aria-label="Completions"
+        class="choices"
+        hidden={open.length === 0}
+      >
         {open.map((choice, i) => (
-          <li key={choice.text} id={`choice-${i}`} role="option" aria-selected={i === at} onPointerDown={(event) => { event.preventDefault(); complete(choice); }}>
+          <li
+            key={choice.text}
+            id={`choice-${i}`}
+            role="option"
+            aria-selected={i === at}
+            onPointerDown={(event) => {
+              event.preventDefault();
+              complete(choice);
+            }}
+          >
             <Strange text={choice.text.trim()} /> <span class="hint">{choice.hint}</span>
           </li>
         ))}
       </ul>
       {showError && (
         <div id="query-error" class="query-error" role="alert">
-          <span class="mono caret" aria-hidden="true">{' '.repeat(Math.max(0, (wrong.column ?? 1) - 1))}^</span>
-          <span>{wrong.column === undefined ? '' : `column ${wrong.column}: `}{wrong.message}</span>
+          <span class="mono caret" aria-hidden="true">
+            {' '.repeat(Math.max(0, (wrong.column ?? 1) - 1))}^
+          </span>
+          <span>
+            {wrong.column === undefined ? '' : `column ${wrong.column}: `}
+            {wrong.message}
+          </span>
         </div>
       )}
     </div>

@@ -6,11 +6,16 @@ import { settings } from '../settings.ts';
 import { dayTime } from './text.tsx';
 
 const lengths: readonly [string, number][] = [
-  ['last 15 minutes', 900_000], ['last hour', 3_600_000], ['last 24 hours', 86_400_000], ['last 7 days', 604_800_000], ['last 30 days', 2_592_000_000],
+  ['last 15 minutes', 900_000],
+  ['last hour', 3_600_000],
+  ['last 24 hours', 86_400_000],
+  ['last 7 days', 604_800_000],
+  ['last 30 days', 2_592_000_000],
 ];
 
 /** What an input of type datetime-local holds, in the zone of the page. */
-const fieldOf = (iso: string): string => (Number.isNaN(Date.parse(iso)) ? '' : dayTime(Date.parse(iso)).slice(0, 19).replace(' ', 'T'));
+const fieldOf = (iso: string): string =>
+  Number.isNaN(Date.parse(iso)) ? '' : dayTime(Date.parse(iso)).slice(0, 19).replace(' ', 'T');
 
 function isoOf(field: string): string {
   const time = Date.parse(settings.utc ? `${field}Z` : field);
@@ -34,15 +39,54 @@ export function RangeMenu({ from, to, choose }: Props): JSX.Element {
   };
   return (
     <details class="menu range">
-      <summary>{set ? `${dayTime(Date.parse(from)).slice(0, 19)} – ${dayTime(Date.parse(to)).slice(0, 19)}` : 'all times'}</summary>
+      <summary>
+        {set
+          ? `${dayTime(Date.parse(from)).slice(0, 19)} – ${dayTime(Date.parse(to)).slice(0, 19)}`
+          : 'all times'}
+      </summary>
       <div>
-        {set && <button type="button" onClick={(event) => done(event, '', '')}>all times</button>}
+        {set && (
+          <button type="button" onClick={(event) => done(event, '', '')}>
+            all times
+          </button>
+        )}
         {lengths.map(([name, length]) => (
-          <button key={name} type="button" onClick={(event) => done(event, new Date(Date.now() - length).toISOString(), new Date().toISOString())}>{name}</button>
+          <button
+            key={name}
+            type="button"
+            onClick={(event) =>
+              done(event, new Date(Date.now() - length).toISOString(), new Date().toISOString())
+            }
+          >
+            {name}
+          </button>
         ))}
-        <label>from <input type="datetime-local" step="1" value={low} onInput={(event) => setOwn([event.currentTarget.value, high])} /></label>
-        <label>to <input type="datetime-local" step="1" value={high} onInput={(event) => setOwn([low, event.currentTarget.value])} /></label>
-        <button type="button" class="primary" disabled={isoOf(low) === '' || isoOf(high) === ''} onClick={(event) => done(event, isoOf(low), isoOf(high))}>use</button>
+        <label>
+          from{' '}
+          <input
+            type="datetime-local"
+            step="1"
+            value={low}
+            onInput={(event) => setOwn([event.currentTarget.value, high])}
+          />
+        </label>
+        <label>
+          to{' '}
+          <input
+            type="datetime-local"
+            step="1"
+            value={high}
+            onInput={(event) => setOwn([low, event.currentTarget.value])}
+          />
+        </label>
+        <button
+          type="button"
+          class="primary"
+          disabled={isoOf(low) === '' || isoOf(high) === ''}
+          onClick={(event) => done(event, isoOf(low), isoOf(high))}
+        >
+          use
+        </button>
       </div>
     </details>
   );

@@ -6,21 +6,66 @@ import { targetWords, type Row } from '../record/row.ts';
 import { plainText } from '../record/safety.ts';
 import { clockTime, dayTime, delayText, OutcomeMark, Strange } from './text.tsx';
 
-export const columnNames = ['time', 'outcome', 'actor', 'action', 'target', 'service', 'delay', 'index', 'ip', 'written by', 'reason', 'trace', 'session', 'labels'] as const;
+export const columnNames = [
+  'time',
+  'outcome',
+  'actor',
+  'action',
+  'target',
+  'service',
+  'delay',
+  'index',
+  'ip',
+  'written by',
+  'reason',
+  'trace',
+  'session',
+  'labels',
+] as const;
 export type Column = (typeof columnNames)[number];
-export const ordinaryColumns: readonly Column[] = ['time', 'outcome', 'actor', 'action', 'target', 'service', 'delay'];
+export const ordinaryColumns: readonly Column[] = [
+  'time',
+  'outcome',
+  'actor',
+  'action',
+  'target',
+  'service',
+  'delay',
+];
 
 const widths: Record<Column, string> = {
-  time: 'var(--time-width)', outcome: '84px', actor: 'minmax(90px, 1.1fr)', action: 'minmax(110px, 1.3fr)', target: 'minmax(110px, 1.5fr)',
-  service: 'minmax(70px, 0.8fr)', delay: '62px', index: '84px', ip: '120px', 'written by': 'minmax(80px, 0.8fr)', reason: 'minmax(100px, 1fr)',
-  trace: '120px', session: '120px', labels: 'minmax(120px, 1.2fr)',
+  time: 'var(--time-width)',
+  outcome: '84px',
+  actor: 'minmax(90px, 1.1fr)',
+  action: 'minmax(110px, 1.3fr)',
+  target: 'minmax(110px, 1.5fr)',
+  service: 'minmax(70px, 0.8fr)',
+  delay: '62px',
+  index: '84px',
+  ip: '120px',
+  'written by': 'minmax(80px, 0.8fr)',
+  reason: 'minmax(100px, 1fr)',
+  trace: '120px',
+  session: '120px',
+  labels: 'minmax(120px, 1.2fr)',
 };
 
-export const gridOf = (columns: readonly Column[]): string => columns.map((column) => widths[column]).join(' ');
+export const gridOf = (columns: readonly Column[]): string =>
+  columns.map((column) => widths[column]).join(' ');
 
 export type Filter = (field: string, value: string, exclude: boolean) => void;
 
-function Value({ field, value, filter, shown }: { field: string; value: string; filter: Filter; shown?: string }): JSX.Element {
+function Value({
+  field,
+  value,
+  filter,
+  shown,
+}: {
+  field: string;
+  value: string;
+  filter: Filter;
+  shown?: string;
+}): JSX.Element {
   if (value === '') return <span class="nothing">–</span>;
   return (
     <button
@@ -41,11 +86,22 @@ function Value({ field, value, filter, shown }: { field: string; value: string; 
 function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Element {
   switch (column) {
     case 'time':
-      return <time dateTime={new Date(row.receivedMs).toISOString()}>{dated ? dayTime(row.receivedMs) : clockTime(row.receivedMs)}</time>;
+      return (
+        <time dateTime={new Date(row.receivedMs).toISOString()}>
+          {dated ? dayTime(row.receivedMs) : clockTime(row.receivedMs)}
+        </time>
+      );
     case 'outcome':
       return <OutcomeMark outcome={row.outcome} />;
     case 'actor':
-      return <Value field="actor.id" value={row.actorId} filter={filter} {...(row.actorName === '' ? {} : { shown: `${row.actorName} · ${row.actorId}` })} />;
+      return (
+        <Value
+          field="actor.id"
+          value={row.actorId}
+          filter={filter}
+          {...(row.actorName === '' ? {} : { shown: `${row.actorName} · ${row.actorId}` })}
+        />
+      );
     case 'action':
       return <Value field="action" value={row.action} filter={filter} />;
     case 'target': {
@@ -102,7 +158,16 @@ interface RowProps {
   open: (row: Row) => void;
 }
 
-export function EventRow({ row, columns, selected, fresh = false, dated, covered, filter, open }: RowProps): JSX.Element {
+export function EventRow({
+  row,
+  columns,
+  selected,
+  fresh = false,
+  dated,
+  covered,
+  filter,
+  open,
+}: RowProps): JSX.Element {
   return (
     <div
       role="row"

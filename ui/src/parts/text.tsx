@@ -14,7 +14,12 @@ export function Strange({ text, whole = false }: { text: string; whole?: boolean
   return (
     <bdi class={warned === undefined ? 'strange' : 'strange warned'}>
       {warned !== undefined && (
-        <span class="warn-mark" title={`This text ${warned}.`} role="img" aria-label={`Careful: this text ${warned}`}>
+        <span
+          class="warn-mark"
+          title={`This text ${warned}.`}
+          role="img"
+          aria-label={`Careful: this text ${warned}`}
+        >
           !
         </span>
       )}
@@ -27,7 +32,12 @@ export function Strange({ text, whole = false }: { text: string; whole?: boolean
           </span>
         ),
       )}
-      {cut && <span class="cut"> … {(text.length - shownCharactersMax).toLocaleString('en-US')} more</span>}
+      {cut && (
+        <span class="cut">
+          {' '}
+          … {(text.length - shownCharactersMax).toLocaleString('en-US')} more
+        </span>
+      )}
     </bdi>
   );
 }
@@ -49,7 +59,15 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
-export function Copy({ text, label = 'copy', title }: { text: string; label?: string; title?: string }): JSX.Element {
+export function Copy({
+  text,
+  label = 'copy',
+  title,
+}: {
+  text: string;
+  label?: string;
+  title?: string;
+}): JSX.Element {
   const [said, setSaid] = useState('');
   const timer = useRef(0);
   useEffect(() => () => clearTimeout(timer.current), []);
@@ -76,7 +94,12 @@ export function Hash({ hex, title }: { hex: string; title?: string }): JSX.Eleme
   return (
     <span class="hash">
       <Stripe hex={hex} />
-      <button type="button" class="hash-text" title={`${title ?? ''} ${hex} (click copies)`.trim()} onClick={() => void copyText(hex)}>
+      <button
+        type="button"
+        class="hash-text"
+        title={`${title ?? ''} ${hex} (click copies)`.trim()}
+        onClick={() => void copyText(hex)}
+      >
         <span class="hash-short">
           {hex.slice(0, 8)}…{hex.slice(-4)}
         </span>
@@ -91,7 +114,15 @@ export function Stripe({ hex }: { hex: string }): JSX.Element {
   for (let i = 0; i < 8; i++) {
     const byte = parseInt(hex.slice(i * 8, i * 8 + 2), 16) || 0;
     const next = parseInt(hex.slice(i * 8 + 2, i * 8 + 4), 16) || 0;
-    cells.push(<rect key={i} x={i * 5} width="5" height="10" fill={`hsl(${Math.round((byte / 256) * 360)} 42% ${38 + (next >> 3)}%)`} />);
+    cells.push(
+      <rect
+        key={i}
+        x={i * 5}
+        width="5"
+        height="10"
+        fill={`hsl(${Math.round((byte / 256) * 360)} 42% ${38 + (next >> 3)}%)`}
+      />,
+    );
   }
   return (
     <svg class="stripe" width="40" height="10" viewBox="0 0 40 10" aria-hidden="true">
@@ -107,7 +138,13 @@ const outcomeWords: Record<Outcome, [string, string]> = {
   unknown: ['·', 'unknown'],
 };
 
-export function OutcomeMark({ outcome, word = true }: { outcome: Outcome; word?: boolean }): JSX.Element {
+export function OutcomeMark({
+  outcome,
+  word = true,
+}: {
+  outcome: Outcome;
+  word?: boolean;
+}): JSX.Element {
   const [mark, text] = outcomeWords[outcome];
   return (
     <span class={`outcome ${outcome}`} title={text}>
@@ -134,7 +171,8 @@ export function dayTime(ms: number): string {
 }
 
 /** With the zone, for sentences. */
-export const fullTime = (ms: number): string => `${dayTime(ms)} ${settings.utc ? 'UTC' : zoneName(ms)}`;
+export const fullTime = (ms: number): string =>
+  `${dayTime(ms)} ${settings.utc ? 'UTC' : zoneName(ms)}`;
 
 function zoneName(ms: number): string {
   const minutes = -new Date(ms).getTimezoneOffset();
@@ -157,7 +195,15 @@ function lengthText(ms: number): string {
   return `${Math.floor(ms / 86_400_000)} d`;
 }
 
-export function Section({ title, children, aside }: { title: string; children: ComponentChildren; aside?: ComponentChildren }): JSX.Element {
+export function Section({
+  title,
+  children,
+  aside,
+}: {
+  title: string;
+  children: ComponentChildren;
+  aside?: ComponentChildren;
+}): JSX.Element {
   return (
     <section class="section">
       <header>
@@ -183,7 +229,13 @@ export function Command({ text, label }: { text: string; label?: string }): JSX.
   return (
     <figure class="command">
       {label !== undefined && <figcaption>{label}</figcaption>}
-      <pre tabIndex={0}>{text.split('\n').map((line, i) => <div key={i}><Strange text={line} whole /></div>)}</pre>
+      <pre tabIndex={0}>
+        {text.split('\n').map((line, i) => (
+          <div key={i}>
+            <Strange text={line} whole />
+          </div>
+        ))}
+      </pre>
       <Copy text={text} />
     </figure>
   );

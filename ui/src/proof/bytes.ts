@@ -36,7 +36,10 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   const bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   // Bits behind the last byte that are not zero would be a second spelling.
-  if (text.endsWith('=') && toBase64(bytes.subarray(bytes.length - (bytes.length % 3))) !== text.slice(-4)) {
+  if (
+    text.endsWith('=') &&
+    toBase64(bytes.subarray(bytes.length - (bytes.length % 3))) !== text.slice(-4)
+  ) {
     return undefined;
   }
   return bytes;
@@ -83,5 +86,7 @@ export function parseDecimal(text: string): bigint | undefined {
 export function parseCount(text: unknown): number | undefined {
   if (typeof text !== 'string') return undefined;
   const value = parseDecimal(text);
-  return value !== undefined && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : undefined;
+  return value !== undefined && value <= BigInt(Number.MAX_SAFE_INTEGER)
+    ? Number(value)
+    : undefined;
 }

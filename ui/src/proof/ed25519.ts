@@ -8,8 +8,14 @@ hashes.sha512 = sha512;
 
 let subtleWorks: boolean | undefined;
 
-async function bySubtle(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
-  const imported = await crypto.subtle.importKey('raw', key.slice(), { name: 'Ed25519' }, false, ['verify']);
+async function bySubtle(
+  key: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const imported = await crypto.subtle.importKey('raw', key.slice(), { name: 'Ed25519' }, false, [
+    'verify',
+  ]);
   return crypto.subtle.verify({ name: 'Ed25519' }, imported, signature.slice(), message.slice());
 }
 
@@ -21,7 +27,11 @@ export function verifyHere(key: Uint8Array, message: Uint8Array, signature: Uint
   }
 }
 
-export async function verifyEd25519(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+export async function verifyEd25519(
+  key: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
   if (key.length !== 32 || signature.length !== 64) return false;
   if (subtleWorks !== false && globalThis.crypto?.subtle !== undefined) {
     try {

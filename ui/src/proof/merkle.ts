@@ -54,7 +54,12 @@ export function inclusionLength(index: bigint, size: bigint): number | undefined
 }
 
 /** The way from a leaf to the root (RFC 9162 section 2.1.3.2). Undefined when the proof has not the form it must have. */
-export function climb(index: bigint, size: bigint, leaf: Hash, path: readonly Hash[]): Rung[] | undefined {
+export function climb(
+  index: bigint,
+  size: bigint,
+  leaf: Hash,
+  path: readonly Hash[],
+): Rung[] | undefined {
   const length = inclusionLength(index, size);
   if (length === undefined || path.length !== length || leaf.length !== 32) return undefined;
   if (path.some((hash) => hash.length !== 32)) return undefined;
@@ -84,7 +89,13 @@ function lowestBit(value: bigint): bigint {
   return value & -value;
 }
 
-export function checkInclusion(index: bigint, size: bigint, leaf: Hash, path: readonly Hash[], root: Hash): boolean {
+export function checkInclusion(
+  index: bigint,
+  size: bigint,
+  leaf: Hash,
+  path: readonly Hash[],
+  root: Hash,
+): boolean {
   const rungs = climb(index, size, leaf, path);
   if (rungs === undefined) return false;
   return equal(rungs.length > 0 ? rungs[rungs.length - 1]!.result : leaf, root);
@@ -100,7 +111,8 @@ export function checkConsistency(
 ): boolean {
   if (oldSize <= 0n || oldSize > newSize) return false;
   if (oldSize === newSize) return path.length === 0 && equal(oldRoot, newRoot);
-  if (oldRoot.length !== 32 || newRoot.length !== 32 || path.some((hash) => hash.length !== 32)) return false;
+  if (oldRoot.length !== 32 || newRoot.length !== 32 || path.some((hash) => hash.length !== 32))
+    return false;
   if (path.length === 0) return false;
   const shift = trailingZeros(oldSize);
   const whole = bitLength((oldSize - 1n) ^ (newSize - 1n));
@@ -137,7 +149,8 @@ export class Frontier {
    * left, and are the perfect subtrees. Nothing is proven by that; the root that comes out has to be one that was signed.
    */
   static fromLastLeaf(size: number, leaf: Hash, path: readonly Hash[]): Frontier | undefined {
-    if (size < 1 || inclusionLength(BigInt(size - 1), BigInt(size)) !== path.length) return undefined;
+    if (size < 1 || inclusionLength(BigInt(size - 1), BigInt(size)) !== path.length)
+      return undefined;
     const frontier = new Frontier();
     // The path goes from the leaf up, so the largest subtree is its last hash.
     frontier.#size = size - 1;
@@ -161,7 +174,8 @@ export class Frontier {
   append(leaf: Hash): void {
     let hash = leaf;
     // Not with bit operators: they end at 2^31.
-    for (let size = this.#size; size % 2 === 1; size = Math.floor(size / 2)) hash = nodeHash(this.#roots.pop()!, hash);
+    for (let size = this.#size; size % 2 === 1; size = Math.floor(size / 2))
+      hash = nodeHash(this.#roots.pop()!, hash);
     this.#roots.push(hash);
     this.#size++;
   }

@@ -27,7 +27,8 @@ export interface Vkey {
 export function parseVkey(text: string): Vkey | string {
   const first = text.indexOf('+');
   const second = text.indexOf('+', first + 1);
-  if (first < 1 || second < 0) return 'a key is a name, an id and a base64 value with "+" between them';
+  if (first < 1 || second < 0)
+    return 'a key is a name, an id and a base64 value with "+" between them';
   const name = text.slice(0, first);
   const id = text.slice(first + 1, second);
   if (whiteSpace.test(name)) return 'the name of a key has no white space';
@@ -60,7 +61,8 @@ export function parseNote(note: string): Note | string {
   if (note.length > noteBytesMax) return 'longer than 1,000,000 bytes';
   if (!note.endsWith('\n')) return 'it does not end in a line feed';
   // A lone surrogate or a control character is not text that could have been signed.
-  if (fromUtf8(toUtf8(note)) !== note || /[\x00-\x09\x0b-\x1f]/.test(note)) return 'not text, or control characters';
+  if (fromUtf8(toUtf8(note)) !== note || /[\x00-\x09\x0b-\x1f]/.test(note))
+    return 'not text, or control characters';
   const split = note.lastIndexOf('\n\n');
   if (split < 0) return 'there is no blank line before signatures';
   const lines = note.slice(split + 2, -1).split('\n');
@@ -68,10 +70,12 @@ export function parseNote(note: string): Note | string {
   const signatures: NoteSignature[] = [];
   for (const line of lines) {
     const words = line.split(' ');
-    if (words.length !== 3 || words[0] !== dash) return 'a line behind the blank one is no signature';
+    if (words.length !== 3 || words[0] !== dash)
+      return 'a line behind the blank one is no signature';
     const name = words[1]!;
     const raw = fromBase64(words[2]!);
-    if (name === '' || name.includes('+') || whiteSpace.test(name)) return 'a signature has no valid name';
+    if (name === '' || name.includes('+') || whiteSpace.test(name))
+      return 'a signature has no valid name';
     if (raw === undefined || raw.length < 5) return 'a signature is not base64 of at least 5 bytes';
     signatures.push({ name, id: toHex(raw.subarray(0, 4)), value: raw.subarray(4) });
   }
@@ -91,10 +95,12 @@ export function parseCheckpoint(noteText: string): Checkpoint | string {
   const note = parseNote(noteText);
   if (typeof note === 'string') return note;
   const lines = note.text.slice(0, -1).split('\n');
-  if (lines.length < 3 || lines.some((line) => line === '')) return 'a checkpoint has three lines, none of them empty';
+  if (lines.length < 3 || lines.some((line) => line === ''))
+    return 'a checkpoint has three lines, none of them empty';
   const size = parseDecimal(lines[1]!);
   if (size === undefined) return 'the size is not a decimal number';
-  if (size > BigInt(Number.MAX_SAFE_INTEGER)) return 'the size is above 2^53 - 1, which this page cannot count to';
+  if (size > BigInt(Number.MAX_SAFE_INTEGER))
+    return 'the size is above 2^53 - 1, which this page cannot count to';
   const root = fromBase64(lines[2]!);
   if (root === undefined || root.length !== 32) return 'the root is not base64 of 32 bytes';
   return { origin: lines[0]!, size: Number(size), root, note, noteText };
@@ -107,7 +113,9 @@ export async function checkLogSignature(note: Note, key: Vkey): Promise<Signatur
   const own = note.signatures.filter((one) => one.name === key.name && one.id === key.id);
   if (own.length === 0) return 'absent';
   const verdicts = await Promise.all(
-    own.map((one) => one.value.length === 64 && verifyEd25519(key.key, toUtf8(note.text), one.value)),
+    own.map(
+      (one) => one.value.length === 64 && verifyEd25519(key.key, toUtf8(note.text), one.value),
+    ),
   );
   return verdicts.every(Boolean) ? 'good' : 'bad';
 }
@@ -137,7 +145,10 @@ export async function checkCosignatures(
       continue;
     }
     const signed = toUtf8(`cosignature/v1\ntime ${time}\n${note.text}`);
-    const good = time > 0 && key.type === keyTypeWitness && (await verifyEd25519(key.key, signed, one.value.subarray(8)));
+    const good =
+      time > 0 &&
+      key.type === keyTypeWitness &&
+      (await verifyEd25519(key.key, signed, one.value.subarray(8)));
     found.push({ name: one.name, id: one.id, time, verdict: good ? 'good' : 'bad' });
   }
   return found;

@@ -27,25 +27,31 @@ export function parseReceipt(text: string): Receipt | string {
   if (extra === undefined) return 'the line "extra" is not base64';
   const inner = parseExtra(extra);
   if (typeof inner === 'string') return inner;
-  const index = lines[2]?.startsWith('index ') ? parseCount(lines[2].slice('index '.length)) : undefined;
+  const index = lines[2]?.startsWith('index ')
+    ? parseCount(lines[2].slice('index '.length))
+    : undefined;
   if (index === undefined) return 'the line "index" is missing or not a decimal number';
   if (lines.length - 3 > hashesMax) return 'more than 64 hashes';
   const hashes: Uint8Array[] = [];
   for (const line of lines.slice(3)) {
     const hash = fromBase64(line);
-    if (hash === undefined || hash.length !== 32) return 'a hash of the path is not base64 of 32 bytes';
+    if (hash === undefined || hash.length !== 32)
+      return 'a hash of the path is not base64 of 32 bytes';
     hashes.push(hash);
   }
   return { ...inner, index, hashes, noteText: text.slice(split + 2) };
 }
 
-function parseExtra(extra: Uint8Array): { record: Uint8Array; timeStampToken?: Uint8Array } | string {
+function parseExtra(
+  extra: Uint8Array,
+): { record: Uint8Array; timeStampToken?: Uint8Array } | string {
   let record: Uint8Array | undefined;
   let timeStampToken: Uint8Array | undefined;
   try {
     for (const field of walk(extra)) {
       if (field.number === 1 && field.type === 0) {
-        if (readVarint(extra, field.valueStart).value !== 1n) return 'a receipt of a version that this page does not know';
+        if (readVarint(extra, field.valueStart).value !== 1n)
+          return 'a receipt of a version that this page does not know';
       } else if (field.number === 2 && field.type === 2) {
         record = extra.subarray(field.valueStart, field.end);
       } else if (field.number === 3 && field.type === 2) {
@@ -64,9 +70,17 @@ function parseExtra(extra: Uint8Array): { record: Uint8Array; timeStampToken?: U
 
 /** The receipt as the server would write it. */
 export function formatReceipt(receipt: Receipt): string {
-  const parts = [new Uint8Array([0x08, 1, 0x12]), writeVarint(receipt.record.length), receipt.record];
+  const parts = [
+    new Uint8Array([0x08, 1, 0x12]),
+    writeVarint(receipt.record.length),
+    receipt.record,
+  ];
   if (receipt.timeStampToken !== undefined) {
-    parts.push(new Uint8Array([0x1a]), writeVarint(receipt.timeStampToken.length), receipt.timeStampToken);
+    parts.push(
+      new Uint8Array([0x1a]),
+      writeVarint(receipt.timeStampToken.length),
+      receipt.timeStampToken,
+    );
   }
   const lines = [firstLine, `extra ${toBase64(concat(...parts))}`, `index ${receipt.index}`];
   for (const hash of receipt.hashes) lines.push(toBase64(hash));

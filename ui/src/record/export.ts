@@ -4,8 +4,26 @@ import { toBase64 } from '../proof/bytes.ts';
 import { targetWords, type Row } from './row.ts';
 
 export const csvColumns = [
-  'index', 'received_at', 'occurred_at', 'outcome', 'actor_id', 'actor_type', 'actor_name', 'action', 'targets', 'reason',
-  'service', 'ip', 'written_by', 'event_id', 'trace_id', 'request_id', 'session_id', 'correlation_id', 'labels', 'record_hash',
+  'index',
+  'received_at',
+  'occurred_at',
+  'outcome',
+  'actor_id',
+  'actor_type',
+  'actor_name',
+  'action',
+  'targets',
+  'reason',
+  'service',
+  'ip',
+  'written_by',
+  'event_id',
+  'trace_id',
+  'request_id',
+  'session_id',
+  'correlation_id',
+  'labels',
+  'record_hash',
 ] as const;
 
 /** Nanoseconds since 1970 as RFC 3339 in UTC, with all nine digits. */
@@ -13,7 +31,12 @@ export function timeOfNs(ns: string): string {
   const time = BigInt(ns);
   const date = new Date(Number(time / 1_000_000n));
   if (Number.isNaN(date.getTime())) return `${ns} ns`;
-  return date.toISOString().slice(0, 19) + '.' + (time % 1_000_000_000n).toString().padStart(9, '0') + 'Z';
+  return (
+    date.toISOString().slice(0, 19) +
+    '.' +
+    (time % 1_000_000_000n).toString().padStart(9, '0') +
+    'Z'
+  );
 }
 
 /**
@@ -23,7 +46,9 @@ export function timeOfNs(ns: string): string {
  */
 export function csvCell(value: string): string {
   const oneLine = value.replace(/[\r\n\u2028\u2029\u0085\v\f]+/g, ' ').replace(/\0/g, '');
-  const formula = /^[\s\u00a0\ufeff'"]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]/u.test(oneLine) || /^[\t\r\n]/.test(value);
+  const formula =
+    /^[\s\u00a0\ufeff'"]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]/u.test(oneLine) ||
+    /^[\t\r\n]/.test(value);
   return '"' + (formula ? "'" : '') + oneLine.replaceAll('"', '""') + '"';
 }
 
@@ -55,7 +80,16 @@ export function csvLine(row: Row): string {
 
 /** With the exact bytes, so that whoever reads it can check it. */
 export function jsonLine(row: Row): string {
-  const { bytes, detailText: _, receivedMs: __, occurredMs, unknownFields, hash, receivedNs, ...rest } = row;
+  const {
+    bytes,
+    detailText: _,
+    receivedMs: __,
+    occurredMs,
+    unknownFields,
+    hash,
+    receivedNs,
+    ...rest
+  } = row;
   return (
     JSON.stringify({
       ...rest,

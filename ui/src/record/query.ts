@@ -9,8 +9,28 @@ import { visibleJson } from './safety.ts';
 import { outcomes } from './schema.ts';
 
 export const fields = [
-  'actor.id', 'actor.type', 'actor.name', 'action', 'target.type', 'target.id', 'target.name', 'outcome', 'reason', 'service',
-  'ip', 'trace', 'span', 'request', 'session', 'correlation', 'event_id', 'written_by', 'time', 'occurred', 'index', 'text',
+  'actor.id',
+  'actor.type',
+  'actor.name',
+  'action',
+  'target.type',
+  'target.id',
+  'target.name',
+  'outcome',
+  'reason',
+  'service',
+  'ip',
+  'trace',
+  'span',
+  'request',
+  'session',
+  'correlation',
+  'event_id',
+  'written_by',
+  'time',
+  'occurred',
+  'index',
+  'text',
 ] as const;
 
 // What people type first, and what it means.
@@ -96,7 +116,8 @@ class Parser {
   }
 
   #or(field: string | undefined, depth: number): Expression {
-    if (depth > depthMax) throw new QueryError(this.#column(), 'parentheses nest more than 16 levels deep');
+    if (depth > depthMax)
+      throw new QueryError(this.#column(), 'parentheses nest more than 16 levels deep');
     const parts = [this.#and(field, depth)];
     while (this.#takes('OR')) parts.push(this.#and(field, depth));
     return parts.length === 1 ? parts[0]! : { kind: 'or', parts };
@@ -106,7 +127,8 @@ class Parser {
     const parts = [this.#not(field, depth)];
     for (;;) {
       const next = this.#tokens[this.#at];
-      if (next === undefined || next.kind === ')' || (next.kind === 'word' && next.text === 'OR')) break;
+      if (next === undefined || next.kind === ')' || (next.kind === 'word' && next.text === 'OR'))
+        break;
       this.#takes('AND');
       parts.push(this.#not(field, depth));
     }
@@ -126,7 +148,8 @@ class Parser {
         throw new QueryError(token.column, 'something is missing before this parenthesis');
       case '(': {
         const inner = this.#or(field, depth + 1);
-        if (this.#tokens[this.#at++]?.kind !== ')') throw new QueryError(token.column, 'this parenthesis is not closed');
+        if (this.#tokens[this.#at++]?.kind !== ')')
+          throw new QueryError(token.column, 'this parenthesis is not closed');
         return inner;
       }
       case 'field': {
@@ -137,7 +160,10 @@ class Parser {
         if (field !== undefined) throw new QueryError(token.column, 'a field within a field');
         const next = this.#tokens[this.#at];
         if (next === undefined || next.kind === ')' || next.kind === 'field') {
-          throw new QueryError(token.column + token.text.length + 1, `a value is missing behind “${token.text}:”`);
+          throw new QueryError(
+            token.column + token.text.length + 1,
+            `a value is missing behind “${token.text}:”`,
+          );
         }
         if (next.kind === '(') return this.#unit(name, depth);
         this.#at++;
@@ -153,7 +179,13 @@ class Parser {
 
   #term(field: string, token: Token): Expression {
     if (++this.#terms > termsMax) throw new QueryError(token.column, 'more than 64 terms');
-    return { kind: 'term', field, value: token.text, exact: token.kind === 'phrase', column: token.column };
+    return {
+      kind: 'term',
+      field,
+      value: token.text,
+      exact: token.kind === 'phrase',
+      column: token.column,
+    };
   }
 
   #takes(word: string): boolean {
@@ -170,13 +202,16 @@ class Parser {
 
 /** Throws QueryError with the column. */
 export function parseQuery(text: string): Expression {
-  if (new TextEncoder().encode(text).length > queryBytesMax) throw new QueryError(1, 'a query is at most 4 KiB');
+  if (new TextEncoder().encode(text).length > queryBytesMax)
+    throw new QueryError(1, 'a query is at most 4 KiB');
   return new Parser(text).parse();
 }
 
 /** A value as it stands in a query: in quotation marks where it would be read as something else. */
 export function quoted(value: string): string {
-  return /^[A-Za-z0-9_@/.-]+$/.test(value) && !value.includes('..') && !/^(AND|OR|NOT)$/.test(value) ? value : visibleJson(value);
+  return /^[A-Za-z0-9_@/.-]+$/.test(value) && !value.includes('..') && !/^(AND|OR|NOT)$/.test(value)
+    ? value
+    : visibleJson(value);
 }
 
 /** `query` with one more condition; what it already says is not said twice. */
@@ -214,9 +249,15 @@ export function matcher(expression: Expression): Matcher {
 
 // target.type and target.id side by side mean the same target.
 function sameTarget(parts: readonly Expression[]): Matcher | undefined {
-  const terms = parts.filter((part): part is Expression & { kind: 'term' } => part.kind === 'term' && part.field.startsWith('target.'));
+  const terms = parts.filter(
+    (part): part is Expression & { kind: 'term' } =>
+      part.kind === 'term' && part.field.startsWith('target.'),
+  );
   if (terms.length < 2) return undefined;
-  return (row) => row.targets.some((target) => terms.every((term) => termMatcher(term)({ ...row, targets: [target] })));
+  return (row) =>
+    row.targets.some((target) =>
+      terms.every((term) => termMatcher(term)({ ...row, targets: [target] })),
+    );
 }
 
 function valuesOf(row: Row, field: string): string[] {
@@ -258,7 +299,9 @@ function valuesOf(row: Row, field: string): string[] {
     case 'written_by':
       return [row.writtenBy];
     default:
-      return field.startsWith('label.') ? row.labels.filter(([key]) => key === field.slice(6)).map(([, value]) => value) : [];
+      return field.startsWith('label.')
+        ? row.labels.filter(([key]) => key === field.slice(6)).map(([, value]) => value)
+        : [];
   }
 }
 
@@ -282,11 +325,18 @@ function termMatcher(term: Expression & { kind: 'term' }): Matcher {
 }
 
 const folded = (text: string): string => text.normalize('NFKC').toLowerCase();
-const wordsOf = (text: string): string[] => folded(text).split(/[^\p{L}\p{N}\p{M}]+/u).filter((word) => word !== '');
+const wordsOf = (text: string): string[] =>
+  folded(text)
+    .split(/[^\p{L}\p{N}\p{M}]+/u)
+    .filter((word) => word !== '');
 
 const wholeText = (row: Row): string =>
   [
-    row.action, row.actorName, row.reason, row.detailText, ...row.targets.map((target) => target.name),
+    row.action,
+    row.actorName,
+    row.reason,
+    row.detailText,
+    ...row.targets.map((target) => target.name),
     ...row.labels.map(([, label]) => label),
   ].join('\n');
 
@@ -299,13 +349,21 @@ function textMatcher(value: string, phrase: boolean, searched: (row: Row) => str
   }
   return (row) => {
     const words = wordsOf(searched(row));
-    return wanted.every((word, i) => words.some((own) => (prefix && i === wanted.length - 1 ? own.startsWith(word) : own === word)));
+    return wanted.every((word, i) =>
+      words.some((own) =>
+        prefix && i === wanted.length - 1 ? own.startsWith(word) : own === word,
+      ),
+    );
   };
 }
 
 /** A literal time: with an offset, or UTC. A day, a minute, a second. */
 function timeOf(text: string): number {
-  const whole = /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : /(Z|[+-]\d{2}:\d{2})$/.test(text) ? text : `${text}Z`;
+  const whole = /^\d{4}-\d{2}-\d{2}$/.test(text)
+    ? `${text}T00:00:00Z`
+    : /(Z|[+-]\d{2}:\d{2})$/.test(text)
+      ? text
+      : `${text}Z`;
   return Date.parse(whole.replace(' ', 'T'));
 }
 
@@ -316,7 +374,8 @@ function numberMatcher(
 ): Matcher {
   const number = (text: string): number => {
     const value = read(text);
-    if (text === '' || Number.isNaN(value)) throw new QueryError(term.column, `“${text}” is not what ${term.field} holds`);
+    if (text === '' || Number.isNaN(value))
+      throw new QueryError(term.column, `“${text}” is not what ${term.field} holds`);
     return value;
   };
   const { value } = term;
@@ -345,7 +404,11 @@ function networkMatcher(term: Expression & { kind: 'term' }): Matcher {
   }
   return (row) => {
     const own = addressBits(row.ip);
-    return own !== undefined && own.length === wanted.length && own.slice(0, length) === wanted.slice(0, length);
+    return (
+      own !== undefined &&
+      own.length === wanted.length &&
+      own.slice(0, length) === wanted.slice(0, length)
+    );
   };
 }
 
@@ -353,7 +416,9 @@ function addressBits(text: string): string | undefined {
   const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (four !== null) {
     const parts = four.slice(1).map(Number);
-    return parts.some((part) => part > 255) ? undefined : parts.map((part) => part.toString(2).padStart(8, '0')).join('');
+    return parts.some((part) => part > 255)
+      ? undefined
+      : parts.map((part) => part.toString(2).padStart(8, '0')).join('');
   }
   if (!/^[0-9a-fA-F:]+$/.test(text) || !text.includes(':')) return undefined;
   const halves = text.split('::');
@@ -362,7 +427,11 @@ function addressBits(text: string): string | undefined {
   const tail = halves.length === 1 || halves[1] === '' ? [] : halves[1]!.split(':');
   const missing = 8 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...head, ...new Array<string>(halves.length === 1 ? 0 : missing).fill('0'), ...tail];
+  const groups = [
+    ...head,
+    ...new Array<string>(halves.length === 1 ? 0 : missing).fill('0'),
+    ...tail,
+  ];
   return groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))
     ? groups.map((group) => parseInt(group, 16).toString(2).padStart(16, '0')).join('')
     : undefined;

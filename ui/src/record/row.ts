@@ -96,7 +96,11 @@ class Reader {
 }
 
 /** Throws WireError when the bytes are no record. `previous` is where the link to the record before is put. */
-export function decodeRow(bytes: Uint8Array, hash: string, previous?: { hash: Uint8Array | undefined }): Row {
+export function decodeRow(
+  bytes: Uint8Array,
+  hash: string,
+  previous?: { hash: Uint8Array | undefined },
+): Row {
   const row = emptyRow(bytes, hash);
   const reader = new Reader(bytes);
   let assigned = '';
@@ -107,13 +111,18 @@ export function decodeRow(bytes: Uint8Array, hash: string, previous?: { hash: Ui
         break;
       case 2: {
         if (field.type !== 1) throw new WireError('received_at is not eight bytes');
-        const time = new DataView(bytes.buffer, bytes.byteOffset + field.valueStart, 8).getBigUint64(0, true);
+        const time = new DataView(
+          bytes.buffer,
+          bytes.byteOffset + field.valueStart,
+          8,
+        ).getBigUint64(0, true);
         row.receivedMs = Number(time / 1_000_000n);
         row.receivedNs = time.toString();
         break;
       }
       case 3:
-        if (previous !== undefined && field.type === 2) previous.hash = bytes.subarray(field.valueStart, field.end);
+        if (previous !== undefined && field.type === 2)
+          previous.hash = bytes.subarray(field.valueStart, field.end);
         break;
       case 4:
         row.writtenBy = reader.text(field);
@@ -271,7 +280,8 @@ function readTime(reader: Reader, outer: WireField): number | undefined {
 function structTexts(reader: Reader, outer: WireField, found: string[], depth: number): string[] {
   if (depth > 90 || found.length > 200) return found;
   for (const pair of reader.inner(outer)) {
-    for (const field of reader.inner(pair)) if (field.number === 2) valueTexts(reader, field, found, depth + 1);
+    for (const field of reader.inner(pair))
+      if (field.number === 2) valueTexts(reader, field, found, depth + 1);
   }
   return found;
 }
@@ -288,6 +298,9 @@ function valueTexts(reader: Reader, outer: WireField, found: string[], depth: nu
 
 /** One target in words: "invoice 42". */
 export function targetWords(target: RowTarget): string {
-  const named = target.name !== '' && target.name !== target.id ? `${target.name} (${target.id})` : target.id || target.name;
+  const named =
+    target.name !== '' && target.name !== target.id
+      ? `${target.name} (${target.id})`
+      : target.id || target.name;
   return [target.type, named].filter((part) => part !== '').join(' ');
 }

@@ -31,7 +31,8 @@ const named: Readonly<Record<number, string>> = {
 };
 
 // Format and control characters, separators of lines, private use, tags, and what Unicode lets be ignored.
-const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\p{Cn}\u115f\u1160\u3164\uffa0\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
+const hidden =
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\p{Cn}\u115f\u1160\u3164\uffa0\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
 const hiddenAll = new RegExp(hidden.source, 'gu');
 // More than three marks on one letter only serve to paint over the lines above.
 const stacked = /(\p{M}{3})\p{M}+/gu;
@@ -39,7 +40,15 @@ const stacked = /(\p{M}{3})\p{M}+/gu;
 function nameOf(character: string): string {
   const code = character.codePointAt(0)!;
   const hex = 'U+' + code.toString(16).toUpperCase().padStart(4, '0');
-  const own = named[code] ?? (code === 10 ? 'line feed' : code === 9 ? 'tab' : code < 32 || code === 127 ? 'control character' : '');
+  const own =
+    named[code] ??
+    (code === 10
+      ? 'line feed'
+      : code === 9
+        ? 'tab'
+        : code < 32 || code === 127
+          ? 'control character'
+          : '');
   return own === '' ? hex : `${hex} ${own}`;
 }
 
@@ -56,7 +65,10 @@ export function safeParts(text: string): TextPart[] {
   for (const match of calm.matchAll(hiddenAll)) {
     if (match.index > at) parts.push({ text: calm.slice(at, match.index) });
     const code = match[0].codePointAt(0)!;
-    parts.push({ text: code < 32 ? String.fromCodePoint(0x2400 + code) : code.toString(16).toUpperCase(), mark: nameOf(match[0]) });
+    parts.push({
+      text: code < 32 ? String.fromCodePoint(0x2400 + code) : code.toString(16).toUpperCase(),
+      mark: nameOf(match[0]),
+    });
     at = match.index + match[0].length;
   }
   if (at < calm.length) parts.push({ text: calm.slice(at) });
@@ -84,12 +96,22 @@ function judge(text: string): string | undefined {
   }
   if (/[^\x00-\x7f]/.test(text)) {
     for (const word of text.split(/[^\p{L}\p{M}]+/u)) {
-      const scripts = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script=Greek}/u, /\p{Script=Armenian}/u, /\p{Script=Cherokee}/u];
-      if (scripts.filter((script) => script.test(word)).length > 1) return 'mixes letters of several scripts that look alike';
+      const scripts = [
+        /\p{Script=Latin}/u,
+        /\p{Script=Cyrillic}/u,
+        /\p{Script=Greek}/u,
+        /\p{Script=Armenian}/u,
+        /\p{Script=Cherokee}/u,
+      ];
+      if (scripts.filter((script) => script.test(word)).length > 1)
+        return 'mixes letters of several scripts that look alike';
     }
     // A word that is Cyrillic or Greek through and through, but of letters that all look Latin.
     for (const word of text.split(/[^\p{L}]+/u)) {
-      if (word.length > 1 && /^[аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅαικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]+$/u.test(word)) {
+      if (
+        word.length > 1 &&
+        /^[аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅαικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]+$/u.test(word)
+      ) {
         return 'looks Latin and is not';
       }
     }
@@ -102,11 +124,18 @@ function judge(text: string): string | undefined {
 
 /** The same as one text without anything hidden in it, for tool tips, which a browser draws as it likes. */
 export const plainText = (text: string): string =>
-  safeParts(text).map((part) => (part.mark === undefined ? part.text : `[${part.mark.split(' ')[0]}]`)).join('');
+  safeParts(text)
+    .map((part) => (part.mark === undefined ? part.text : `[${part.mark.split(' ')[0]}]`))
+    .join('');
 
 /** JSON with every hidden character as an escape: means the same, and looks like what it is. */
 export const visibleJson = (text: string): string =>
-  JSON.stringify(text).replace(hiddenAll, (found) => found.split('').map((unit) => '\\u' + unit.charCodeAt(0).toString(16).padStart(4, '0')).join(''));
+  JSON.stringify(text).replace(hiddenAll, (found) =>
+    found
+      .split('')
+      .map((unit) => '\\u' + unit.charCodeAt(0).toString(16).padStart(4, '0'))
+      .join(''),
+  );
 
 /** The longest piece of a value that lists show; the record page shows all on request. */
 export const shownCharactersMax = 240;

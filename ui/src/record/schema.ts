@@ -53,7 +53,10 @@ const entryFields: Record<number, FieldRule> = {};
 const valueFields: Record<number, FieldRule> = {};
 const listFields: Record<number, FieldRule> = {};
 export const struct: MessageRule = { name: 'google.protobuf.Struct', fields: structFields };
-const structEntry: MessageRule = { name: 'google.protobuf.Struct.FieldsEntry', fields: entryFields };
+const structEntry: MessageRule = {
+  name: 'google.protobuf.Struct.FieldsEntry',
+  fields: entryFields,
+};
 export const value: MessageRule = { name: 'google.protobuf.Value', fields: valueFields };
 const listValue: MessageRule = { name: 'google.protobuf.ListValue', fields: listFields };
 structFields[1] = inner('fields', structEntry, true);
@@ -67,8 +70,14 @@ valueFields[5] = inner('struct_value', struct);
 valueFields[6] = inner('list_value', listValue);
 listFields[1] = inner('values', value, true);
 
-const actor: MessageRule = { name: 'graven.v1.Actor', fields: { 1: text('id'), 2: text('type'), 3: text('name') } };
-const target: MessageRule = { name: 'graven.v1.Target', fields: { 1: text('type'), 2: text('id'), 3: text('name') } };
+const actor: MessageRule = {
+  name: 'graven.v1.Actor',
+  fields: { 1: text('id'), 2: text('type'), 3: text('name') },
+};
+const target: MessageRule = {
+  name: 'graven.v1.Target',
+  fields: { 1: text('type'), 2: text('id'), 3: text('name') },
+};
 const source: MessageRule = {
   name: 'graven.v1.Source',
   fields: { 1: text('service'), 2: text('ip'), 3: text('user_agent') },
@@ -82,7 +91,10 @@ const producer: MessageRule = {
     4: { name: 'kind', kind: 'enum', values: ['event', 'open', 'heartbeat', 'close'] },
   },
 };
-const label: MessageRule = { name: 'graven.v1.Label', fields: { 1: text('key'), 2: text('value') } };
+const label: MessageRule = {
+  name: 'graven.v1.Label',
+  fields: { 1: text('key'), 2: text('value') },
+};
 
 export const event: MessageRule = {
   name: 'graven.v1.Event',
@@ -110,7 +122,13 @@ export const event: MessageRule = {
 
 export const entry: MessageRule = {
   name: 'graven.v1.Entry',
-  fields: { 1: text('event_id'), 2: text('actor'), 3: text('timestamp'), 4: text('action'), 5: text('hash') },
+  fields: {
+    1: text('event_id'),
+    2: text('actor'),
+    3: text('timestamp'),
+    4: text('action'),
+    5: text('hash'),
+  },
 };
 
 export const record: MessageRule = {

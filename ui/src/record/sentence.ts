@@ -3,17 +3,110 @@
 import type { Row } from './row.ts';
 
 const irregular: Readonly<Record<string, string>> = {
-  read: 'read', write: 'wrote', send: 'sent', set: 'set', put: 'put', get: 'got', run: 'ran', login: 'logged in', logout: 'logged out',
-  begin: 'began', sign: 'signed', pay: 'paid', buy: 'bought', sell: 'sold', hold: 'held', withdraw: 'withdrew', submit: 'submitted',
-  transfer: 'transferred', stop: 'stopped', drop: 'dropped', permit: 'permitted', commit: 'committed', cancel: 'cancelled',
+  read: 'read',
+  write: 'wrote',
+  send: 'sent',
+  set: 'set',
+  put: 'put',
+  get: 'got',
+  run: 'ran',
+  login: 'logged in',
+  logout: 'logged out',
+  begin: 'began',
+  sign: 'signed',
+  pay: 'paid',
+  buy: 'bought',
+  sell: 'sold',
+  hold: 'held',
+  withdraw: 'withdrew',
+  submit: 'submitted',
+  transfer: 'transferred',
+  stop: 'stopped',
+  drop: 'dropped',
+  permit: 'permitted',
+  commit: 'committed',
+  cancel: 'cancelled',
 };
 const regular = new Set([
-  'accept', 'access', 'activate', 'add', 'allow', 'append', 'approve', 'archive', 'assign', 'attach', 'authenticate', 'authorize', 'block',
-  'call', 'change', 'charge', 'close', 'configure', 'confirm', 'connect', 'copy', 'create', 'deactivate', 'decline', 'delete', 'deny',
-  'deploy', 'detach', 'disable', 'disconnect', 'download', 'edit', 'enable', 'export', 'fail', 'import', 'install', 'invite', 'issue',
-  'join', 'list', 'lock', 'merge', 'modify', 'move', 'open', 'post', 'publish', 'purge', 'push', 'refund', 'register', 'reject', 'release',
-  'remove', 'rename', 'renew', 'reset', 'restart', 'restore', 'review', 'revoke', 'rotate', 'schedule', 'search', 'share', 'start',
-  'suspend', 'terminate', 'trigger', 'unlock', 'update', 'upgrade', 'upload', 'use', 'verify', 'view', 'visit', 'void',
+  'accept',
+  'access',
+  'activate',
+  'add',
+  'allow',
+  'append',
+  'approve',
+  'archive',
+  'assign',
+  'attach',
+  'authenticate',
+  'authorize',
+  'block',
+  'call',
+  'change',
+  'charge',
+  'close',
+  'configure',
+  'confirm',
+  'connect',
+  'copy',
+  'create',
+  'deactivate',
+  'decline',
+  'delete',
+  'deny',
+  'deploy',
+  'detach',
+  'disable',
+  'disconnect',
+  'download',
+  'edit',
+  'enable',
+  'export',
+  'fail',
+  'import',
+  'install',
+  'invite',
+  'issue',
+  'join',
+  'list',
+  'lock',
+  'merge',
+  'modify',
+  'move',
+  'open',
+  'post',
+  'publish',
+  'purge',
+  'push',
+  'refund',
+  'register',
+  'reject',
+  'release',
+  'remove',
+  'rename',
+  'renew',
+  'reset',
+  'restart',
+  'restore',
+  'review',
+  'revoke',
+  'rotate',
+  'schedule',
+  'search',
+  'share',
+  'start',
+  'suspend',
+  'terminate',
+  'trigger',
+  'unlock',
+  'update',
+  'upgrade',
+  'upload',
+  'use',
+  'verify',
+  'view',
+  'visit',
+  'void',
 ]);
 
 /** "approved" of "invoice.approve"; undefined where the action is no verb that is known. */
@@ -38,7 +131,12 @@ export interface Sentence {
 export function sentenceOf(row: Row): Sentence {
   const verb = pastTense(row.action);
   const denied = row.outcome === 'denied' || row.outcome === 'failure';
-  const actor = [row.actorType, row.actorName !== '' && row.actorName !== row.actorId ? `${row.actorName} (${row.actorId})` : row.actorId]
+  const actor = [
+    row.actorType,
+    row.actorName !== '' && row.actorName !== row.actorId
+      ? `${row.actorName} (${row.actorId})`
+      : row.actorId,
+  ]
     .filter((part) => part !== '')
     .join(' ');
   return {
@@ -46,6 +144,15 @@ export function sentenceOf(row: Row): Sentence {
     // What was denied did not happen.
     verb: verb === undefined || denied ? row.action : verb,
     literal: verb === undefined || denied,
-    targets: row.targets.map((target) => [target.type, target.name !== '' && target.name !== target.id ? `${target.name} (${target.id})` : target.id].filter((part) => part !== '').join(' ')),
+    targets: row.targets.map((target) =>
+      [
+        target.type,
+        target.name !== '' && target.name !== target.id
+          ? `${target.name} (${target.id})`
+          : target.id,
+      ]
+        .filter((part) => part !== '')
+        .join(' '),
+    ),
   };
 }

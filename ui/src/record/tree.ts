@@ -2,7 +2,13 @@
 // Unknown fields stand in it like all others; an Any is its type and its bytes, for the page has no descriptors.
 
 import { fromUtf8, toHex } from '../proof/bytes.ts';
-import { record as recordRule, struct, type FieldRule, type Kind, type MessageRule } from './schema.ts';
+import {
+  record as recordRule,
+  struct,
+  type FieldRule,
+  type Kind,
+  type MessageRule,
+} from './schema.ts';
 import { readVarint, walk, WireError, type WireField } from './wire.ts';
 
 export interface TreeNode {
@@ -58,7 +64,13 @@ function fieldNode(
   path: string,
   depth: number,
 ): TreeNode {
-  const place = { number: field.number, path, start: field.start, valueStart: field.valueStart, end: field.end };
+  const place = {
+    number: field.number,
+    path,
+    start: field.start,
+    valueStart: field.valueStart,
+    end: field.end,
+  };
   const raw = bytes.subarray(field.valueStart, field.end);
   if (rule === undefined || !typeFits(rule.kind, field.type)) {
     const flaw = rule === undefined ? undefined : 'not of the type that this field has';
@@ -72,16 +84,36 @@ function fieldNode(
     };
   }
   if (rule.kind === 'message') {
-    const children = messageTree(bytes, field.valueStart, field.end, rule.message!, path, depth + 1);
+    const children = messageTree(
+      bytes,
+      field.valueStart,
+      field.end,
+      rule.message!,
+      path,
+      depth + 1,
+    );
     return { ...place, name: rule.name, kind: 'message', shown: rule.message!.name, children };
   }
   if (rule.kind === 'text') {
     const text = fromUtf8(raw);
     return text === undefined
-      ? { ...place, name: rule.name, kind: 'text', shown: toHex(raw), flaw: 'not UTF-8', children: [] }
+      ? {
+          ...place,
+          name: rule.name,
+          kind: 'text',
+          shown: toHex(raw),
+          flaw: 'not UTF-8',
+          children: [],
+        }
       : { ...place, name: rule.name, kind: 'text', shown: text, children: [] };
   }
-  return { ...place, name: rule.name, kind: rule.kind, shown: scalar(bytes, field, rule), children: [] };
+  return {
+    ...place,
+    name: rule.name,
+    kind: rule.kind,
+    shown: scalar(bytes, field, rule),
+    children: [],
+  };
 }
 
 function typeFits(kind: Kind, type: number): boolean {
@@ -116,7 +148,10 @@ function scalar(bytes: Uint8Array, field: WireField, rule: FieldRule): string {
       return readVarint(bytes, field.valueStart).value === 0n ? 'false' : 'true';
     case 'enum': {
       const number = readVarint(bytes, field.valueStart).value;
-      return rule.values?.[Number(number)] ?? `${BigInt.asIntN(32, number)} (a value that this page does not know)`;
+      return (
+        rule.values?.[Number(number)] ??
+        `${BigInt.asIntN(32, number)} (a value that this page does not know)`
+      );
     }
     case 'int64':
     case 'int32':
@@ -164,7 +199,8 @@ function plainValue(node: TreeNode): Plain {
   }
 }
 
-const jsonName = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+const jsonName = (name: string): string =>
+  name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The tree as JSON for people: proto3's names, times in words. Unknown fields under their number. */
 export function plainMessage(nodes: readonly TreeNode[], rule: MessageRule = recordRule): Plain {
@@ -184,7 +220,8 @@ export function plainMessage(nodes: readonly TreeNode[], rule: MessageRule = rec
 }
 
 function plainField(node: TreeNode, rule: FieldRule | undefined): Plain {
-  if (node.kind !== 'message' || rule?.message === undefined) return node.kind === 'bool' ? node.shown === 'true' : node.shown;
+  if (node.kind !== 'message' || rule?.message === undefined)
+    return node.kind === 'bool' ? node.shown === 'true' : node.shown;
   if (rule.message === struct) return plainStruct(node);
   if (rule.message.name === 'google.protobuf.Timestamp') return timestampText(node);
   return plainMessage(node.children, rule.message);

@@ -49,7 +49,8 @@ export function* walk(bytes: Uint8Array, start = 0, end = bytes.length): Generat
     const tag = readSmall(bytes, at);
     const number = Math.floor(tag.value / 8);
     const type = tag.value % 8;
-    if (number < 1 || number > 536_870_911) throw new WireError(`no field has the number ${number}`);
+    if (number < 1 || number > 536_870_911)
+      throw new WireError(`no field has the number ${number}`);
     let valueStart = tag.end;
     let valueEnd: number;
     switch (type) {

@@ -1,0 +1,58 @@
+// One record, fetched with its path, and everything up to the signed root recomputed.
+
+import { getInclusion, getRecord, type Door } from '../api/client.ts';
+import { equal, toHex } from '../proof/bytes.ts';
+import { climb, leafHash } from '../proof/merkle.ts';
+import { checkCosignatures, type Checkpoint, type Vkey } from '../proof/note.ts';
+import { formatReceipt } from '../proof/receipt.ts';
+import { decodeRow, type Row } from '../record/row.ts';
+import type { RecordProof } from './protocol.ts';
+
+interface Parts {
+  readonly door: Door;
+  readonly log: string;
+  readonly key: Vkey;
+  readonly witnesses: readonly Vkey[];
+}
+
+/** `holds` says whether it does: what was answered is shown either way. */
+export async function proveRecord(
+  { door, log, key, witnesses }: Parts,
+  checkpoint: Checkpoint,
+  index: number,
+  fresh: boolean,
+): Promise<RecordProof> {
+  const [bytes, path] = await Promise.all([
+    getRecord(door, log, index, fresh),
+    getInclusion(door, log, index, checkpoint.size, fresh),
+  ]);
+  const begun = performance.now();
+  const leaf = leafHash(bytes);
+  let row: Row;
+  try {
+    row = decodeRow(bytes, toHex(leaf));
+  } catch {
+    row = { ...decodeRow(new Uint8Array(), toHex(leaf)), bytes, index };
+  }
+  const rungs = climb(BigInt(index), BigInt(checkpoint.size), leaf, path);
+  const top = rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? leaf);
+  const holds = top !== undefined && equal(top, checkpoint.root) && row.index === index;
+  return {
+    row,
+    size: checkpoint.size,
+    root: toHex(checkpoint.root),
+    rungs: (rungs ?? []).map((rung) => ({
+      sibling: toHex(rung.sibling),
+      side: rung.side,
+      result: toHex(rung.result),
+      first: rung.first.toString(),
+      end: rung.end.toString(),
+    })),
+    holds,
+    note: checkpoint.noteText,
+    signedBy: key.text,
+    cosignatures: await checkCosignatures(checkpoint.note, key, witnesses),
+    tookMs: performance.now() - begun,
+    receipt: formatReceipt({ record: bytes, index, hashes: path, noteText: checkpoint.noteText }),
+  };
+}

@@ -341,22 +341,27 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
     assert.match(judge(await evidenceOf(page, 'record.evidence')), /WRONG_ANSWER/);
   });
 
-  test('a wrong path turns the page red', async () => {
-    const { page, proxy } = await visit('#/default/record/4');
-    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
-    proxy.lies = {
-      answer: (path, body) => {
-        if (!path.includes('/proofs/inclusion?index=4&')) return undefined;
-        const answer = JSON.parse(body) as { hashes: string[] };
-        answer.hashes[0] = answer.hashes[1]!;
-        return JSON.stringify(answer);
-      },
-    };
-    await page.keyboard.press('v');
-    await page.locator('[data-verdict=bad]').waitFor({ timeout: 20_000 });
-    assert.ok(proxy.told >= 2);
-    await staysBroken(page);
-  });
+  for (const [name, bend] of [
+    ['a wrong path', (hashes: string[]) => [hashes[1]!, ...hashes.slice(1)]],
+    ['a path that is too short', (hashes: string[]) => hashes.slice(1)],
+  ] as const) {
+    test(`${name} turns the page red`, async () => {
+      const { page, proxy } = await visit('#/default/record/4');
+      await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+      proxy.lies = {
+        answer: (path, body) => {
+          if (!path.includes('/proofs/inclusion?index=4&')) return undefined;
+          const answer = JSON.parse(body) as { hashes: string[] };
+          return JSON.stringify({ ...answer, hashes: bend(answer.hashes) });
+        },
+      };
+      await page.keyboard.press('v');
+      await page.locator('[data-verdict=bad]').waitFor({ timeout: 20_000 });
+      assert.ok(proxy.told >= 2);
+      await staysBroken(page);
+      assert.match(judge(await evidenceOf(page, 'path.evidence')), /WRONG_ANSWER/);
+    });
+  }
 
   test('a record that is wrong once and right when asked again is no contradiction', async () => {
     const { page, proxy } = await visit('#/default/record/5');
@@ -778,6 +783,32 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
       shown.map((_, i) => shown[0]! + i),
     );
     assert.ok(proxy.told < 12, `${proxy.told} requests: only what is looked at`);
+  });
+
+  test('a record shows what came before and after for the same actor', async (context) => {
+    const { page } = await visit('#/default/record/40');
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    await page.getByRole('tab', { name: 'around' }).click();
+    await page.locator('.around').waitFor();
+    await until(
+      'an answer',
+      async () => (await page.locator('.around .here, .around .notice').count()) > 0,
+    );
+    if ((await page.locator('.around .notice').count()) > 0)
+      return context.skip('this server has no search');
+    const links = await page
+      .locator('.around li a')
+      .evaluateAll((all) =>
+        all.map((one) => Number(/record\/(\d+)/.exec((one as HTMLAnchorElement).href)![1])),
+      );
+    assert.equal(links.length, 10);
+    assert.deepEqual(
+      links,
+      links.toSorted((a, b) => a - b),
+    );
+    const actor = await page.locator('.sentence b').first().innerText();
+    for (const name of await page.locator('.around li:not(.here) b').allInnerTexts())
+      assert.ok(actor.includes(name));
   });
 
   test('an error stands under its column', async () => {

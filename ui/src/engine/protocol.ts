@@ -81,6 +81,8 @@ export interface RecordProof {
   size: number;
   root: string;
   rungs: ProofRung[];
+  /** As it was answered, also where it has not the form that it must have and `rungs` is empty. */
+  path: string[];
   holds: boolean;
   note: string;
   signedBy: string;

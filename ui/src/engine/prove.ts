@@ -48,6 +48,7 @@ export async function proveRecord(
       first: rung.first.toString(),
       end: rung.end.toString(),
     })),
+    path: path.map(toHex),
     holds,
     note: checkpoint.noteText,
     signedBy: key.text,

@@ -717,14 +717,13 @@ export class LogWatch {
       this.#flicker(`Record ${thousands(index)} did not lead to the signed root at first.`);
       return second;
     }
-    const path = second.rungs.map((rung) => hexBytes(rung.sibling));
     const top = second.rungs[second.rungs.length - 1]?.result ?? second.row.hash;
     const checkpoint = parseCheckpoint(second.note) as Checkpoint;
     const shown = {
       index,
       record: second.row.bytes,
-      path,
-      top: path.length === 0 && second.size > 1 ? undefined : hexBytes(top),
+      path: second.path.map(hexBytes),
+      top: second.rungs.length === 0 && second.size > 1 ? undefined : hexBytes(top),
     };
     await this.#record(notInTree(this.#judge!.bench, checkpoint, shown));
     return second;

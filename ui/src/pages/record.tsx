@@ -19,6 +19,7 @@ import {
   type TreeNode,
 } from '../record/tree.ts';
 import { go, writeRoute } from '../route.ts';
+import { Around } from './around.tsx';
 import { span, thousands } from '../seal.ts';
 import { HexView } from '../parts/hex.tsx';
 import { useKeys } from '../parts/hooks.ts';
@@ -288,16 +289,6 @@ function PlainTree({ value }: { value: Plain }): JSX.Element {
 }
 
 function Neighbours({ log, row }: { log: string; row: Row }): JSX.Element {
-  const target = row.targets[0];
-  const links: [string, string, string][] = [
-    ['same actor', 'actor.id', row.actorId],
-    ...(target === undefined
-      ? []
-      : ([['same target', 'target.id', target.id]] as [string, string, string][])),
-    ['same trace', 'trace', row.traceId],
-    ['same session', 'session', row.sessionId],
-    ['same request', 'request', row.requestId],
-  ];
   return (
     <p class="row neighbours">
       {row.index > 0 && (
@@ -306,16 +297,6 @@ function Neighbours({ log, row }: { log: string; row: Row }): JSX.Element {
         </a>
       )}
       <a href={writeRoute(log, 'record', {}, row.index + 1)}>record {thousands(row.index + 1)} →</a>
-      {links
-        .filter(([, , value]) => value !== '')
-        .map(([words, field, value]) => (
-          <a
-            key={words}
-            href={writeRoute(log, 'explore', { q: narrowed('', field, value, false) })}
-          >
-            {words}
-          </a>
-        ))}
     </p>
   );
 }
@@ -383,7 +364,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
   // That of the record before is none of this one.
   const proof = latest?.row.index === index ? latest : undefined;
   const [error, setError] = useState<string>();
-  const [tab, setTab] = useState<'fields' | 'json' | 'bytes' | 'proof'>('fields');
+  const [tab, setTab] = useState<'fields' | 'around' | 'json' | 'bytes' | 'proof'>('fields');
   const ready = feed.trust?.checkpoint !== undefined;
   const verify = useCallback(() => {
     setError(undefined);
@@ -474,7 +455,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
       {row !== undefined && <Neighbours log={log} row={row} />}
       {row !== undefined && (
         <div class="tabs" role="tablist" aria-label="Views of the record">
-          {(['fields', 'proof', 'json', 'bytes'] as const).map((name) => (
+          {(['fields', 'proof', 'around', 'json', 'bytes'] as const).map((name) => (
             <button
               key={name}
               type="button"
@@ -514,6 +495,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
               )}
             </Section>
           )}
+          {tab === 'around' && <Around link={link} log={log} row={row} />}
           {tab === 'json' && (
             <>
               <p class="row">

@@ -55,6 +55,17 @@ function Incident({ finding, log }: { finding: Finding; log: string }): JSX.Elem
             )}
           </dd>
         </div>
+        {good !== undefined && (
+          <div>
+            <dt>records between</dt>
+            <dd>
+              <a href={writeRoute(log, 'explore', { q: `index:>=${good.size}`, order: 'oldest' })}>
+                those that came since size {thousands(good.size)}
+              </a>
+              , as the server shows them now
+            </dd>
+          </div>
+        )}
         {finding.index !== undefined && (
           <div>
             <dt>record</dt>

@@ -86,6 +86,7 @@ try {
     ['record-light', 'desktop', 'light', '#/default/record/41'],
     ['record-proof', 'desktop', 'dark', '#/default/record/41', tab('proof')],
     ['record-bytes', 'desktop', 'light', '#/default/record/41', tab('bytes')],
+    ['record-around', 'desktop', 'light', '#/default/record/41', tab('around')],
     ['record-phone', 'phone', 'light', '#/default/record/41'],
     [
       'record-hostile',
@@ -122,6 +123,7 @@ try {
       '#/default/live',
       async (page) => {
         await page.keyboard.press('?');
+        await sleep(300);
       },
     ],
     [

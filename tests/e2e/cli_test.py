@@ -166,6 +166,19 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(self.graven("export", "--to", str(size), "--json").stdout, path.read_text())
         self.graven("verify", path, "--key", self.key, check=2)
 
+    def test_what_was_typed_wins_over_the_environment_in_every_command(self):
+        nobody = {"GRAVEN_SERVER": "127.0.0.1:1", "GRAVEN_LOG": "none-such", "GRAVEN_DATA": "/none-such"}
+        at = ("--server", self.server.address, "--log", "default")
+        for arguments in (("checkpoint",), ("show", "0"), ("tail", "--last", "1"), ("receipt", "get", "0"),
+                          ("export", "--to", "1"), ("verify",),
+                          ("append", "--actor", "a", "--action", "b", "--id", "typed")):
+            self.graven(*arguments, *at, env=nobody)
+        self.graven("status", "--server", self.server.address, env=nobody)
+        self.graven("logs", "show", "default", "--server", self.server.address, env=nobody)
+        self.graven("keys", "show", "--data", str(self.server.data), "--log", "default", env=nobody)
+        # And the environment over what a command does by itself.
+        self.assertIn("127.0.0.1:1", self.graven("checkpoint", env=nobody, check=3).stderr)
+
     def test_the_server_that_was_typed_is_checked_whatever_the_environment_says(self):
         self.wait_for_publication()
         env = {"GRAVEN_DATA": str(self.folder / "no-such-folder")}

@@ -108,15 +108,14 @@ void AddPreserveCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand(
       "preserve", "On the worst day, first of all: a hashed, read-only copy of a data folder");
   command->footer(
-      "Touches nothing in the folder and needs no stopped server; what changed meanwhile is "
-      "named.\n"
-      "keys/ is left out. `sha256sum -c SHA256SUMS` checks the copy without Graven, `graven "
-      "verify\n"
-      "--data OUT/data` what is in it. Exit code 1: with --check, something is not as it was.\n"
+      "Touches nothing in the folder and needs no stopped server; what changed meanwhile is\n"
+      "named. keys/ is left out. `sha256sum -c SHA256SUMS` checks the copy without Graven, and\n"
+      "`graven verify --data OUT/data` what is in it.\n"
+      "Exit code 1: with --check, something is not as it was.\n"
       "\n"
       "Example:\n"
-      "  graven preserve /mnt/evidence/2026-11-26 --data ./audit --also /another/disk/guard\n"
-      "  graven preserve /mnt/evidence/2026-11-26 --check");
+      "  graven preserve ./evidence --data ./audit --also /another/disk/guard\n"
+      "  graven preserve ./evidence --check");
   auto flags = std::make_shared<PreserveFlags>();
   command->add_option("out", flags->output, "Folder to make")->required()->type_name("OUT");
   context.AddData(*command);

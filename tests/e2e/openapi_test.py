@@ -72,7 +72,8 @@ class OpenApi(unittest.TestCase):
             [str(self.bin / "schemathesis"), "--config-file", str(self.folder / "schemathesis.toml"), "run",
              str(document), "--url", url, "--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", SEED,
              # It never ends; live_test.py reads it.
-             "--exclude-path", "/logs/{log}/live", "--phases", "examples,coverage,fuzzing", "--mode", "all", "--warnings", "off", "--no-color",
+             "--exclude-path", "/logs/{log}/live",
+             "--phases", "examples,coverage,fuzzing", "--mode", "all", "--warnings", "off", "--no-color",
              "--generation-database", "none", "--suppress-health-check", "all",
              "--report-ndjson-path", str(report)],
             capture_output=True, text=True, timeout=500, cwd=self.folder)

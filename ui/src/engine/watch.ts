@@ -464,6 +464,7 @@ export class LogWatch {
       throw error;
     }
     this.#state.transport = 'stream';
+    this.#publish();
     for await (const event of readEvents(response.body!)) {
       if (event !== undefined) await this.#heard(event.name, JSON.parse(event.data) as Json);
     }
@@ -500,6 +501,7 @@ export class LogWatch {
 
   async #poll(signal: AbortSignal): Promise<void> {
     this.#state.transport = 'polling';
+    this.#publish();
     while (!signal.aborted) {
       const page = await getRecords(this.#door, this.log, this.#next, 1000);
       if (page.records.length > 0) await this.#rows(this.#next, page.records);

@@ -1,6 +1,6 @@
 // Views of what changes: the feed, the address, the clock, keys.
 
-import { useEffect, useReducer, useState } from 'preact/hooks';
+import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import type { Feed } from '../feed.ts';
 import { readRoute, type Route } from '../route.ts';
 
@@ -74,31 +74,31 @@ const typing = (target: EventTarget | null): boolean =>
 
 /** Keys of this view; sequences are "g l". None while somebody types or a modifier is held. */
 export function useKeys(keys: Keys): void {
+  const latest = useRef(keys);
+  latest.current = keys;
   useEffect(() => {
+    // Of the listener and not of a render: rows that arrive between two keys must not part them.
     let prefix = '';
     let prefixAt = 0;
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (typing(event.target) && event.key !== 'Escape') return;
+      const known = latest.current;
       const sequence =
         prefix !== '' && event.timeStamp - prefixAt < 1500 ? `${prefix} ${event.key}` : event.key;
       prefix = '';
-      const action = keys[sequence] ?? keys[event.key];
+      const action = known[sequence] ?? known[event.key];
       if (action !== undefined) {
         // A button or link with the focus has its own Enter.
-        if (
-          event.key === 'Enter' &&
-          event.target instanceof HTMLElement &&
-          /^(BUTTON|A|SUMMARY)$/.test(event.target.tagName)
-        )
-          return;
-        action(event);
-      } else if (Object.keys(keys).some((one) => one.startsWith(event.key + ' '))) {
+        const own =
+          event.target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(event.target.tagName);
+        if (event.key !== 'Enter' || !own) action(event);
+      } else if (Object.keys(known).some((one) => one.startsWith(event.key + ' '))) {
         prefix = event.key;
         prefixAt = event.timeStamp;
       }
     };
     window.addEventListener('keydown', pressed);
     return () => window.removeEventListener('keydown', pressed);
-  });
+  }, []);
 }

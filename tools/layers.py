@@ -30,7 +30,7 @@ ROOMS = {
     "index": ["base", "io", "merkle", "record", "query", "store"],
     "verify": ["base", "io", "merkle", "note", "record", "store", "journal"],
     "metrics": ["base"],
-    "engine": ["base", "io", "record", "sequencer", "ledger", "metrics"],
+    "engine": ["base", "io", "record", "query", "sequencer", "ledger", "index", "metrics"],
     "search": ["base", "record", "query", "ledger", "index", "engine"],
     "service": ["base", "record", "query", "sequencer", "ledger", "metrics", "engine", "search"],
     "http": ["base"],

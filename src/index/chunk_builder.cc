@@ -165,7 +165,7 @@ void ChunkBuilder::AddOccurred(const record::TimePoint& time) {
   group.latest = std::max(group.latest, time);
 }
 
-std::string ChunkBuilder::Finish() {
+std::string ChunkBuilder::Finish(const Hash& subtree_root) {
   GRAVEN_CHECK(full());
   // The pairs by term; within one the leaves stay in their order.
   std::vector<uint64_t> ends(keys_.size() + 1, 0);
@@ -186,6 +186,7 @@ std::string ChunkBuilder::Finish() {
   ChunkEncoder::Columns columns;
   columns.received_ns = received_ns_;
   columns.occurred = occurred_;
+  columns.subtree_root = subtree_root;
   for (size_t kind = 0; kind < kIdKinds; ++kind) {
     std::sort(ids_[kind].begin(), ids_[kind].end());
     columns.ids[kind] = std::move(ids_[kind]);

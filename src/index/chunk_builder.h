@@ -31,8 +31,9 @@ class ChunkBuilder {
   uint64_t next() const { return first_ + received_ns_.size(); }
   bool full() const { return next() == first_ + (uint64_t{1} << level_); }
 
-  // The content. REQUIRES: full. Nothing may be called afterwards.
-  std::string Finish();
+  // The content; of a chunk that stays in memory the root is left out. REQUIRES: full. Nothing may
+  // be called afterwards.
+  std::string Finish(const Hash& subtree_root = Hash());
 
  private:
   struct KeyHash {

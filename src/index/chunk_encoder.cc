@@ -127,6 +127,7 @@ std::string ChunkEncoder::Finish(const Columns& columns) {
   for (size_t kind = 0; kind < kIdKinds; ++kind) {
     AppendIds(static_cast<IdKind>(kind), columns.ids[kind]);
   }
+  header_.subtree_root = columns.subtree_root;
   EncodeHeader(header_, out_.data());
   return std::move(out_);
 }

@@ -38,6 +38,7 @@ class ChunkEncoder {
     std::span<const int64_t> received_ns;            // one for each leaf, never falling
     std::span<const OccurredGroup> occurred;         // one for each group
     std::array<std::vector<IdEntry>, kIdKinds> ids;  // sorted
+    Hash subtree_root;
   };
   // Ends it. The content.
   std::string Finish(const Columns& columns);

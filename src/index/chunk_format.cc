@@ -15,7 +15,8 @@ namespace {
 constexpr size_t kUnicodeBytes = 16;
 constexpr size_t kUnicodeAt = 32;
 constexpr size_t kSectionsAt = kUnicodeAt + kUnicodeBytes;
-static_assert(kSectionsAt + kSections * 16 <= kChunkHeaderBytes);
+constexpr size_t kRootAt = kSectionsAt + kSections * 16;
+static_assert(kRootAt + Hash::kSize <= kChunkHeaderBytes);
 
 constexpr size_t kNumberDigits = 20;
 
@@ -135,6 +136,7 @@ void EncodeHeader(const ChunkHeader& header, char* out) {
   PutFixed64(out + 16, header.first);
   PutFixed64(out + 24, header.terms);
   std::memcpy(out + kUnicodeAt, header.unicode_version.data(), header.unicode_version.size());
+  std::memcpy(out + kRootAt, header.subtree_root.bytes.data(), Hash::kSize);
   for (size_t i = 0; i < kSections; ++i) {
     PutFixed64(out + kSectionsAt + i * 16, header.sections[i].offset);
     PutFixed64(out + kSectionsAt + i * 16 + 8, header.sections[i].bytes);
@@ -156,6 +158,7 @@ std::optional<ChunkHeader> ParseHeader(std::string_view bytes, uint64_t content_
   if (header.terms > content_bytes) return std::nullopt;
   header.unicode_version = std::string(bytes.substr(kUnicodeAt, kUnicodeBytes).data(),
                                        strnlen(bytes.data() + kUnicodeAt, kUnicodeBytes));
+  header.subtree_root = Hash::FromBytes(bytes.substr(kRootAt, Hash::kSize));
   for (size_t i = 0; i < kSections; ++i) {
     Extent& extent = header.sections[i];
     extent.offset = GetFixed64(bytes.data() + kSectionsAt + i * 16);

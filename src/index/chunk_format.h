@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/hash.h"
 #include "query/expression.h"
 #include "query/field.h"
 
@@ -104,6 +105,8 @@ struct ChunkHeader {
   int level = 0;
   uint64_t terms = 0;
   std::string unicode_version;  // at most 16 bytes
+  // Of the tree over exactly these records: what the chunk is about. Zeros in memory.
+  Hash subtree_root;
   std::array<Extent, kSections> sections;
 
   uint64_t count() const { return uint64_t{1} << level; }

@@ -50,7 +50,8 @@ absl::Status MergeTerms(std::span<const std::shared_ptr<const Chunk>> parts,
 
 }  // namespace
 
-absl::StatusOr<std::string> MergeChunks(std::span<const std::shared_ptr<const Chunk>> parts) {
+absl::StatusOr<std::string> MergeChunks(std::span<const std::shared_ptr<const Chunk>> parts,
+                                        const Hash& subtree_root) {
   GRAVEN_CHECK(parts.size() == kMergedChunks);
   const int level = parts[0]->level();
   for (size_t i = 1; i < parts.size(); ++i) {
@@ -77,6 +78,7 @@ absl::StatusOr<std::string> MergeChunks(std::span<const std::shared_ptr<const Ch
   }
   columns.received_ns = received_ns;
   columns.occurred = occurred;
+  columns.subtree_root = subtree_root;
   return encoder.Finish(columns);
 }
 

@@ -17,6 +17,7 @@
 #include "base/status_macros.h"
 #include "engine/append_door.h"
 #include "engine/engine.h"
+#include "engine/index_builder.h"
 #include "io/file_system.h"
 #include "json/message_types.h"
 #include "metrics/registry.h"
@@ -261,12 +262,17 @@ class Running {
   std::optional<Failure> Start() {
     witnesses_ = std::make_unique<WitnessFeed>(*ledger_, SystemClock(), policy_, metrics_, *log_);
     engine::EngineOptions options = MakeEngineOptions(configuration_, &metrics_, &findings_, log_);
-    options.on_published = [feed = witnesses_.get()] { feed->Notify(); };
+    index_builder_ = MakeIndexBuilder();
+    options.on_published = [feed = witnesses_.get(), index = index_builder_.get()] {
+      feed->Notify();
+      index->Notify();
+    };
     engine_ = std::make_unique<engine::Engine>(
         *ledger_, SystemClock(), options,
         [log = log_](const absl::Status& status) { log->Error(std::string(status.message())); });
     witnesses_->LookBeforeSigning(*engine_);
     engine_->Start();
+    index_builder_->Start();
     witnesses_->Start();
     searches_ = std::make_unique<search::Searches>(*ledger_, engine_->hub(),
                                                    engine_->cosigned_hub(), SystemClock());
@@ -317,6 +323,7 @@ class Running {
     searches_->Stop();
     witnesses_->Stop();
     engine_->Stop();
+    index_builder_->Stop();
     server_metrics_.reset();
     grpc_.reset();
     const bool writes_stopped = ledger_->status().write_state == ledger::WriteState::kStopped;
@@ -328,6 +335,14 @@ class Running {
   }
 
  private:
+  std::unique_ptr<engine::IndexBuilder> MakeIndexBuilder() {
+    engine::IndexBuilderOptions options;
+    options.folder = configuration_.data;
+    return std::make_unique<engine::IndexBuilder>(
+        *ledger_, io::PosixFileSystem(), std::move(options),
+        [log = log_](const std::string& text) { log->Warning(text); });
+  }
+
   const Configuration& configuration_;
   OperationalLog* const log_;
   record::SchemaSet any_types_;
@@ -339,6 +354,7 @@ class Running {
   note::Policy policy_;
   std::unique_ptr<WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
   FindingRelay findings_;
+  std::unique_ptr<engine::IndexBuilder> index_builder_;  // is told by the engine
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<search::Searches> searches_;  // both doors ask it
   std::unique_ptr<service::GrpcServer> grpc_;

@@ -1,0 +1,198 @@
+#include "engine/index_builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "graven/v1/event.pb.h"
+#include "io/durable_file.h"
+#include "ledger/ledger_fixture_test.h"
+#include "query/parser.h"
+
+namespace graven::engine {
+namespace {
+
+using ::testing::HasSubstr;
+
+class IndexBuilderTest : public ledger::LedgerTest {
+ protected:
+  IndexBuilderTest() {
+    options.journal_file_bytes = uint64_t{8} << 20;
+    options.journal_files_max = 16;
+    builder_options_.folder = "/data";
+  }
+
+  // Until the log has so many. Actor a<i % 10>.
+  void Grow(ledger::LogRef log, uint64_t size) {
+    v1::Event event;
+    event.set_action("read");
+    event.mutable_occurred_at()->set_seconds(1);
+    for (uint64_t at = PublishedSize(log); at < size;) {
+      std::vector<ledger::TestEvent> events;
+      for (; at < size && events.size() < 4000; ++at) {
+        event.set_event_id("e" + std::to_string(at));
+        event.mutable_actor()->set_id("a" + std::to_string(at % 10));
+        events.push_back({event.event_id(), event.SerializeAsString()});
+      }
+      const ledger::Outcome outcome = Append(log, std::move(events));
+      ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+      Publish();
+      SealAll();
+    }
+  }
+
+  void MakeBuilder() {
+    builder_ = std::make_unique<IndexBuilder>(
+        *ledger, disk, builder_options_,
+        [this](const std::string& text) { reports_.push_back(text); });
+  }
+  void StepAll() {
+    for (int i = 0; i < 1000; ++i) {
+      const absl::StatusOr<bool> worked = builder_->Step();
+      ASSERT_TRUE(worked.ok()) << worked.status();
+      if (!*worked) return;
+    }
+    FAIL() << "does not come to an end";
+  }
+
+  // {first, level} of what there is.
+  std::vector<std::pair<uint64_t, int>> Shape(ledger::LogRef log) {
+    std::vector<std::pair<uint64_t, int>> shape;
+    for (const auto& chunk : builder_->Chunks(log)->chunks()) {
+      shape.emplace_back(chunk->first(), chunk->level());
+    }
+    return shape;
+  }
+
+  // How many the index finds, and how many it leaves to be scanned.
+  std::pair<uint64_t, uint64_t> Ask(ledger::LogRef log, const char* text) {
+    const query::Query query = *query::Parse(text);
+    const auto chunks = builder_->Chunks(log);
+    uint64_t found = 0;
+    uint64_t scanned = 0;
+    const uint64_t size = PublishedSize(log);
+    for (uint64_t low = 0; low < size;) {
+      const auto candidates = index::Find(*chunks, query.root, chunks->From(low, size));
+      if (candidates.chunk != nullptr) found += candidates.found.possible.count();
+      if (candidates.chunk == nullptr) scanned += candidates.high - candidates.low;
+      low = candidates.high;
+    }
+    return {found, scanned};
+  }
+
+  const std::string folder_ = "/data/logs/default/index/";
+  const std::string first_file_ = folder_ + index::ChunkFileName(0, index::kMiddleLevel);
+  IndexBuilderOptions builder_options_;
+  std::vector<std::string> reports_;
+  std::unique_ptr<IndexBuilder> builder_;
+};
+
+TEST_F(IndexBuilderTest, GrowsWithTheLogAndLeavesLessThanASmallChunkToBeScanned) {
+  Open();
+  Grow(Default(), 4095);
+  MakeBuilder();
+  StepAll();
+  EXPECT_TRUE(Shape(Default()).empty());
+  Grow(Default(), 10'000);
+  StepAll();
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 12), std::pair(4096, 12)));
+  EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{819}, uint64_t{10'000 - 8192}));
+  // Nothing on the disk yet.
+  EXPECT_TRUE(absl::IsNotFound(disk.List(folder_).status()));
+  Grow(Default(), 70'000);
+  StepAll();
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 16), std::pair(65536, 12)));
+  EXPECT_THAT(*disk.List(folder_), ::testing::SizeIs(1));
+  EXPECT_EQ(Ask(Default(), "event_id:e66000").first, 1U);
+  EXPECT_EQ(Ask(Default(), "actor:a3").first, 6554U + 410U - 1U + 0U);
+
+  // Another start has the file and makes the small ones again; the file is the one that comes of
+  // the records at once.
+  const Hash root = builder_->Chunks(Default())->chunks()[0]->root();
+  KillAndOpen();
+  MakeBuilder();
+  StepAll();
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 16), std::pair(65536, 12)));
+  EXPECT_EQ(builder_->Chunks(Default())->chunks()[0]->root(), root);
+  ASSERT_TRUE(disk.Remove(first_file_).ok());
+  MakeBuilder();
+  StepAll();
+  EXPECT_EQ(builder_->Chunks(Default())->chunks()[0]->root(), root);
+  EXPECT_TRUE(reports_.empty());
+}
+
+TEST_F(IndexBuilderTest, DamageIsScannedThenBuiltAnew) {
+  Open();
+  Grow(Default(), 65'536);
+  MakeBuilder();
+  StepAll();
+  const Hash root = builder_->Chunks(Default())->chunks()[0]->root();
+  // Into the pages of terms, behind what opening reads; a builder with an empty cache.
+  ASSERT_TRUE(disk.FlipBit(first_file_, (index::kChunkHeaderBytes + 10) * 8).ok());
+  MakeBuilder();
+  StepAll();
+  EXPECT_EQ(disk.Counts().bit_flips, 1U);
+  if (!reports_.empty()) {
+    EXPECT_THAT(reports_[0], HasSubstr("set aside"));
+  } else {
+    EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{0}, uint64_t{65'536}));
+    StepAll();
+  }
+  ASSERT_EQ(reports_.size(), 1U);
+  EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{6554}, uint64_t{0}));
+  EXPECT_EQ(builder_->Chunks(Default())->chunks()[0]->root(), root);
+  EXPECT_THAT(*disk.List(folder_), ::testing::SizeIs(2));
+}
+
+TEST_F(IndexBuilderTest, FilesOfOtherRecordsAreNotBelieved) {
+  Open();
+  Grow(Default(), 65'536);
+  const ledger::LogRef other = *ledger->CreateLog("other", "", 0);
+  Grow(other, 65'536);
+  MakeBuilder();
+  StepAll();
+  const std::string bytes = *io::ReadWholeFile(disk, first_file_, 1 << 30);
+  const std::string theirs = "/data/logs/other/index/" + index::ChunkFileName(0, 16);
+  const std::string own = *io::ReadWholeFile(disk, theirs, 1 << 30);
+  ASSERT_NE(own, bytes);
+  ASSERT_TRUE(io::WriteFileDurably(disk, theirs, bytes).ok());
+  MakeBuilder();
+  StepAll();
+  ASSERT_EQ(reports_.size(), 1U);
+  EXPECT_THAT(reports_[0], HasSubstr("other records"));
+  EXPECT_EQ(*io::ReadWholeFile(disk, theirs, 1 << 30), own);
+  EXPECT_EQ(Ask(other, "actor:a3"), std::pair(uint64_t{6554}, uint64_t{0}));
+}
+
+TEST_F(IndexBuilderTest, WithoutMemoryWholeRangesStillComeIntoFiles) {
+  builder_options_.memory_bytes_max = 1;
+  Open();
+  Grow(Default(), 20'000);
+  MakeBuilder();
+  StepAll();
+  // The first one found room.
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 12)));
+  Grow(Default(), 65'536);
+  StepAll();
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 16)));
+}
+
+TEST_F(IndexBuilderTest, AFullDiskLeavesAnswersExact) {
+  Open();
+  Grow(Default(), 65'536);
+  MakeBuilder();
+  io::Fault fault;
+  fault.kind = io::FaultKind::kDiskFull;
+  fault.operation = io::Operation::kWrite;
+  fault.path_part = "/index/";
+  disk.AddFault(fault);
+  const absl::StatusOr<bool> worked = builder_->Step();
+  EXPECT_EQ(worked.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(disk.Counts().disk_full, 1U);
+  EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{0}, uint64_t{65'536}));
+  EXPECT_TRUE(disk.List(folder_)->empty());
+  StepAll();
+  EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{6554}, uint64_t{0}));
+}
+
+}  // namespace
+}  // namespace graven::engine

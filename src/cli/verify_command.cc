@@ -4,6 +4,7 @@
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/key_flag.h"
+#include "cli/verify_indexes.h"
 #include "cli/verify_run.h"
 #include "fmt/format.h"
 
@@ -21,6 +22,7 @@ struct VerifyFlags {
   const CLI::App* command = nullptr;
   KeyFlag key;
 
+  bool indexes = false;
   bool complete_required = false;
   int64_t heartbeat_deadline_s = verify::ProducerRules{}.heartbeat_deadline_ns / kSecondNs;
 
@@ -45,10 +47,16 @@ CommandResult VerifyPath(CommandContext& context, const VerifyFlags& flags, cons
     RETURN_IF_ERROR(
         CheckFlags(flags, "the check of a folder", {"--checkpoint", "--origin", "--server"}));
     const bool one_log = flags.Typed("--log");
+    if (flags.indexes) {
+      RETURN_IF_ERROR(CheckFlags(flags, "the check of search indexes",
+                                 {"--guard", "--key", "--require-complete"}));
+      return VerifyIndexes(context, path, one_log ? context.log() : "");
+    }
     return VerifyFolder(context,
                         {path, flags.guard, one_log ? context.log() : "", key, flags.Wanted()});
   }
-  RETURN_IF_ERROR(CheckFlags(flags, "the check of an export", {"--guard", "--log", "--server"}));
+  RETURN_IF_ERROR(
+      CheckFlags(flags, "the check of an export", {"--guard", "--log", "--server", "--indexes"}));
   if (flags.Typed("--key") && flags.checkpoint_file.empty()) {
     return UsageError(
         "--key: an export holds no signature to check with it; give the signed checkpoint too: "
@@ -67,16 +75,16 @@ CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
   ASSIGN_OR_RETURN(const auto key, flags.key.Read());
   if (!flags.evidence.empty()) {
     if (!flags.path.empty()) return UsageError("--evidence: one thing is checked at a time");
-    RETURN_IF_ERROR(
-        CheckFlags(flags, "the check of evidence",
-                   {"--data", "--server", "--checkpoint", "--origin", "--guard", "--log"}));
+    RETURN_IF_ERROR(CheckFlags(
+        flags, "the check of evidence",
+        {"--data", "--server", "--checkpoint", "--origin", "--guard", "--log", "--indexes"}));
     return VerifyEvidence(context, flags.evidence, key);
   }
   if (!flags.path.empty()) return VerifyPath(context, flags, flags.path, key);
   const bool folder = data_typed || (!context.data().empty() && !server_typed);
   if (folder) return VerifyPath(context, flags, context.data(), key);
-  RETURN_IF_ERROR(
-      CheckFlags(flags, "the check of a server", {"--checkpoint", "--origin", "--guard"}));
+  RETURN_IF_ERROR(CheckFlags(flags, "the check of a server",
+                             {"--checkpoint", "--origin", "--guard", "--indexes"}));
   return VerifyServer(context, key, flags.Wanted());
 }
 
@@ -101,7 +109,8 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
       "  graven verify --data ./audit --key audit.vkey\n"
       "  graven verify audit.records --key audit.vkey --checkpoint checkpoint.note\n"
       "  graven verify --evidence fork.evidence --key audit.vkey\n"
-      "  graven verify --server 127.0.0.1:7465");
+      "  graven verify --server 127.0.0.1:7465\n"
+      "  graven verify --data ./audit --indexes");
   auto flags = std::make_shared<VerifyFlags>();
   command->add_option("path", flags->path, "An export (either format, or -), or a data folder")
       ->type_name("PATH");
@@ -121,6 +130,8 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--guard", flags->guard, "Of a folder: where its guard is")
       ->envname("GRAVEN_GUARD")
       ->type_name("FILE");
+  command->add_flag("--indexes", flags->indexes,
+                    "Of a folder: make the search index again from the records, and compare");
   command->add_flag("--require-complete", flags->complete_required,
                     "Exit code 1 also for gaps, repeats and missing ends of producers' sequences");
   command

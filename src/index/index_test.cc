@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 
 #include "base/encoding.h"
 #include "index/chunk_merger.h"
@@ -134,7 +134,7 @@ TEST_F(SmallChunk, CountsOfValuesAreThoseOfTheRecords) {
     leaves -= *chunk_->LeavesOf(key);
     for (const query::Field field : {query::Field::kActorId, query::Field::kTargetId,
                                      query::Field::kOutcome, query::Field::kLabel}) {
-      std::map<std::string, uint64_t, std::less<>> expected;
+      std::unordered_map<std::string, uint64_t> expected;
       uint64_t with_value = 0;
       for (const uint32_t leaf : leaves.Leaves()) {
         ASSERT_TRUE(view_.Read((*records_)[leaf]).ok());

@@ -35,7 +35,7 @@ class Counting {
   // False: a value was cut.
   absl::StatusOr<bool> Run(KeyKind kind, const std::string& prefix, std::vector<Count>* found,
                            uint64_t* with_value) {
-    if (const auto column = ColumnOf(kind)) {
+    if (const auto column = ColumnOf(kind); column && !is_all_) {
       RETURN_IF_ERROR(CountColumn(chunk_, *column, leaves_.Leaves(), &by_value_));
     }
     const bool several =
@@ -59,8 +59,8 @@ class Counting {
  private:
   absl::StatusOr<uint64_t> CountOf(KeyKind kind, const TermCursor& cursor, uint64_t number,
                                    bool several, std::vector<uint32_t>* with) {
-    if (ColumnOf(kind)) return number < by_value_.size() ? by_value_[number] : 0;
     if (is_all_ && !several) return cursor.count();
+    if (ColumnOf(kind)) return number < by_value_.size() ? by_value_[number] : 0;
     if (cursor.count() <= kListLeavesMax) {
       with->clear();
       RETURN_IF_ERROR(cursor.AppendLeaves(0, with));

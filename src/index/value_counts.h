@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "absl/status/statusor.h"
 #include "index/chunk.h"
@@ -12,7 +12,7 @@
 namespace graven::index {
 
 struct ValueCounts {
-  std::map<std::string, uint64_t, std::less<>> counts;  // records, by value
+  std::unordered_map<std::string, uint64_t> counts;  // records, by value
   uint64_t with_value = 0;                              // records that have one (or more)
 };
 

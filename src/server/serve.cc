@@ -274,8 +274,9 @@ class Running {
     engine_->Start();
     index_builder_->Start();
     witnesses_->Start();
-    searches_ = std::make_unique<search::Searches>(*ledger_, engine_->hub(),
-                                                   engine_->cosigned_hub(), SystemClock());
+    searches_ = std::make_unique<search::Searches>(
+        *ledger_, engine_->hub(), engine_->cosigned_hub(), SystemClock(),
+        [index = index_builder_.get()](ledger::LogRef log) { return index->Chunks(log); });
     service::GrpcServerOptions server_options =
         MakeServerOptions(configuration_, rules_, std::move(listening_.addresses));
     server_options.searches = searches_.get();

@@ -13,7 +13,7 @@ namespace graven::index {
 
 struct ValueCounts {
   std::unordered_map<std::string, uint64_t> counts;  // records, by value
-  uint64_t with_value = 0;                              // records that have one (or more)
+  uint64_t with_value = 0;                           // records that have one (or more)
 };
 
 // Whether CountValues knows the field at all: one whose values are terms.

@@ -1,9 +1,11 @@
-"""The search index through the binary: it comes by itself, is what the records make, and is made anew when it is gone or
-damaged; `graven verify --indexes` tells a file that was made to lie."""
+"""The search index through the binary: it comes by itself, is what the records make, and is made
+anew when it is gone or damaged; `graven verify --indexes` tells one that is not right."""
 import json
 import shutil
 import time
 import unittest
+import urllib.parse
+import urllib.request
 
 import serving
 
@@ -51,13 +53,14 @@ class SearchIndex(unittest.TestCase):
         raise AssertionError("no index file came")
 
     def verify(self, check=0):
-        return json.loads(serving.run("verify", "--data", self.data, "--indexes", "--json",
-                                      check=check).stdout)
+        """The verdict on this log; that of the server's own grows with each start."""
+        verdict = json.loads(serving.run("verify", "--data", self.data, "--indexes", "--json",
+                                         check=check).stdout)
+        self.assertEqual(verdict["verdict"], "BAD" if check else "OK")
+        return next(log for log in verdict["logs"] if log["log"] == "default")
 
     def test_1_is_what_the_records_make(self):
-        verdict = self.verify()
-        self.assertEqual(verdict["verdict"], "OK")
-        log = next(log for log in verdict["logs"] if log["log"] == "default")
+        log = self.verify()
         self.assertEqual([(file["first"], file["end"]) for file in log["files"]], [("0", "65536")])
         self.assertEqual(log["records"], str(RECORDS))
         self.assertIn(log["manifestHash"], serving.run("verify", "--data", self.data, "--indexes").stdout)
@@ -76,7 +79,7 @@ class SearchIndex(unittest.TestCase):
         damaged = bytearray(file.read_bytes())
         damaged[-20] ^= 1
         file.write_bytes(damaged)
-        self.assertEqual(self.verify(check=1)["verdict"], "BAD")
+        self.assertIn("is not what its records make", self.verify(check=1)["problems"][0])
         with serving.Server(self.folder) as server:
             self.wait_for_file()
             self.assertEqual(server.stop(), 0)
@@ -84,7 +87,26 @@ class SearchIndex(unittest.TestCase):
         self.assertTrue((self.files / (file.name + ".damaged")).exists())
         self.assertEqual(self.verify(), before)
 
-    def test_4_only_of_a_folder(self):
+    def test_4_answers_are_those_of_the_records(self):
+        with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
+            self.wait_for_file()
+            for query, matches in (("actor:user-7", lambda i: i % 50 == 7),
+                                   ("action:write NOT actor:user-7",
+                                    lambda i: i % 3 == 0 and i % 50 != 7),
+                                   ("event_id:e66000", lambda i: i == 66_000),
+                                   ("WRITE", lambda i: i % 3 == 0),
+                                   ("index:65530..65540", lambda i: 65_530 <= i < 65_540)):
+                url = (server.ready["http"][0] + "/logs/default/search?limit=1000&wait_ms=60000&q="
+                       + urllib.parse.quote(query))
+                with urllib.request.urlopen(url) as answer:
+                    page = json.load(answer)
+                expected = [i for i in reversed(range(RECORDS)) if matches(i)]
+                self.assertEqual([int(record["index"]) for record in page["records"]],
+                                 expected[:1000], query)
+                self.assertEqual(page["count"], {"value": str(len(expected)), "exact": True}, query)
+            self.assertEqual(server.stop(), 0)
+
+    def test_5_only_of_a_folder(self):
         done = serving.run("verify", "--server", "127.0.0.1:1", "--indexes", check=2)
         self.assertIn("--indexes", done.stderr)
 

@@ -818,6 +818,25 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
       assert.ok(actor.includes(name));
   });
 
+  test('is that all: the page reads the whole log and finds the same, and a record left out or changed does not pass', async () => {
+    const { page, proxy } = await visit('#/default/explore?q=outcome:denied');
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    const there = await page.locator('.count').getAttribute('data-count');
+    const here = page.url() + '&by=page';
+    await page.goto(here);
+    await page.reload();
+    await page.getByText('matched here, record by record').waitFor({ timeout: 60_000 });
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    assert.equal(await page.locator('.count').getAttribute('data-count'), there);
+    await page.locator('.how summary').click();
+    await page.getByText('each links to the one before it').waitFor();
+    proxy.lies = { answer: changeRecord(50) };
+    await page.reload();
+    await sealIs(page, 'broken', 40);
+    assert.ok(proxy.told > 0);
+    assert.notEqual(await page.locator('.count').getAttribute('data-exact'), 'true');
+  });
+
   test('an error stands under its column', async () => {
     const { page } = await visit('#/default/explore');
     await sealIs(page, 'first');

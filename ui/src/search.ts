@@ -2,6 +2,7 @@
 // record. Either way a row is decoded from the record's bytes; only counts of the server are its word.
 
 import { ApiError, bytesOf, countOf, getRecords, HttpDoor, type Json } from './api/client.ts';
+import type { Linked } from './engine/protocol.ts';
 import type { Link } from './link.ts';
 import { matcher, parseQuery } from './record/query.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
@@ -88,6 +89,7 @@ export class Search {
     query: string,
     order: Order,
     range: { from: number; to: number } | undefined,
+    here: boolean,
     changed: () => void,
   ) {
     this.#link = link;
@@ -102,7 +104,7 @@ export class Search {
         : [query === '' ? '' : `(${query})`, timeTerm(range)]
             .filter((part) => part !== '')
             .join(' ');
-    void this.#run();
+    void this.#run(here);
   }
 
   stop(): void {
@@ -128,9 +130,10 @@ export class Search {
     }
   }
 
-  async #run(): Promise<void> {
+  async #run(here: boolean): Promise<void> {
     try {
-      await this.#begin();
+      if (here) await this.#scan();
+      else await this.#begin();
     } catch (error) {
       if (error instanceof ApiError && error.reason === 'ROUTE_NOT_FOUND') {
         await this.#scan().catch((failed: unknown) => this.#failed(failed));
@@ -298,6 +301,8 @@ export class Search {
 
   // ---- by reading ------------------------------------------------------------------------------------------------
 
+  // From the newest record back. Each page links to the one after it, and the last record is looked up in the signed tree: so
+  // what was read is the whole log, and nothing was left out of it.
   async #scan(): Promise<void> {
     const matches = matcher(parseQuery(this.query));
     const size = (await getRecords(this.#door, this.log, 0, 1, true)).size;
@@ -306,9 +311,22 @@ export class Search {
       facetFields.map((field) => [field, new Map<string, number>()]),
     );
     let end = size;
+    let next: string | undefined;
     while (end > 0 && this.#found.length < foundMax && !this.#end.signal.aborted) {
       const first = Math.max(0, end - 1000);
-      const rows = await this.#read(first, end);
+      const { rows, link } = await this.#read(first, end);
+      const last = rows[rows.length - 1]!;
+      const fits =
+        next === undefined
+          ? await this.#link.ask<boolean>({
+              call: 'cover',
+              log: this.log,
+              index: last.index,
+              hash: last.hash,
+            })
+          : last.hash === next;
+      if (!fits) throw new ApiError(200, 'CONTRADICTION', `record ${last.index} does not fit`);
+      next = link;
       for (let i = rows.length - 1; i >= 0; i--) {
         const row = rows[i]!;
         if (!matches(row)) continue;
@@ -327,26 +345,19 @@ export class Search {
       };
       this.#changed();
     }
+    if (size === 0) this.state = { ...this.state, exact: true };
   }
 
-  async #read(first: number, end: number): Promise<Row[]> {
-    const rows: Row[] = [];
-    while (first + rows.length < end) {
-      const page = await getRecords(
-        this.#door,
-        this.log,
-        first + rows.length,
-        end - first - rows.length,
-      );
+  async #read(first: number, end: number): Promise<Linked> {
+    const records: Uint8Array[] = [];
+    while (first + records.length < end) {
+      const at = first + records.length;
+      const page = await getRecords(this.#door, this.log, at, end - at);
       if (page.records.length === 0)
         throw new ApiError(200, 'BAD_ANSWER', 'the server shows no records where it has some');
-      const records = page.records.map((bytes, i) => ({
-        index: first + rows.length + i,
-        bytes: bytes as Uint8Array,
-      }));
-      rows.push(...(await this.#link.ask<Row[]>({ call: 'decode', log: this.log, records })));
+      records.push(...page.records.slice(0, end - at));
     }
-    return rows.slice(0, end - first);
+    return this.#link.ask<Linked>({ call: 'chain', log: this.log, first, records });
   }
 
   /** All rows of the answer in its order, page by page, for an export. Ends early when `signal` says so. */

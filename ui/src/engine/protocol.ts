@@ -104,12 +104,19 @@ export type Call =
   | { call: 'unwatch'; log: string }
   | { call: 'prove'; log: string; index: number }
   | { call: 'decode'; log: string; records: { index: number; bytes: Uint8Array }[] }
+  | { call: 'chain'; log: string; first: number; records: Uint8Array[] }
   | { call: 'cover'; log: string; index: number; hash: string }
   | { call: 'pin'; log: string; vkey: string; how: 'link' | 'by hand' }
   | { call: 'policy'; log: string; text: string }
   | { call: 'accept'; log: string }
   | { call: 'forget'; log: string }
   | { call: 'explain'; log: string; name: string; bytes: Uint8Array };
+
+/** Records that link one to the next; `link` is what the first of them names as the hash before it. */
+export interface Linked {
+  rows: Row[];
+  link: string;
+}
 
 export type Asked = Call & { id: number };
 

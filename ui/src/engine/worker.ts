@@ -2,12 +2,14 @@
 
 import { ApiError, HttpDoor } from '../api/client.ts';
 import { toHex } from '../proof/bytes.ts';
-import { leafHash } from '../proof/merkle.ts';
+import { genesisHash, leafHash } from '../proof/merkle.ts';
 import { decodeRow } from '../record/row.ts';
+import { Contradiction } from './contradiction.ts';
 import { explain } from './explain.ts';
+import { hashRows } from './leaves.ts';
 import { openMemory } from './memory.ts';
 import { parsePolicy } from './policy.ts';
-import type { Asked, Told } from './protocol.ts';
+import type { Asked, Linked, Told } from './protocol.ts';
 import { LogWatch, realClock } from './watch.ts';
 
 interface Port {
@@ -75,6 +77,23 @@ function unwatch(port: Port, log: string): void {
 
 const watchOf = async (log: string): Promise<LogWatch> => (await opened(log)).watch;
 
+async function chain(watch: LogWatch, first: number, records: Uint8Array[]): Promise<Linked> {
+  try {
+    const link: { hash: Uint8Array | undefined } = { hash: undefined };
+    const genesis = first === 0 ? genesisHash(watch.state.origin) : undefined;
+    const { rows } = hashRows(records, first, genesis);
+    if (records.length > 0) decodeRow(records[0]!, '', link);
+    return { rows, link: link.hash === undefined ? '' : toHex(link.hash) };
+  } catch (error) {
+    if (!(error instanceof Contradiction)) throw error;
+    // Looked at by itself, past all caches, it becomes a finding or was a passing fault.
+    const { index } = error.finding;
+    if (index !== undefined) await watch.prove(index);
+    if (index !== undefined && index > 0) await watch.prove(index - 1);
+    throw new ApiError(200, 'CONTRADICTION', error.message);
+  }
+}
+
 async function answer(port: Port, asked: Asked): Promise<unknown> {
   switch (asked.call) {
     case 'hello':
@@ -98,6 +117,8 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
           );
         return row;
       });
+    case 'chain':
+      return chain(await watchOf(asked.log), asked.first, asked.records);
     case 'cover':
       return (await watchOf(asked.log)).cover(asked.index, asked.hash);
     case 'pin':

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { ApiError } from '../api/client.ts';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
 import { csvColumns, csvLine, jsonLine } from '../record/export.ts';
@@ -27,6 +28,8 @@ export interface ExploreState {
   to: string;
   order: Order;
   columns: readonly Column[];
+  /** Read by this page, and not searched by the server. */
+  here: boolean;
 }
 
 export function exploreState(parameters: URLSearchParams): ExploreState {
@@ -39,6 +42,7 @@ export function exploreState(parameters: URLSearchParams): ExploreState {
     to: parameters.get('t2') ?? '',
     order: parameters.get('order') === 'oldest' ? 'oldest' : 'newest',
     columns: wanted.length > 0 ? wanted : ordinaryColumns,
+    here: parameters.get('by') === 'page',
   };
 }
 
@@ -49,6 +53,7 @@ export function exploreRoute(log: string, state: ExploreState): string {
     t2: state.to,
     order: state.order === 'oldest' ? 'oldest' : undefined,
     cols: state.columns.join() === ordinaryColumns.join() ? undefined : state.columns.join(),
+    by: state.here ? 'page' : undefined,
   });
 }
 
@@ -180,7 +185,15 @@ function useExport(
   return [running, start];
 }
 
-function IsThatAll({ search, log }: { search: Search; log: string }): JSX.Element {
+function IsThatAll({
+  search,
+  log,
+  readHere,
+}: {
+  search: Search;
+  log: string;
+  readHere: () => void;
+}): JSX.Element {
   const [statement, setStatement] = useState<string>();
   const { state } = search;
   return (
@@ -189,30 +202,35 @@ function IsThatAll({ search, log }: { search: Search; log: string }): JSX.Elemen
       {state.by === 'page' ? (
         <p>
           {state.exact
-            ? `Yes, as far as the log goes to size ${thousands(state.treeSize)}: this page read all ${thousands(state.scanned)} records and matched each one itself.`
+            ? `Yes, up to size ${thousands(state.treeSize)}: this page read all ${thousands(state.scanned)} records, each links to the one before it, the last one is in the signed tree, and each was matched here.`
             : `Not known yet: this page has read ${thousands(state.scanned)} of ${thousands(state.treeSize)} records.`}
         </p>
       ) : (
         <>
           <p>
             The server says so{state.exact ? '' : ', and not yet of the whole log'}. Whoever needs
-            more than its word takes its signed statement and runs it again: `graven verify
-            --answer` reads every record.
+            more than its word reads all {thousands(state.treeSize)} records and matches each of
+            them: this page can do that here; what it finds then is checked like everything else
+            that it reads.
           </p>
           <p class="row">
+            <button type="button" class="primary" onClick={readHere}>
+              read the whole log here
+            </button>
             <button
               type="button"
               onClick={() => {
-                search
-                  .statement()
-                  .then(setStatement, (error: unknown) =>
-                    setStatement(
-                      `not to be had: ${error instanceof Error ? error.message : String(error)}`,
-                    ),
+                search.statement().then(setStatement, (error: unknown) => {
+                  const none = error instanceof ApiError && error.reason === 'ROUTE_NOT_FOUND';
+                  setStatement(
+                    none
+                      ? 'This server gives no signed statements.'
+                      : `Not to be had: ${error instanceof Error ? error.message : String(error)}.`,
                   );
+                });
               }}
             >
-              get the statement
+              the server's signed statement
             </button>
             {statement !== undefined && (
               <>
@@ -309,7 +327,7 @@ export function Explore({
     const to = Date.parse(state.to);
     const limits = Number.isNaN(from) || Number.isNaN(to) ? undefined : { from, to };
     let scheduled = false;
-    const made = new Search(link, log, state.query, state.order, limits, () => {
+    const made = new Search(link, log, state.query, state.order, limits, state.here, () => {
       if (scheduled) return;
       scheduled = true;
       setTimeout(() => {
@@ -327,6 +345,7 @@ export function Explore({
     state.order,
     state.from,
     state.to,
+    state.here,
     ready,
     again,
     invalid === undefined,
@@ -362,6 +381,7 @@ export function Explore({
           t2: state.to,
           order: state.order === 'oldest' ? 'oldest' : undefined,
           cols: state.columns === ordinaryColumns ? undefined : state.columns.join(),
+          by: state.here ? 'page' : undefined,
         },
         row.index,
       ),
@@ -596,7 +616,9 @@ export function Explore({
             );
           }}
         />
-        {search !== undefined && <IsThatAll search={search} log={log} />}
+        {search !== undefined && (
+          <IsThatAll search={search} log={log} readHere={() => set({ here: true })} />
+        )}
       </div>
     </div>
   );

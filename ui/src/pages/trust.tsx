@@ -116,7 +116,8 @@ function Incident({ finding, log }: { finding: Finding; log: string }): JSX.Elem
       </p>
       <p class="fine">
         Others who may hold checkpoints of this log: its witnesses, monitors, and everybody with a
-        receipt. Ask them, and copy the server's data folder, before anything else is touched.
+        receipt. Ask them. Before anything else is touched, where the server runs:{' '}
+        <code>graven preserve</code>.
       </p>
     </section>
   );

@@ -11,11 +11,18 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/encoding.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "cli/child_process.h"
+#include "client/client.h"
 #include "fmt/format.h"
+#include "http/client.h"
 #include "io/durable_file.h"
 #include "nlohmann/json.hpp"
+#include "note/checkpoint.h"
+#include "note/keys.h"
+#include "witness/add_checkpoint.h"
 
 namespace graven::cli {
 namespace {
@@ -25,6 +32,12 @@ using Json = nlohmann::json;
 
 constexpr int kFirstEvents = 300;
 constexpr size_t kFlippedFileBytesMax = size_t{1} << 30;
+constexpr size_t kReadyBytesMax = size_t{1} << 20;
+constexpr const char* kWitnessName = "rehearsal.example/witness";
+
+// Whether a server has the operator's own witnesses configured: an honest one has, and whoever
+// attacks leaves them out.
+enum class Witnessed { kYes, kNo };
 
 struct RunningServer {
   ChildProcess process;
@@ -94,7 +107,25 @@ class Rehearsal {
     ASSIGN_OR_RETURN(const ChildOutput key,
                      Graven({"keys", "show", "--data", Path("log"), "--log", options_.log}));
     if (key.exit_code != 0) return absl::NotFoundError(FirstLine(key.err));
-    return io::WriteFileDurably(io::PosixFileSystem(), Path("log.vkey"), key.out);
+    RETURN_IF_ERROR(io::WriteFileDurably(io::PosixFileSystem(), Path("log.vkey"), key.out));
+    ASSIGN_OR_RETURN(key_, note::VerifierKey::Parse(FirstLine(key.out)));
+    return StartWitness();
+  }
+
+  // One that knows this log and nothing of the others, and a policy that asks for it.
+  absl::Status StartWitness() {
+    const std::string ready = Path("witness.ready");
+    ASSIGN_OR_RETURN(
+        ChildProcess process,
+        ChildProcess::Start(work_,
+                            {"witness", "--data", Path("witness"), "--name", kWitnessName, "--log",
+                             Path("log.vkey"), "--listen", "127.0.0.1:0", "--ready-file", ready}));
+    ASSIGN_OR_RETURN(const Json json, WaitUntilReady(process, ready, "http"));
+    witness_.emplace(std::move(process));
+    witness_url_ = json["http"][0].get<std::string>();
+    return io::WriteFileDurably(io::PosixFileSystem(), Path("policy"),
+                                fmt::format("witness w {} {}\ngroup g any w\nquorum g\n",
+                                            json.value("vkey", ""), witness_url_));
   }
 
   static absl::Status Copy(const std::string& from, const std::string& to) {
@@ -111,23 +142,35 @@ class Rehearsal {
     return RunGraven(work_, arguments, input);
   }
 
+  // What it says in its ready file, with at least one address of the kind `door`.
   // kFailedPrecondition: it does not start, and why.
-  absl::StatusOr<RunningServer> Serve(const std::string& name) {
-    const std::string ready = Path(name + ".ready");
-    ASSIGN_OR_RETURN(ChildProcess process,
-                     ChildProcess::Start(work_, {"serve", "--data", Path(name), "--listen",
-                                                 "127.0.0.1:0", "--ready-file", ready}));
+  absl::StatusOr<Json> WaitUntilReady(ChildProcess& process, const std::string& ready,
+                                      const char* door) {
     for (int i = 0; i < 6000 && process.IsRunning(); ++i) {
-      const auto text = io::ReadWholeFile(io::PosixFileSystem(), ready, 1 << 20);
-      const Json json = text.ok() ? Json::parse(*text, nullptr, false) : Json();
-      if (json.is_object() && json.contains("grpc") && !json["grpc"].empty())
-        return RunningServer{std::move(process), json["grpc"][0].get<std::string>()};
+      const auto text = io::ReadWholeFile(io::PosixFileSystem(), ready, kReadyBytesMax);
+      Json json = text.ok() ? Json::parse(*text, nullptr, false) : Json();
+      if (json.is_object() && json.contains(door) && !json[door].empty()) return json;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     const auto words = io::ReadWholeFile(io::PosixFileSystem(), Path("child.err-server"), 1 << 20);
     return absl::FailedPreconditionError(
         words.ok() ? FirstLine(words->substr(words->size() < 400 ? 0 : words->size() - 400))
                    : std::string("the server does not start"));
+  }
+
+  // kFailedPrecondition: it does not start, and why.
+  absl::StatusOr<RunningServer> Serve(const std::string& name,
+                                      Witnessed witnessed = Witnessed::kYes) {
+    const std::string ready = Path(name + ".ready");
+    std::vector<std::string> arguments = {"serve",       "--data",       Path(name), "--listen",
+                                          "127.0.0.1:0", "--ready-file", ready};
+    // Before there is a witness there is no policy either.
+    if (witnessed == Witnessed::kYes && witness_) {
+      arguments.insert(arguments.end(), {"--policy", Path("policy")});
+    }
+    ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(work_, arguments));
+    ASSIGN_OR_RETURN(const Json json, WaitUntilReady(process, ready, "grpc"));
+    return RunningServer{std::move(process), json["grpc"][0].get<std::string>()};
   }
 
   absl::Status Append(const RunningServer& server, int count, std::string_view action) {
@@ -147,15 +190,35 @@ class Rehearsal {
     return absl::OkStatus();
   }
 
-  absl::Status SaveCheckpoint(const RunningServer& server, const std::string& path) {
-    ASSIGN_OR_RETURN(const ChildOutput done,
-                     Graven({"checkpoint", "--server", server.address, "--log", options_.log}));
+  absl::StatusOr<std::string> NewestNote(const std::string& address, const std::string& level) {
+    ASSIGN_OR_RETURN(const ChildOutput done, Graven({"checkpoint", "--server", address, "--log",
+                                                     options_.log, "--level", level}));
     if (done.exit_code != 0) return absl::UnavailableError(FirstLine(done.err));
-    return io::WriteFileDurably(io::PosixFileSystem(), path, done.out);
+    return done.out;
+  }
+
+  absl::Status SaveCheckpoint(const RunningServer& server, const std::string& path) {
+    ASSIGN_OR_RETURN(const std::string note, NewestNote(server.address, "published"));
+    return io::WriteFileDurably(io::PosixFileSystem(), path, note);
+  }
+
+  // What the log has signed is cosigned before the attack begins.
+  absl::Status LetWitnessSee(const RunningServer& server) {
+    ASSIGN_OR_RETURN(const std::string signed_note, NewestNote(server.address, "published"));
+    ASSIGN_OR_RETURN(const note::Checkpoint newest, note::OpenCheckpoint(signed_note, *key_));
+    for (int i = 0; i < 300; ++i) {
+      const auto cosigned = NewestNote(server.address, "cosigned");
+      const auto seen = cosigned.ok() ? note::OpenCheckpoint(*cosigned, *key_)
+                                      : absl::StatusOr<note::Checkpoint>(cosigned.status());
+      if (seen.ok() && seen->size >= newest.size) return absl::OkStatus();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return absl::UnavailableError("the witness does not cosign");
   }
 
   // A look before the attack: an honest log has no findings.
-  absl::Status LetMonitorSee(const RunningServer& server) {
+  absl::Status LetAllSee(const RunningServer& server) {
+    RETURN_IF_ERROR(LetWitnessSee(server));
     ASSIGN_OR_RETURN(const ChildOutput done, Monitor(server.address, {}));
     if (done.exit_code == 0) return absl::OkStatus();
     return absl::FailedPreconditionError(
@@ -205,6 +268,96 @@ class Rehearsal {
     return absl::OkStatus();
   }
 
+  std::string WitnessUrl(std::string_view path) const {
+    return fmt::format("{}{}{}", witness_url_, witness_url_.ends_with('/') ? "" : "/", path);
+  }
+
+  // The checkpoint that the witness cosigned last, as it shows it to anybody.
+  absl::StatusOr<note::Checkpoint> SeenByWitness() {
+    ASSIGN_OR_RETURN(
+        const http::FetchResponse shown,
+        http::Fetch({.url = WitnessUrl(HexEncode(Sha256(key_->name())) + "/checkpoint")}));
+    if (shown.status != 200) {
+      return absl::UnavailableError(fmt::format("the witness answers {}", shown.status));
+    }
+    return note::OpenCheckpoint(shown.body, *key_);
+  }
+
+  // Holds what a log shows against what the witness remembers, or has the log ask for its
+  // cosignature, which nobody who wants this witness can do without.
+  absl::Status AskWitness(const std::string& address) {
+    const auto note = NewestNote(address, "published");
+    // A server that found the damage itself shows nothing.
+    if (!note.ok()) return AskWitnessAlone();
+    ASSIGN_OR_RETURN(const note::Checkpoint seen, SeenByWitness());
+    ASSIGN_OR_RETURN(const note::Checkpoint shown, note::OpenCheckpoint(*note, *key_));
+    Sighting sighting{.who = "witness"};
+    if (seen.size > shown.size || (seen.size == shown.size && seen.root != shown.root)) {
+      sighting.caught = true;
+      sighting.words = fmt::format(
+          "it has cosigned a tree of {} records, signed by the log's key; this log shows {} {}",
+          seen.size.value, seen.size > shown.size ? "only" : "another of", shown.size.value);
+    } else if (seen.size == shown.size) {
+      sighting.words = fmt::format(
+          "nothing: the {} records that the log shows are the tree that it cosigned; it sees no "
+          "records",
+          seen.size.value);
+    } else {
+      ASSIGN_OR_RETURN(sighting, AskToCosign(address, seen, shown, *note));
+    }
+    report_.sightings.push_back(std::move(sighting));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Sighting> AskToCosign(const std::string& address, const note::Checkpoint& seen,
+                                       const note::Checkpoint& shown, const std::string& note) {
+    ASSIGN_OR_RETURN(const auto client, client::Client::Connect({.address = address}));
+    ASSIGN_OR_RETURN(const v1::GetConsistencyProofResponse proof,
+                     client->GetConsistencyProof(seen.size, shown.size, options_.log));
+    witness::AddCheckpoint request{seen.size, {}, note};
+    for (const std::string& hash : proof.hashes()) request.proof.push_back(Hash::FromBytes(hash));
+    ASSIGN_OR_RETURN(const http::FetchResponse answer,
+                     http::Fetch({.method = "POST",
+                                  .url = WitnessUrl("add-checkpoint"),
+                                  .headers = {{"Content-Type", "text/plain; charset=utf-8"}},
+                                  .body = witness::FormatAddCheckpoint(request)}));
+    if (answer.status == 200) {
+      return Sighting{"witness", false,
+                      fmt::format("nothing: it cosigned the tree of {} records, which continues "
+                                  "the {} that it knew",
+                                  shown.size.value, seen.size.value)};
+    }
+    return Sighting{"witness", true,
+                    fmt::format("refuses to cosign: the signed tree of {} records does not "
+                                "continue the one of {} that it cosigned ({})",
+                                shown.size.value, seen.size.value, answer.status)};
+  }
+
+  // The witness alone, when there is no log to ask.
+  absl::Status AskWitnessAlone() {
+    ASSIGN_OR_RETURN(const note::Checkpoint seen, SeenByWitness());
+    report_.sightings.push_back(
+        {"witness", false,
+         fmt::format("nothing: it shows the tree of {} records that the log signed, against which "
+                     "what is stored now can be held; it sees no records",
+                     seen.size.value)});
+    return absl::OkStatus();
+  }
+
+  // An honest server asks its witnesses before it signs.
+  absl::Status AskServer(const std::string& name) {
+    ASSIGN_OR_RETURN(RunningServer server, Serve(name));
+    ASSIGN_OR_RETURN(const ChildOutput done,
+                     Graven({"status", "--server", server.address, "--json"}));
+    const Json json = Json::parse(done.out, nullptr, false);
+    if (!json.is_object()) return absl::UnavailableError(FirstLine(done.err));
+    const bool stopped = json.value("state", "") != "SERVER_STATE_SERVING";
+    report_.sightings.push_back({"server", stopped,
+                                 stopped ? OneLine(json.value("state_reason", ""))
+                                         : std::string("nothing: it goes on signing")});
+    return absl::OkStatus();
+  }
+
   absl::Status AskVerify(const std::string& name) {
     ASSIGN_OR_RETURN(const ChildOutput done,
                      Graven({"verify", "--data", Path(name), "--key", Path("log.vkey")}));
@@ -223,16 +376,17 @@ class Rehearsal {
     auto server = Serve(name);
     if (absl::IsFailedPrecondition(server.status())) {
       report_.sightings.push_back({"server", true, std::string(server.status().message())});
-      return absl::OkStatus();
+      return AskWitnessAlone();
     }
     RETURN_IF_ERROR(server.status());
-    return AskMonitor(server->address);
+    RETURN_IF_ERROR(AskMonitor(server->address));
+    return AskWitness(server->address);
   }
 
   absl::Status Flip() {
     {
       ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
-      RETURN_IF_ERROR(LetMonitorSee(server));
+      RETURN_IF_ERROR(LetAllSee(server));
     }
     RETURN_IF_ERROR(FlipOneBit(Path("log")));
     RETURN_IF_ERROR(AskVerify("log"));
@@ -274,13 +428,14 @@ class Rehearsal {
     {
       ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
       RETURN_IF_ERROR(Append(server, 20, "invoice.reject"));
-      RETURN_IF_ERROR(LetMonitorSee(server));
+      RETURN_IF_ERROR(LetAllSee(server));
     }
-    ASSIGN_OR_RETURN(RunningServer other, Serve("other"));
+    ASSIGN_OR_RETURN(RunningServer other, Serve("other", Witnessed::kNo));
     RETURN_IF_ERROR(Append(other, 40, "invoice.approve"));
     report_.done =
         "signed two histories with the log's key: one for the monitor, another for the others";
     RETURN_IF_ERROR(AskMonitor(other.address));
+    RETURN_IF_ERROR(AskWitness(other.address));
     other.process.Stop();
     return AskVerify("other");
   }
@@ -290,13 +445,15 @@ class Rehearsal {
     {
       ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
       RETURN_IF_ERROR(Append(server, 20, "secret.leak"));
-      RETURN_IF_ERROR(LetMonitorSee(server));
+      RETURN_IF_ERROR(LetAllSee(server));
     }
     RETURN_IF_ERROR(Copy(Path("before"), Path("log")));
-    ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+    ASSIGN_OR_RETURN(RunningServer server, Serve("log", Witnessed::kNo));
     report_.done = "put back the data folder, guard and all, as it was 20 events ago";
     RETURN_IF_ERROR(AskMonitor(server.address));
+    RETURN_IF_ERROR(AskWitness(server.address));
     server.process.Stop();
+    RETURN_IF_ERROR(AskServer("log"));
     return AskVerify("log");
   }
 
@@ -304,23 +461,28 @@ class Rehearsal {
     RETURN_IF_ERROR(Copy(Path("log"), Path("before")));
     {
       ASSIGN_OR_RETURN(RunningServer server, Serve("before"));
-      RETURN_IF_ERROR(LetMonitorSee(server));
+      RETURN_IF_ERROR(LetAllSee(server));
     }
     {
       ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
       RETURN_IF_ERROR(Append(server, 20, "secret.leak"));
+      RETURN_IF_ERROR(LetWitnessSee(server));
       RETURN_IF_ERROR(SaveCheckpoint(server, Path("clients.note")));
     }
-    ASSIGN_OR_RETURN(RunningServer server, Serve("before"));
+    ASSIGN_OR_RETURN(RunningServer server, Serve("before", Witnessed::kNo));
     report_.done =
         "signed 20 events more, gave the checkpoint to a client, and shows the others none of them";
     RETURN_IF_ERROR(AskMonitor(server.address, {"--checkpoint", Path("clients.note")}));
+    RETURN_IF_ERROR(AskWitness(server.address));
     server.process.Stop();
     return AskVerify("before");
   }
 
   const RehearsalOptions& options_;
   std::string work_;
+  std::optional<note::VerifierKey> key_;
+  std::string witness_url_;
+  std::optional<ChildProcess> witness_;
   RehearsalReport report_;
 };
 

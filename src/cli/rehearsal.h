@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 
 // Attacks on a throw-away copy of a log, with all who watch it looking on. Every part is this
-// program as a process of its own: the server that is made to lie, verify, and monitor.
+// program as a process of its own: the server that is made to lie, verify, witness and monitor.
 namespace graven::cli {
 
 enum class Attack { kFlip, kFork, kRollback, kWithhold };

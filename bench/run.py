@@ -40,6 +40,7 @@ ALONE_FACTOR_MAX = 1.3
 RESIDENT_MIB_MAX = 256
 OPEN_CLEAN_SECONDS_MAX = 1.0
 OPEN_KILLED_SECONDS_MAX = 3.0
+MONITOR_RECORDS_MIN = 500_000  # a second, with nothing seen before
 
 
 class Failed(Exception):
@@ -79,6 +80,7 @@ class Server:
         self.output = open(folder / f"{name}.log", "ab")
         self.process = None
         self.address = None
+        self.ready = None
         self.open_seconds = None
 
     def start(self):
@@ -94,7 +96,8 @@ class Server:
                 raise Failed(f"{self.name} is not ready after {READY_SECONDS_MAX} s")
             time.sleep(0.002)
         self.open_seconds = time.monotonic() - begin
-        self.address = json.loads(self.ready_file.read_text())["grpc"][0]
+        self.ready = json.loads(self.ready_file.read_text())
+        self.address = self.ready["grpc"][0]
         return self
 
     @property
@@ -331,15 +334,52 @@ def opening(options, make_graven, verdicts):
             "opened_mib": opened, "open_clean_s": clean, "open_killed_s": killed}
 
 
+def monitor(options, make_graven, verdicts):
+    """How fast a monitor that has seen nothing catches up, over gRPC and over tiles."""
+    log(f"monitor, {options.records:,} records")
+    binary = str(options.build / "graven")
+    server = make_graven("records", "--http", "127.0.0.1:0").start()
+    kept = {}
+    try:
+        run_load(options.build, server, ["--events", str(options.records), *LOADS[-1][2]])
+        server.settle()
+        key = subprocess.run([binary, "keys", "show", "--data", str(options.folder / "records")],
+                             capture_output=True, text=True, check=True).stdout
+        (options.folder / "log.vkey").write_text(key)
+        tiles = server.ready["http"][0].rstrip("/") + "/logs/default"
+        for way, flags in [("gRPC", ["--server", server.address]), ("tiles", ["--url", tiles])]:
+            seen = options.folder / "seen"
+            shutil.rmtree(seen, ignore_errors=True)
+            begun = time.monotonic()
+            done = subprocess.run([binary, "monitor", "--key", str(options.folder / "log.vkey"),
+                                   "--data", str(seen), "--once", "--json", *flags],
+                                  capture_output=True, text=True)
+            seconds = time.monotonic() - begun
+            if done.returncode != 0:
+                raise Failed(f"monitor: {done.stdout}{done.stderr}")
+            read = json.loads(done.stdout.splitlines()[-1])["records_read"]
+            rate = read / seconds
+            mark = verdicts.judge(
+                f"monitor over {way}: {rate:,.0f} records a second, at least {MONITOR_RECORDS_MIN:,}",
+                rate >= MONITOR_RECORDS_MIN)
+            print(f"monitor over {way}: {read:,} records in {seconds:.2f} s: {rate:,.0f} a second; "
+                  f"at least {MONITOR_RECORDS_MIN:,}  {mark}")
+            kept[way] = {"records": read, "seconds": seconds}
+        server.stop()
+    finally:
+        server.kill()
+    return kept
+
+
 def run(options):
     verdicts = Verdicts()
     kind = check_disk(options.folder)
 
-    def make_graven(name):
+    def make_graven(name, *flags):
         data = options.folder / name
         shutil.rmtree(data, ignore_errors=True)
         return Server("graven", [str(options.build / "graven"), "serve", "--data", str(data),
-                                 "--listen", "127.0.0.1:0"], options.folder)
+                                 "--listen", "127.0.0.1:0", *flags], options.folder)
 
     discard = Server("discard", [str(options.build / "bench/bench_discard_server")], options.folder)
     graven = make_graven("data")
@@ -352,6 +392,8 @@ def run(options):
             shutil.rmtree(options.folder / "data", ignore_errors=True)
         if options.only in (None, "opening"):
             kept["opening"] = opening(options, make_graven, verdicts)
+        if options.only in (None, "monitor"):
+            kept["monitor"] = monitor(options, make_graven, verdicts)
     finally:
         graven.kill()
         discard.kill()
@@ -368,8 +410,8 @@ def main():
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--short", action="store_true", help="3 rounds of 0.7 s: a look, not a measurement")
     form.add_argument("--long", action="store_true", help="2 minutes sustained, 10 million records")
-    parser.add_argument("--only", choices=["loads", "sustained", "opening"],
-                        help="a part: loads with sustained, sustained alone, memory and opening")
+    parser.add_argument("--only", choices=["loads", "sustained", "opening", "monitor"],
+                        help="a part: loads with sustained, sustained alone, memory and opening, a monitor")
     parser.add_argument("--build", type=Path, default=ROOT / "build/release", help="folder of the binaries")
     parser.add_argument("--folder", type=Path, default=None, help="where data goes; default build/bench")
     options = parser.parse_args()
@@ -384,7 +426,7 @@ def main():
         print(f"bench: {error}", file=sys.stderr)
         return 2
     finally:
-        for name in ("data", "records"):
+        for name in ("data", "records", "seen"):
             shutil.rmtree(options.folder / name, ignore_errors=True)
 
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -26,6 +29,40 @@ void SetWait(const AppendOptions& options, v1::AppendRequest* request) {
 
 }  // namespace
 
+// The calls under way, and the waits between their tries.
+class Client::Calls {
+ public:
+  // False when nothing is called any more.
+  bool Enter(grpc::ClientContext* context) {
+    std::lock_guard lock(mutex_);
+    if (!cancelled_) running_.insert(context);
+    return !cancelled_;
+  }
+
+  void Leave(grpc::ClientContext* context) {
+    std::lock_guard lock(mutex_);
+    running_.erase(context);
+  }
+
+  void Sleep(absl::Duration wait) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [this] { return cancelled_; });
+  }
+
+  void Cancel() {
+    std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    for (grpc::ClientContext* context : running_) context->TryCancel();
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::set<grpc::ClientContext*> running_;
+  bool cancelled_ = false;
+};
+
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   ASSIGN_OR_RETURN(auto connection, Connection::Make(std::move(options)));
   return std::unique_ptr<Client>(new Client(std::move(connection)));
@@ -33,9 +70,12 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
 
 Client::Client(std::shared_ptr<Connection> connection)
     : connection_(std::move(connection)),
-      stub_(v1::AuditLogService::NewStub(connection_->channel())) {}
+      stub_(v1::AuditLogService::NewStub(connection_->channel())),
+      calls_(std::make_unique<Calls>()) {}
 
 Client::~Client() = default;
+
+void Client::Cancel() { calls_->Cancel(); }
 
 const ClientOptions& Client::options() const { return connection_->options(); }
 
@@ -57,12 +97,14 @@ absl::StatusOr<Response> Client::Call(Method<Request, Response> method, const Re
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     connection_->Authorize(&context);
+    if (!calls_->Enter(&context)) return absl::CancelledError("the client was told to stop");
     Response response;
     const absl::Status status =
         EndedByServer(FromGrpcStatus((stub_.get()->*method)(&context, request, &response)));
+    calls_->Leave(&context);
     if (status.ok()) return response;
     if (!IsRetryable(status) || attempt >= attempts_max) return status;
-    absl::SleepFor(RetryDelay(status).value_or(connection_->Backoff(attempt)));
+    calls_->Sleep(RetryDelay(status).value_or(connection_->Backoff(attempt)));
   }
 }
 
@@ -118,6 +160,11 @@ absl::StatusOr<v1::GetRecordResponse> Client::GetRecord(LogIndex index, bool wan
   request.set_index(index.value);
   request.set_want_receipt(want_receipt);
   request.set_want_parsed(want_parsed);
+  return Call(&v1::AuditLogService::Stub::GetRecord, request);
+}
+
+absl::StatusOr<v1::GetRecordResponse> Client::GetRecord(v1::GetRecordRequest request) {
+  request.set_log(LogName(request.log()));
   return Call(&v1::AuditLogService::Stub::GetRecord, request);
 }
 

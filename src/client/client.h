@@ -51,6 +51,10 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  // Unary calls under way, and each later one, end with kCancelled. From any thread. Streams have
+  // a Cancel of their own.
+  void Cancel();
+
   // Waits until the server answers on its port. kDeadlineExceeded.
   absl::Status WaitUntilConnected(absl::Duration timeout);
 
@@ -68,6 +72,8 @@ class Client {
   absl::StatusOr<v1::GetRecordResponse> GetRecord(LogIndex index, bool want_receipt = false,
                                                   bool want_parsed = false,
                                                   std::string_view log = {});
+  // All that the request can ask for; `log` empty: the client's.
+  absl::StatusOr<v1::GetRecordResponse> GetRecord(v1::GetRecordRequest request);
   // The newest record of that id.
   absl::StatusOr<v1::GetRecordResponse> GetRecordById(std::string_view event_id,
                                                       bool want_receipt = false,
@@ -110,6 +116,8 @@ class Client {
   const std::shared_ptr<Connection>& connection() const { return connection_; }
 
  private:
+  class Calls;
+
   explicit Client(std::shared_ptr<Connection> connection);
 
   template <typename Request, typename Response>
@@ -125,6 +133,7 @@ class Client {
 
   std::shared_ptr<Connection> connection_;
   std::unique_ptr<v1::AuditLogService::Stub> stub_;
+  const std::unique_ptr<Calls> calls_;
 };
 
 }  // namespace graven::client

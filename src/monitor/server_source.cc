@@ -73,6 +73,7 @@ void ServerSource::Cancel() {
   const MutexLock lock(&mutex_);
   cancelled_ = true;
   if (tail_ != nullptr) tail_->Cancel();
+  client_.Cancel();
 }
 
 }  // namespace graven::monitor

@@ -17,7 +17,7 @@ namespace graven::monitor {
 // A log of a Graven server, over gRPC.
 class ServerSource final : public LogSource {
  public:
-  // `client` must outlive this.
+  // `client` must outlive this, and is cancelled with it.
   ServerSource(client::Client& client, std::string log);
   ~ServerSource() override;
 

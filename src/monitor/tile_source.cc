@@ -1,7 +1,12 @@
 #include "monitor/tile_source.h"
 
+#include <algorithm>
+#include <condition_variable>
 #include <map>
+#include <memory>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -47,7 +52,7 @@ class TileSource::Nodes final : public merkle::NodeSource {
   absl::StatusOr<const std::string*> Tile(int level, uint64_t index) {
     auto [place, is_new] = tiles_.try_emplace({level, index});
     if (is_new) {
-      auto bytes = source_.GetTile({.level = level, .index = index}, size_);
+      auto bytes = source_.GetTile(source_.client_, {.level = level, .index = index}, size_);
       if (!bytes.ok()) {
         tiles_.erase(place);
         return bytes.status();
@@ -62,12 +67,91 @@ class TileSource::Nodes final : public merkle::NodeSource {
   std::map<std::pair<int, uint64_t>, std::string> tiles_;
 };
 
+// The bundles [begin, end), fetched by threads with a connection each, taken in order by one
+// reader. Ends its calls with the object.
+class TileSource::Ahead {
+ public:
+  Ahead(TileSource& source, uint64_t begin, uint64_t end, TreeSize size)
+      : source_(source), end_(end), size_(size), next_(begin), wanted_(begin) {
+    const size_t count = std::min<uint64_t>(kFetchesMax, end - begin);
+    for (size_t i = 0; i < count; ++i) {
+      clients_.push_back(std::make_unique<http::Client>(source.options_));
+    }
+    for (const auto& client : clients_) {
+      threads_.emplace_back([this, &one = *client] { Fetch(one); });
+    }
+  }
+  ~Ahead() {
+    Cancel();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+
+  // From any thread.
+  void Cancel() {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    changed_.notify_all();
+    for (const auto& client : clients_) client->Cancel();
+  }
+
+  // Bundle after bundle.
+  absl::StatusOr<std::string> Take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return cancelled_ || fetched_.contains(wanted_); });
+    const auto found = fetched_.find(wanted_);
+    if (found == fetched_.end()) return absl::CancelledError("stopped");
+    absl::StatusOr<std::string> bytes = std::move(found->second);
+    fetched_.erase(found);
+    ++wanted_;
+    changed_.notify_all();
+    return bytes;
+  }
+
+ private:
+  void Fetch(http::Client& client) {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(
+          lock, [this] { return cancelled_ || next_ == end_ || next_ < wanted_ + kFetchesMax; });
+      if (cancelled_ || next_ == end_) return;
+      const uint64_t tile = next_++;
+      lock.unlock();
+      auto bytes = source_.GetTile(client, {.is_entries = true, .index = tile}, size_);
+      lock.lock();
+      fetched_.emplace(tile, std::move(bytes));
+      changed_.notify_all();
+    }
+  }
+
+  TileSource& source_;
+  const uint64_t end_;
+  const TreeSize size_;
+  std::vector<std::unique_ptr<http::Client>> clients_;  // one a thread
+  std::mutex mutex_;                                    // guards what follows
+  std::condition_variable changed_;
+  uint64_t next_;    // that nobody fetches yet
+  uint64_t wanted_;  // that is taken next
+  std::map<uint64_t, absl::StatusOr<std::string>> fetched_;
+  bool cancelled_ = false;
+  std::vector<std::thread> threads_;
+};
+
 TileSource::TileSource(std::string prefix, http::FetchOptions options)
     : prefix_(prefix.ends_with('/') ? std::move(prefix) : prefix + '/'),
-      client_(WithRoomForEntries(std::move(options))) {}
+      options_(WithRoomForEntries(std::move(options))),
+      client_(options_) {}
 
-absl::StatusOr<std::string> TileSource::Get(const std::string& path) {
-  ASSIGN_OR_RETURN(http::FetchResponse answer, client_.Fetch({.url = prefix_ + path}));
+void TileSource::Cancel() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  client_.Cancel();
+  if (ahead_ != nullptr) ahead_->Cancel();
+}
+
+absl::StatusOr<std::string> TileSource::Get(http::Client& client, const std::string& path) {
+  ASSIGN_OR_RETURN(http::FetchResponse answer, client.Fetch({.url = prefix_ + path}));
   if (answer.status == 404 || answer.status == 410)
     return absl::NotFoundError(fmt::format("{}: {}", path, answer.status));
   if (answer.status != 200)
@@ -78,34 +162,55 @@ absl::StatusOr<std::string> TileSource::Get(const std::string& path) {
   return std::move(answer.body);
 }
 
-absl::StatusOr<std::string> TileSource::GetTile(merkle::Tile tile, TreeSize size) {
+absl::StatusOr<std::string> TileSource::GetTile(http::Client& client, merkle::Tile tile,
+                                                TreeSize size) {
   tile.width = merkle::TileWidth(tile.level, tile.index, size);
-  auto bytes = Get(merkle::FormatTilePath(tile));
+  auto bytes = Get(client, merkle::FormatTilePath(tile));
   if (!absl::IsNotFound(bytes.status()) || tile.width == merkle::kTileWidth) return bytes;
   tile.width = merkle::kTileWidth;
-  return Get(merkle::FormatTilePath(tile));
+  return Get(client, merkle::FormatTilePath(tile));
 }
 
-absl::StatusOr<std::string> TileSource::Checkpoint() { return Get("checkpoint"); }
+absl::StatusOr<std::string> TileSource::Checkpoint() { return Get(client_, "checkpoint"); }
 
-absl::Status TileSource::Read(LogIndex first, TreeSize size, const RecordFunction& on_record) {
-  for (uint64_t index = first.value; index < size.value;) {
-    const uint64_t tile = index / merkle::kTileWidth;
-    ASSIGN_OR_RETURN(const std::string bytes, GetTile({.is_entries = true, .index = tile}, size));
-    std::string_view rest = bytes;
-    const uint64_t end = std::min(size.value, (tile + 1) * merkle::kTileWidth);
-    for (uint64_t at = tile * merkle::kTileWidth; at < end; ++at) {
-      const size_t length = rest.size() < 2 ? rest.size()
-                                            : size_t{static_cast<uint8_t>(rest[0])} << 8 |
-                                                  static_cast<uint8_t>(rest[1]);
-      if (rest.size() < 2 || rest.size() - 2 < length)
-        return absl::DataLossError(fmt::format("bundle {} ends within entry {}", tile, at));
-      if (at >= index) RETURN_IF_ERROR(on_record(rest.substr(2, length)));
-      rest.remove_prefix(2 + length);
-    }
-    index = end;
+absl::Status TileSource::GiveBundle(std::string_view bytes, uint64_t tile, LogIndex first,
+                                    TreeSize size, const RecordFunction& on_record) {
+  const uint64_t end = std::min(size.value, (tile + 1) * merkle::kTileWidth);
+  for (uint64_t at = tile * merkle::kTileWidth; at < end; ++at) {
+    const size_t length = bytes.size() < 2 ? bytes.size()
+                                           : size_t{static_cast<uint8_t>(bytes[0])} << 8 |
+                                                 static_cast<uint8_t>(bytes[1]);
+    if (bytes.size() < 2 || bytes.size() - 2 < length)
+      return absl::DataLossError(fmt::format("bundle {} ends within entry {}", tile, at));
+    if (at >= first.value) RETURN_IF_ERROR(on_record(bytes.substr(2, length)));
+    bytes.remove_prefix(2 + length);
   }
   return absl::OkStatus();
+}
+
+absl::Status TileSource::Read(LogIndex first, TreeSize size, const RecordFunction& on_record) {
+  if (first.value >= size.value) return absl::OkStatus();
+  const uint64_t begin = first.value / merkle::kTileWidth;
+  const uint64_t end = (size.value + merkle::kTileWidth - 1) / merkle::kTileWidth;
+  if (end - begin == 1) {
+    ASSIGN_OR_RETURN(const std::string bytes,
+                     GetTile(client_, {.is_entries = true, .index = begin}, size));
+    return GiveBundle(bytes, begin, first, size, on_record);
+  }
+  Ahead ahead(*this, begin, end, size);
+  {
+    const std::lock_guard lock(mutex_);
+    if (cancelled_) return absl::CancelledError("stopped");
+    ahead_ = &ahead;
+  }
+  absl::Status status;
+  for (uint64_t tile = begin; tile < end && status.ok(); ++tile) {
+    const absl::StatusOr<std::string> bytes = ahead.Take();
+    status = bytes.ok() ? GiveBundle(*bytes, tile, first, size, on_record) : bytes.status();
+  }
+  const std::lock_guard lock(mutex_);
+  ahead_ = nullptr;
+  return status;
 }
 
 absl::StatusOr<AnsweredProof> TileSource::Prove(LogIndex index, TreeSize size) {

@@ -78,7 +78,7 @@ class HttpTiles(unittest.TestCase):
             count = size >> 8 * level
             width = count % 256 + 1
             paths.append(tile_path(level, count // 256, width))
-        paths += ["tile/0/999", "tile/8/000", "tile/63/000.p/1"]
+        paths += [tile_path(0, size // 256 + 1, 256), "tile/8/000", "tile/63/000.p/1"]
         for path in paths:
             self.assertEqual(read.answer(path)[0], 404, (size, path))
 
@@ -181,7 +181,7 @@ class HttpTiles(unittest.TestCase):
             read = Reader(server.ready["http"][0], "/")
             self.assertEqual(read("healthz"), b"ok\n")
             self.assertEqual(read("readyz"), b"ok\n")
-            self.assertIn(b"logs/default/checkpoint", read(""))
+            self.assertIn(b"<title>Graven</title>", read(""))
         with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
             append(server.address, 10, "e")
             self.assertEqual(server.stop(), 0)

@@ -5,6 +5,7 @@ import hmac
 import http.server
 import itertools
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -17,6 +18,7 @@ import unittest
 import urllib.request
 
 import serving
+import witnesses
 from serving import BINARY, Server, run
 
 
@@ -37,6 +39,10 @@ class Tiles:
     def __init__(self, folder, certificate=None):
         self.folder = pathlib.Path(folder)
         self.instead = {}  # path -> bytes, or None for 404
+        self.hangs = set()  # paths that are not answered
+        self.hanging = threading.Event()
+        self.closed = threading.Event()
+        self.at_once, self.at_once_max, self.lock = 0, 0, threading.Lock()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -44,12 +50,25 @@ class Tiles:
 
             def do_GET(self):
                 path = self.path.lstrip("/")
+                if path in outer.hangs:
+                    outer.hanging.set()
+                    outer.closed.wait(60)
+                with outer.lock:
+                    outer.at_once += 1
+                    outer.at_once_max = max(outer.at_once_max, outer.at_once)
+                if "entries" in path:
+                    time.sleep(0.02)  # a way that is not the shortest
+                with outer.lock:
+                    outer.at_once -= 1
                 file = outer.folder / path
                 body = outer.instead.get(path, file.read_bytes() if file.is_file() else None)
                 self.send_response(200 if body is not None else 404)
                 self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
-                self.wfile.write(body or b"")
+                try:
+                    self.wfile.write(body or b"")
+                except OSError:
+                    pass  # a reader that has seen enough goes
 
             def log_message(self, *_):
                 pass
@@ -64,6 +83,7 @@ class Tiles:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
+        self.closed.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -119,6 +139,19 @@ class MonitorTest(Planted):
         self.addCleanup(tiles.close)
         status = self.once("--url", tiles.url)[-1]
         self.assertEqual((status["status"], status["size"], status["records_read"]), ("OK", 800, 95))
+
+    def test_tiles_are_fetched_several_at_once_and_read_in_order(self):
+        tiles = self.planted_tiles(6000)
+        status = self.once("--url", tiles.url)[-1]
+        self.assertEqual((status["status"], status["size"], status["records_read"]), ("OK", 6000, 6000))
+        self.assertGreater(tiles.at_once_max, 2)
+        self.assertLessEqual(tiles.at_once_max, 9)
+        # One in the middle that is not there is what is told, not the ones behind it.
+        shutil.rmtree(self.folder / "seen")
+        tiles.instead["tile/entries/007"] = None
+        finding, status = self.once("--url", tiles.url, check=1)
+        self.assertEqual((finding["finding"], status["size"]), ("withheld", 0))
+        self.assertEqual(status["records_read"] % (7 * 256), 0, "a record behind the gap was read")
 
     def test_forked_log_is_proven(self):
         with Server(self.folder / "a") as first:
@@ -384,6 +417,93 @@ class WebhookTest(Planted):
             self.assertIn("OK", second.stdout)
 
 
+class QuorumTest(Planted):
+    """A policy of the auditor's own: who must have cosigned, and how long ago at most."""
+
+    def setUp(self):
+        super().setUp()
+        with Server(self.folder / "s") as server:
+            self.vkey = server.ready["logs"]["default"]["vkey"]
+            self.key(server.data)
+            server.stop()
+        self.witness = witnesses.Witness(self.folder / "own", [self.vkey], "witness.example/own")
+        self.addCleanup(self.witness.kill)
+        self.policy = witnesses.write_policy(self.folder / "policy", {"own": self.witness}, "any own",
+                                             self.vkey)
+
+    def test_checkpoint_without_the_quorum_is_a_finding(self):
+        with Server(self.folder / "s") as server:  # it does not know of the witness
+            append(server.address, 3)
+            finding, status = self.once("--server", server.address, "--policy", self.policy, check=1)
+            self.assertEqual((finding["finding"], status["status"]), ("quorum", "BAD"))
+            self.assertIn("0 of its witnesses cosigned", finding["message"])
+            self.assertNotIn("evidence", finding, "that nobody cosigned proves nothing")
+            # The log is in order, and is followed all the same.
+            self.assertEqual(status["size"], 3)
+            self.assertEqual(server.stop(), 0)
+        with Server(self.folder / "s", "--policy", self.policy) as server:
+            run("append", "--actor", "a", "--action", "b", "--wait", "cosigned", "--server",
+                server.address)
+            status = self.once("--server", server.address, "--policy", self.policy)[-1]
+            self.assertEqual((status["status"], status["size"]), ("OK", 4))
+
+    def test_cosignatures_older_than_they_may_be_are_a_finding(self):
+        with Server(self.folder / "s", "--policy", self.policy) as server:
+            run("append", "--actor", "a", "--action", "b", "--wait", "cosigned", "--server",
+                server.address)
+            flags = ("--server", server.address, "--policy", self.policy, "--fresh")
+            self.assertEqual(self.once(*flags, 3600)[-1]["status"], "OK")
+            self.witness.kill()
+            time.sleep(2.2)
+            finding, status = self.once(*flags, 1, check=1)
+            self.assertEqual((finding["finding"], status["status"]), ("stale", "BAD"))
+            # Without a policy there is nothing whose age could be looked at.
+            self.assertIn("--fresh", run("monitor", "--key", self.folder / "log.vkey", "--data",
+                                         self.folder / "x", "--once", "--fresh", 5, "--server",
+                                         server.address, check=2).stderr)
+
+
+class StopTest(Planted):
+    def follow(self, *flags):
+        process = subprocess.Popen(
+            [str(BINARY), "monitor", "--key", str(self.folder / "log.vkey"), "--data",
+             str(self.folder / "seen"), "--every", "0.05", *map(str, flags)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close()))
+        self.assertIn("following", process.stdout.readline())
+        return process
+
+    def stops(self, process):
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=30), 0)
+        # A call has 10 s and is tried again; one that is cancelled takes no time.
+        self.assertLess(time.monotonic() - begun, 8, "a call that hangs held up the stop")
+
+    def test_a_server_that_hangs_does_not_hold_up_the_stop(self):
+        with Server(self.folder / "s") as server:
+            append(server.address, 5)
+            self.key(server.data)
+            process = self.follow("--server", server.address)
+            time.sleep(0.5)
+            os.kill(server.pid, signal.SIGSTOP)  # its next unary call is never answered
+            try:
+                time.sleep(0.5)
+                self.stops(process)
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+
+    def test_tiles_that_hang_do_not_hold_up_the_stop(self):
+        tiles = self.planted_tiles(2000)
+        tiles.hangs.add("tile/entries/003")
+        process = self.follow("--url", tiles.url)
+        end = time.monotonic() + 20
+        while not tiles.hanging.is_set() and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertTrue(tiles.hanging.is_set())
+        self.stops(process)
+
+
 class RehearseTest(unittest.TestCase):
     def caught(self, attack, *flags):
         report = json.loads(run("rehearse", attack, "--json", *flags).stdout)
@@ -391,17 +511,31 @@ class RehearseTest(unittest.TestCase):
         return {sighting["who"]: sighting["caught"] for sighting in report["sightings"]}, report
 
     def test_every_attack_is_caught(self):
-        who, _ = self.caught("flip")
+        who, report = self.caught("flip")
         self.assertTrue(who["verify"])
+        # A witness sees no records, and says so.
+        self.assertFalse(who["witness"])
+        self.assertIn("it sees no records", self.words(report, "witness"))
         who, report = self.caught("fork")
         self.assertTrue(who["monitor"])
+        self.assertTrue(who["witness"])
+        self.assertIn("refuses to cosign", self.words(report, "witness"))
         self.assertFalse(who["verify"])
         self.assertTrue(report["evidence"].startswith("FORK_PROVEN"))
         who, report = self.caught("rollback")
         self.assertTrue(who["monitor"])
+        self.assertTrue(who["witness"])
+        self.assertIn("has cosigned a tree of 320 records", self.words(report, "witness"))
+        self.assertTrue(who["server"])
+        self.assertIn("rolled back", self.words(report, "server"))
         self.assertTrue(report["evidence"].startswith("WITHHELD"))
         who, report = self.caught("withhold")
         self.assertTrue(who["monitor"])
+        self.assertTrue(who["witness"])
+        self.assertIn("has cosigned a tree of 320 records", self.words(report, "witness"))
+
+    def words(self, report, who):
+        return next(one["words"] for one in report["sightings"] if one["who"] == who)
 
     def test_copy_is_attacked_and_the_folder_is_not_touched(self):
         folder = serving.make_folder("rehearse")

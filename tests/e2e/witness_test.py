@@ -216,26 +216,46 @@ class WitnessTest(unittest.TestCase):
             self.assertEqual(size_of(checkpoint(server, "--level", "published")), 1)
         self.assertEqual(size_of(witness.shown(self.origin)), 2)
 
-    def test_kill_of_log_and_witness_in_any_order_makes_no_second_history(self):
+    def monitor(self, *flags):
+        return ["monitor", "--key", str(self.vkey_file), "--data", str(self.folder / "seen"), "--json",
+                *map(str, flags)]
+
+    def watch(self, server):
+        """A monitor that follows, as a process of its own."""
+        log = open(self.folder / "monitor.log", "ab")
+        process = subprocess.Popen([str(serving.BINARY), *self.monitor(
+            "--server", server.address, "--every", "0.02")], stdout=log, stderr=log)
+        log.close()
+        self.addCleanup(lambda: (process.kill(), process.wait(timeout=60)))
+        return process
+
+    def test_kill_of_log_witness_and_monitor_in_any_order_makes_no_second_history(self):
+        self.vkey_file = self.folder / "log.vkey"
+        self.vkey_file.write_text(self.vkey + "\n")
         seed = random.randrange(1 << 32)
         dice = random.Random(seed)
         witness = self.own()
         policy = self.policy({"own": witness}, "any own")
         served = []
         number = 0
-        kills = {"log": 0, "witness": 0}
+        kills = {"log": 0, "witness": 0, "monitor": 0}
         for _ in range(ROUNDS):
             with self.serve(policy) as server:
+                monitor = self.watch(server)
                 for _ in range(dice.randrange(1, 4)):
                     append(server, number, wait=dice.choice(["durable", "published", "cosigned"]))
                     number += 1
-                victims = dice.choice([["log"], ["witness"], ["log", "witness"],
-                                       ["witness", "log"]])
+                victims = dice.sample(["log", "witness", "monitor"], dice.randrange(1, 4))
                 for victim in victims:
                     time.sleep(dice.random() * 0.05)
                     kills[victim] += 1
                     if victim == "log":
                         server.kill()
+                    elif victim == "monitor":
+                        monitor.kill()
+                        monitor.wait(timeout=60)
+                        if "log" not in victims:
+                            monitor = self.watch(server)
                     else:
                         witness.kill()
                         witness.start()
@@ -244,14 +264,22 @@ class WitnessTest(unittest.TestCase):
                     number += 1
                     served.append(checkpoint(server))
                     server.kill()
+                # Its memory is one process's at a time; the next round's goes on from there.
+                monitor.kill()
+                monitor.wait(timeout=60)
         with self.subTest(seed=seed):
             with self.serve(policy) as server:
                 self.assertEqual(append(server, number)["level"], "COSIGNED", self.log_text()[-2000:])
                 served.append(checkpoint(server))
                 self.assertEqual(size_of(served[-1]), number + 1)
+                seen = json.loads(serving.run(*self.monitor("--server", server.address, "--once"))
+                                  .stdout.splitlines()[-1])
+                self.assertEqual((seen["status"], seen["size"], seen["findings"]),
+                                 ("OK", number + 1, 0))
                 self.assertEqual(server.stop(), 0)
             self.assertEqual(sorted(served, key=size_of), served, "it went back")
-            self.assertGreater(sum(kills.values()), ROUNDS // 2)
+            self.assertGreaterEqual(sum(kills.values()), ROUNDS)
+            self.assertNotIn('"finding"', (self.folder / "monitor.log").read_text())
             self.assertNotIn("ROLLBACK", self.log_text())
             # Every kept checkpoint, the cosigned ones among them, is of the one tree.
             serving.run("verify", "--data", self.data, "--key", self.vkey)

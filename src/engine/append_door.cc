@@ -58,18 +58,18 @@ class AppendDoor::Call final : public AppendOwner {
     for (const sequencer::NewEvent& event : submission_.events) {
       answer_.event_ids.emplace_back(event.event_id);
     }
-    if (!order_.wait_for_publication) {
-      door_.workers_.Submit([this] { Finish(Answered(false)); });
+    if (order_.wait_level == kLevelDurable) {
+      door_.workers_.Submit([this] { Finish(Answered(kLevelDurable)); });
       return;
     }
     LogIndex last;
     for (const ledger::EventReceipt& one : answer_.receipts) last = std::max(last, one.index);
-    door_.hub_.Await(submission_.log, SizeThrough(last), door_.clock_.SteadyNs() + order_.wait_ns,
-                     [this](PublicationOutcome outcome) {
-                       door_.workers_.Submit([this, outcome] {
-                         Finish(Answered(outcome == PublicationOutcome::kReached));
-                       });
-                     });
+    PublicationHub& hub = order_.wait_level == kLevelCosigned ? door_.cosigned_hub_ : door_.hub_;
+    // What was reached is looked up: who waited in vain for the witnesses has a published record.
+    hub.Await(submission_.log, SizeThrough(last), door_.clock_.SteadyNs() + order_.wait_ns,
+              [this, last](PublicationOutcome) {
+                door_.workers_.Submit([this, last] { Finish(Answered(LevelOf(last))); });
+              });
   }
 
   void Finish(absl::StatusOr<AppendAnswer> answer) {
@@ -81,14 +81,24 @@ class AppendDoor::Call final : public AppendOwner {
   }
 
  private:
-  AppendAnswer Answered(bool published) {
+  uint64_t LevelOf(LogIndex last) const {
+    const TreeSize size = SizeThrough(last);
+    if (order_.wait_level == kLevelCosigned && door_.cosigned_hub_.Has(submission_.log, size)) {
+      return kLevelCosigned;
+    }
+    return door_.hub_.Has(submission_.log, size) ? kLevelPublished : kLevelDurable;
+  }
+
+  AppendAnswer Answered(uint64_t level) {
     answer_.log = submission_.log.name();
-    answer_.published = published;
+    answer_.level = level;
+    const auto checkpoint = level == kLevelCosigned ? ledger::CheckpointLevel::kCosigned
+                                                    : ledger::CheckpointLevel::kPublished;
     size_t bytes = 0;
     for (const ledger::EventReceipt& one : answer_.receipts) {
-      if (!published || bytes > kProofBytesMax) break;
+      if (level == kLevelDurable || bytes > kProofBytesMax) break;
       absl::StatusOr<std::string> proof =
-          door_.ledger_.Receipt(submission_.log, one.index, ledger::CheckpointLevel::kPublished);
+          door_.ledger_.Receipt(submission_.log, one.index, checkpoint);
       if (!proof.ok()) break;
       bytes += proof->size();
       answer_.tlog_proofs.push_back(*std::move(proof));
@@ -105,11 +115,13 @@ class AppendDoor::Call final : public AppendOwner {
 };
 
 AppendDoor::AppendDoor(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, PublicationHub& hub,
-                       AppendMeter& meter, const record::RuleContext& rules, Clock& clock,
-                       Random& random, std::function<void()> wake_writer)
+                       PublicationHub& cosigned_hub, AppendMeter& meter,
+                       const record::RuleContext& rules, Clock& clock, Random& random,
+                       std::function<void()> wake_writer)
     : ledger_(ledger),
       sequencer_(sequencer),
       hub_(hub),
+      cosigned_hub_(cosigned_hub),
       meter_(meter),
       clock_(clock),
       wake_writer_(std::move(wake_writer)),
@@ -147,6 +159,9 @@ void AppendDoor::Append(AppendOrder order, Done done) {
     return done(InvalidField("events", fmt::format("there are {}; 1 to {} at once",
                                                    order.events.size(), kEventsPerRequestMax)));
   }
+  if (order.wait_level == kLevelCosigned && !ledger_.wants_witnesses()) {
+    return done(InvalidField("wait", "is cosigned, and this server has no witnesses"));
+  }
   if (!Enter()) return done(StoppingError());
   auto* call = new Call(*this, std::move(order), std::move(done));
   if (absl::Status submitted = Submit(call); !submitted.ok()) call->Finish(std::move(submitted));
@@ -159,6 +174,7 @@ void AppendDoor::Stop() {
   if (!left_.wait_for(lock, kStopPatience, nobody)) {
     lock.unlock();
     hub_.Close();
+    cosigned_hub_.Close();
     lock.lock();
     left_.wait(lock, nobody);
   }

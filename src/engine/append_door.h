@@ -25,7 +25,8 @@ struct AppendOrder {
   std::string log;                  // "default" when empty
   std::vector<std::string> events;  // the bytes of each, 1 to kEventsPerRequestMax
   std::optional<Hash> expected_last_hash;
-  bool wait_for_publication = false;
+  // kLevelDurable, kLevelPublished or kLevelCosigned.
+  uint64_t wait_level = kLevelDurable;
   int64_t wait_ns = kWaitNsDefault;
   std::string written_by = std::string(kAnonymous);
   std::string traceparent;  // "" or one that record::IsTraceparent accepts
@@ -35,8 +36,9 @@ struct AppendAnswer {
   std::string log;
   std::vector<ledger::EventReceipt> receipts;  // one for each event
   std::vector<std::string> event_ids;          // the same
-  std::vector<std::string> tlog_proofs;        // of the first ones, when published was waited for
-  bool published = false;
+  std::vector<std::string> tlog_proofs;  // of the first ones, when more than durable was waited for
+  // Reached within the time, at most what was waited for.
+  uint64_t level = kLevelDurable;
 };
 
 // The way in for a door that is not on the writer's thread: it takes the order through the same
@@ -52,8 +54,8 @@ class AppendDoor {
   // `wake_writer` is called on any thread after something was submitted: the writer must make a
   // round then. All must outlive the door.
   AppendDoor(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, PublicationHub& hub,
-             AppendMeter& meter, const record::RuleContext& rules, Clock& clock, Random& random,
-             std::function<void()> wake_writer);
+             PublicationHub& cosigned_hub, AppendMeter& meter, const record::RuleContext& rules,
+             Clock& clock, Random& random, std::function<void()> wake_writer);
   ~AppendDoor();
   AppendDoor(const AppendDoor&) = delete;
   AppendDoor& operator=(const AppendDoor&) = delete;
@@ -77,6 +79,7 @@ class AppendDoor {
   ledger::Ledger& ledger_;
   sequencer::Sequencer& sequencer_;
   PublicationHub& hub_;
+  PublicationHub& cosigned_hub_;
   AppendMeter& meter_;
   Clock& clock_;
   const std::function<void()> wake_writer_;

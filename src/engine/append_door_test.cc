@@ -80,8 +80,8 @@ class DoorTest : public ::testing::Test {
   bool woken_ = false, held_ = false, ended_ = false;  // guarded by mutex_
   std::thread writer_;
   std::unique_ptr<AppendDoor> door_ = std::make_unique<AppendDoor>(
-      *world_.ledger, engine_.sequencer(), engine_.hub(), engine_.meter(), record::RuleContext{},
-      SystemClock(), SystemRandom(), [this] {
+      *world_.ledger, engine_.sequencer(), engine_.hub(), engine_.cosigned_hub(), engine_.meter(),
+      record::RuleContext{}, SystemClock(), SystemRandom(), [this] {
         std::lock_guard lock(mutex_);
         woken_ = true;
         wake_.notify_all();
@@ -95,7 +95,7 @@ TEST_F(DoorTest, AnswersWithTheReceiptsOfDurableRecords) {
   ASSERT_EQ(answer->receipts.size(), 2U);
   EXPECT_EQ(answer->receipts[1].index, LogIndex(1));
   EXPECT_EQ(answer->event_ids, (std::vector<std::string>{"e-0", "e-1"}));
-  EXPECT_FALSE(answer->published);
+  EXPECT_EQ(answer->level, kLevelDurable);
   EXPECT_GE(world_.ledger->DurableSize(world_.ledger->FindLog("")).value, 2U);
 }
 
@@ -116,11 +116,11 @@ TEST_F(DoorTest, AnEventWithoutAnIdIsToldTheOneThatItGot) {
 
 TEST_F(DoorTest, WaitsForPublicationAndBringsTheProof) {
   AppendOrder order = Order({"e-0", "e-1"});
-  order.wait_for_publication = true;
+  order.wait_level = kLevelPublished;
   order.wait_ns = kWaitNsMax;
   const auto answer = Append(std::move(order));
   ASSERT_TRUE(answer.ok());
-  EXPECT_TRUE(answer->published);
+  EXPECT_EQ(answer->level, kLevelPublished);
   ASSERT_EQ(answer->tlog_proofs.size(), 2U);
   EXPECT_THAT(answer->tlog_proofs[1], StartsWith("c2sp.org/tlog-proof@v1\nextra "));
   EXPECT_THAT(answer->tlog_proofs[1], HasSubstr("\nindex 1\n"));
@@ -157,8 +157,8 @@ TEST_F(DoorTest, AStopAnswersWhoWaitsAndRefusesTheNext) {
 
 TEST_F(DoorTest, AFullQueueRefusesWithATimeToWait) {
   sequencer::LocalSequencer small(1);
-  AppendDoor door(*world_.ledger, small, engine_.hub(), engine_.meter(), {}, SystemClock(),
-                  SystemRandom(), [] {});
+  AppendDoor door(*world_.ledger, small, engine_.hub(), engine_.cosigned_hub(), engine_.meter(), {},
+                  SystemClock(), SystemRandom(), [] {});
   // The first always fits; nobody takes it before the second has come.
   std::promise<absl::StatusOr<AppendAnswer>> first, second;
   door.Append(Order({"e-0"}), [&](auto answer) { first.set_value(std::move(answer)); });

@@ -88,6 +88,10 @@ class LedgerWithRoom final : public ledger::Ledger {
   absl::Status AddCosigned(ledger::LogRef log, std::string_view note) override {
     return real_.AddCosigned(log, note);
   }
+  absl::Status AddTimeStamp(ledger::LogRef log, std::string_view note,
+                            std::string_view token) override {
+    return real_.AddTimeStamp(log, note, token);
+  }
   absl::StatusOr<Hash> RootAt(ledger::LogRef log, TreeSize size) const override {
     return real_.RootAt(log, size);
   }

@@ -138,9 +138,20 @@ absl::StatusOr<ledger::ProofAnswer> PublishedReads::ConsistencyProof(ledger::Log
   return ledger_.ConsistencyProof(log, old_size, new_size);
 }
 
-absl::StatusOr<std::string> PublishedReads::Receipt(ledger::LogRef log, uint64_t index) const {
+absl::StatusOr<std::string> PublishedReads::Receipt(ledger::LogRef log, uint64_t index,
+                                                    bool stamped) const {
   if (index >= kLogIndexLimit) return InvalidField("index", "must be below 2^63");
-  RETURN_IF_ERROR(AwaitServed(log, SizeThrough(LogIndex(index))));
+  const TreeSize size = SizeThrough(LogIndex(index));
+  if (stamped) {
+    RETURN_IF_ERROR(Await(log, size));
+    const auto newest = ledger_.GetCheckpoint(log, ledger::CheckpointLevel::kStamped);
+    if (newest == nullptr || newest->size < size) {
+      return WithReason(absl::NotFoundError("no checkpoint with a time stamp covers this record"),
+                        reason::kNotPublishedYet);
+    }
+    return ledger_.Receipt(log, LogIndex(index), ledger::CheckpointLevel::kStamped);
+  }
+  RETURN_IF_ERROR(AwaitServed(log, size));
   return ledger_.Receipt(log, LogIndex(index));
 }
 

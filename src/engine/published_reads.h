@@ -60,8 +60,10 @@ class PublishedReads {
   absl::StatusOr<ledger::ProofAnswer> ConsistencyProof(ledger::LogRef log, TreeSize old_size,
                                                        TreeSize new_size) const;
 
-  // The receipt file of a record, under the newest checkpoint that is served.
-  absl::StatusOr<std::string> Receipt(ledger::LogRef log, uint64_t index) const;
+  // The receipt file of a record, under the newest checkpoint that is served. `stamped`: under the
+  // newest that has a time stamp; kNotFound, NOT_PUBLISHED_YET while none covers the record.
+  absl::StatusOr<std::string> Receipt(ledger::LogRef log, uint64_t index,
+                                      bool stamped = false) const;
 
  private:
   const ledger::Ledger& ledger_;

@@ -8,8 +8,11 @@
 #include "ledger/ledger_impl.h"
 #include "merkle/proof.h"
 #include "note/policy.h"
+#include "store/time_stamps.h"
 
-// What the witnesses' quorum has seen: kept in the file of checkpoints, served, restored.
+// What outsiders have put to our checkpoints. The cosignatures of the witnesses' quorum: kept in
+// the file of checkpoints, served, restored. The tokens of a time stamp authority: the same in a
+// file of their own.
 namespace graven::ledger {
 namespace {
 
@@ -26,6 +29,7 @@ bool HasCosignatures(std::string_view note) {
 
 std::shared_ptr<const Published> LedgerImpl::GetCheckpoint(LogRef log,
                                                            CheckpointLevel level) const {
+  if (level == CheckpointLevel::kStamped) return log.get()->stamped();
   const bool cosigned = level == CheckpointLevel::kCosigned ||
                         (level == CheckpointLevel::kServed && wants_witnesses());
   return cosigned ? log.get()->cosigned() : log.get()->published();
@@ -134,6 +138,84 @@ absl::Status LedgerImpl::RestoreCosigned(Log& log) {
     return absl::OkStatus();
   }
   log.SetCosigned(MakeCosigned(log, last, *note));
+  return absl::OkStatus();
+}
+
+absl::Status LedgerImpl::AddTimeStamp(LogRef ref, std::string_view note, std::string_view token) {
+  Log& log = *ref.get();
+  ASSIGN_OR_RETURN(const note::Checkpoint checkpoint,
+                   note::OpenCheckpoint(note, log.signer.verifier()));
+  const auto root = RootAt(ref, checkpoint.size);
+  if (absl::IsNotFound(root.status()) || (root.ok() && *root != checkpoint.root)) {
+    return absl::InvalidArgumentError(
+        fmt::format("no checkpoint of size {} with this root was published by log {}",
+                    checkpoint.size.value, log.meta.name));
+  }
+  if (!root.ok()) return root.status();
+  if (token.empty() || 4 + note.size() + token.size() > store::kCheckpointNoteBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("a note of {} bytes and a time stamp token of {}: at most {} together",
+                    note.size(), token.size(), store::kCheckpointNoteBytesMax - 4));
+  }
+  std::lock_guard lock(checkpoints_mutex_);
+  const WriteState state = gate_.state();
+  if (state == WriteState::kStopped || state == WriteState::kReadOnly) return gate_.Check();
+  ASSIGN_OR_RETURN(auto file,
+                   store::CheckpointsFile::Open(fs_, folder_->paths().TimeStamps(log.meta.name),
+                                                store::kTimeStampWords));
+  const absl::Status kept =
+      file.Append(store::EncodeStampedNote({std::string(note), std::string(token)}));
+  if (absl::IsResourceExhausted(kept)) return kept;
+  // The file's last frame may be torn: the first Append after the next start cuts it.
+  if (!kept.ok()) return Stop(kept);
+  ShowStamped(log, checkpoint, std::string(note), std::string(token));
+  return absl::OkStatus();
+}
+
+void LedgerImpl::ShowStamped(Log& log, const note::Checkpoint& checkpoint, std::string note,
+                             std::string token) {
+  if (const auto before = log.stamped(); before != nullptr && before->size > checkpoint.size) {
+    return;
+  }
+  auto stamped = std::make_shared<Published>();
+  stamped->size = checkpoint.size;
+  stamped->root = checkpoint.root;
+  stamped->checkpoint = std::move(note);
+  stamped->time_stamp_token = std::move(token);
+  log.SetStamped(std::move(stamped));
+}
+
+absl::Status LedgerImpl::RestoreStamped(Log& log) {
+  note::Checkpoint last;
+  store::StampedNote found;
+  const auto wanted = [&](std::string_view payload) {
+    auto stamped = store::DecodeStampedNote(payload);
+    if (!stamped) return false;
+    auto opened =
+        note::OpenCosigned(stamped->note, std::span(&log.signer.verifier(), 1), options_.policy);
+    // Under another policy than then the note may not be enough any more.
+    if (!opened.ok() || (wants_witnesses() && !opened->meets_quorum)) return false;
+    last = std::move(opened->checkpoint);
+    found = *std::move(stamped);
+    return true;
+  };
+  const auto payload = store::CheckpointsFile::FindLast(
+      fs_, folder_->paths().TimeStamps(log.meta.name), wanted, store::kTimeStampWords);
+  // It spares asking the authority again: a file that cannot be read is no reason not to serve.
+  if (!payload.ok()) {
+    recovery_report_ += fmt::format(" Log {}: its file of time stamps is not read: {}",
+                                    log.meta.name, std::string(payload.status().message()));
+    return absl::OkStatus();
+  }
+  if (!*payload) return absl::OkStatus();
+  const auto root = RootAt(LogRef(&log), last.size);
+  if (!root.ok() || *root != last.root) {
+    recovery_report_ +=
+        fmt::format(" Log {}: the stamped checkpoint of size {} is not of the tree that is stored.",
+                    log.meta.name, last.size.value);
+    return absl::OkStatus();
+  }
+  ShowStamped(log, last, std::move(found.note), std::move(found.token));
   return absl::OkStatus();
 }
 

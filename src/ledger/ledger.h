@@ -97,6 +97,7 @@ enum class CheckpointLevel {
   kServed,     // kCosigned with a quorum configured, else kPublished
   kPublished,  // the newest that is signed
   kCosigned,   // the newest that meets the witnesses' quorum
+  kStamped,    // the newest that was served and has the token of a time stamp authority
 };
 
 // What became of one event.
@@ -132,6 +133,8 @@ struct Published {
   int64_t last_received_at_ns = 0;
   // When this process signed it, by the wall clock; 0: it did not, or it is a cosigned one.
   int64_t signed_at_ns = 0;
+  // RFC 3161, over the note's text; of a stamped one only.
+  std::string time_stamp_token;
 };
 
 struct LogInfo {
@@ -274,6 +277,14 @@ class Ledger {
   // full; what was served stays.
   virtual absl::Status AddCosigned(LogRef log, std::string_view note) = 0;
 
+  // Takes the token that a time stamp authority gave for the text of `note`, a checkpoint that was
+  // served; whether the token is worth anything is the caller's to know. On return OK both are
+  // durable in the log's file of time stamps, and receipts under a checkpoint of this text hold the
+  // token. kInvalidArgument: not a checkpoint that this log published, or too long together.
+  // kUnauthenticated, kDataLoss: the signature is missing or wrong. kFailedPrecondition: nothing is
+  // written any more. kResourceExhausted: the disk is full.
+  virtual absl::Status AddTimeStamp(LogRef log, std::string_view note, std::string_view token) = 0;
+
   // The root of the published tree's first `size` records. kNotFound: beyond it.
   virtual absl::StatusOr<Hash> RootAt(LogRef log, TreeSize size) const = 0;
   virtual TreeSize DurableSize(LogRef log) const = 0;
@@ -305,7 +316,8 @@ class Ledger {
                                                        TreeSize new_size) const = 0;
 
   // The receipt file of a record under the newest checkpoint of a level: a C2SP tlog-proof whose
-  // `extra` holds the record. kNotFound: that checkpoint does not reach it.
+  // `extra` holds the record, and the checkpoint's time stamp token where there is one. kNotFound:
+  // that checkpoint does not reach it.
   virtual absl::StatusOr<std::string> Receipt(
       LogRef log, LogIndex index, CheckpointLevel level = CheckpointLevel::kServed) const = 0;
 

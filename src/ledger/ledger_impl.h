@@ -74,6 +74,7 @@ class LedgerImpl final : public Ledger {
   std::shared_ptr<const Published> GetCheckpoint(LogRef log, CheckpointLevel level) const override;
   bool wants_witnesses() const override { return options_.policy.wants_witnesses(); }
   absl::Status AddCosigned(LogRef log, std::string_view note) override;
+  absl::Status AddTimeStamp(LogRef log, std::string_view note, std::string_view token) override;
   absl::StatusOr<Hash> RootAt(LogRef log, TreeSize size) const override;
   TreeSize DurableSize(LogRef log) const override;
   absl::Status ReadRecords(LogRef log, LogIndex first, uint64_t count,
@@ -114,6 +115,10 @@ class LedgerImpl final : public Ledger {
                                                        std::string note);
   // Recovery: what was cosigned before the stop is served again.
   absl::Status RestoreCosigned(Log& log);
+  absl::Status RestoreStamped(Log& log);
+  // Under the lock of the checkpoints, or in recovery.
+  static void ShowStamped(Log& log, const note::Checkpoint& checkpoint, std::string note,
+                          std::string token);
   // A log whose unsealed records must go into a segment although no journal file waits for it: the
   // duplicate table has let go of them, or too many wait (then the log with the most). Null: none.
   Log* TailToCarry();

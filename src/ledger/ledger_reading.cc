@@ -19,6 +19,11 @@ absl::Status NothingCosigned(const Log& log) {
       "log {} has no checkpoint yet that meets the quorum of its witnesses", log.meta.name));
 }
 
+absl::Status NothingStamped(const Log& log) {
+  return absl::NotFoundError(
+      fmt::format("log {} has no checkpoint with a time stamp yet", log.meta.name));
+}
+
 }  // namespace
 
 LogInfo LedgerImpl::Info(LogRef ref) const {
@@ -139,7 +144,9 @@ absl::StatusOr<std::string> LedgerImpl::Receipt(LogRef ref, LogIndex index,
                                                 CheckpointLevel level) const {
   const Log& log = *ref.get();
   auto published = GetCheckpoint(ref, level);
-  if (published == nullptr) return NothingCosigned(log);
+  if (published == nullptr) {
+    return level == CheckpointLevel::kStamped ? NothingStamped(log) : NothingCosigned(log);
+  }
   if (index.value >= published->size.value) {
     return absl::NotFoundError(fmt::format("index: is {}; log {} has published {} records",
                                            index.value, log.meta.name, published->size.value));
@@ -150,7 +157,11 @@ absl::StatusOr<std::string> LedgerImpl::Receipt(LogRef ref, LogIndex index,
   LogNodes nodes(log, segments_);
   ASSIGN_OR_RETURN(auto hashes, merkle::InclusionProof(nodes, index, published->size));
   ASSIGN_OR_RETURN(std::string record, records_->Get(log, index));
-  return note::MakeReceipt(record, index, hashes, published->checkpoint);
+  // Whoever signed the note meanwhile: the token is over its text.
+  const auto stamped = log.stamped();
+  const bool has_token = stamped != nullptr && stamped->size == published->size;
+  return note::MakeReceipt(record, index, hashes, published->checkpoint,
+                           has_token ? stamped->time_stamp_token : "");
 }
 
 }  // namespace graven::ledger

@@ -31,6 +31,11 @@ std::shared_ptr<const Published> Log::cosigned() const {
   return cosigned_;
 }
 
+std::shared_ptr<const Published> Log::stamped() const {
+  std::lock_guard lock(mutex_);
+  return stamped_;
+}
+
 std::shared_ptr<const SegmentList> Log::segments() const {
   std::lock_guard lock(mutex_);
   return segments_;
@@ -54,6 +59,11 @@ void Log::SetPublished(std::shared_ptr<const Published> published) {
 void Log::SetCosigned(std::shared_ptr<const Published> cosigned) {
   std::lock_guard lock(mutex_);
   cosigned_ = std::move(cosigned);
+}
+
+void Log::SetStamped(std::shared_ptr<const Published> stamped) {
+  std::lock_guard lock(mutex_);
+  stamped_ = std::move(stamped);
 }
 
 void Log::SetSegments(std::shared_ptr<const SegmentList> segments) {

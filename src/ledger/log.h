@@ -57,6 +57,8 @@ class Log {
   std::shared_ptr<const Published> published() const;
   // The newest that meets the witnesses' quorum; null until one did.
   std::shared_ptr<const Published> cosigned() const;
+  // The newest that has a time stamp token; null until one has.
+  std::shared_ptr<const Published> stamped() const;
   std::shared_ptr<const SegmentList> segments() const;
   // Where unsealed records are found; never null after recovery.
   Tail& tail() { return *tail_; }
@@ -70,6 +72,7 @@ class Log {
   void SetPublished(std::shared_ptr<const Published> published);
   // Whoever holds the ledger's lock of kept checkpoints, after it was kept.
   void SetCosigned(std::shared_ptr<const Published> cosigned);
+  void SetStamped(std::shared_ptr<const Published> stamped);
   // The background thread, after the files are durable.
   void SetSegments(std::shared_ptr<const SegmentList> segments);
   // The writer, under the ledger's lock of grown logs: true when the log was not marked yet.
@@ -87,6 +90,7 @@ class Log {
   LogEnd durable_;
   std::shared_ptr<const Published> published_;
   std::shared_ptr<const Published> cosigned_;
+  std::shared_ptr<const Published> stamped_;
   std::shared_ptr<const SegmentList> segments_;
   std::string read_only_reason_;
   std::atomic<bool> read_only_{false};

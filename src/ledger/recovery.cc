@@ -79,7 +79,10 @@ absl::Status Recovery::Run() {
   RETURN_IF_ERROR(UseJournal(promised_lost));
   for (auto& [number, found] : logs_) RETURN_IF_ERROR(Show(found));
   ledger_.recovery_report_ = Report();
-  for (auto& [number, found] : logs_) RETURN_IF_ERROR(ledger_.RestoreCosigned(*found.log));
+  for (auto& [number, found] : logs_) {
+    RETURN_IF_ERROR(ledger_.RestoreCosigned(*found.log));
+    RETURN_IF_ERROR(ledger_.RestoreStamped(*found.log));
+  }
   ledger_.unsealed_records_ = ledger_.UnsealedRecords();
   if (ledger_.gate_.state() == WriteState::kReadOnly) return absl::OkStatus();
   // One file is enough to begin with; the background thread makes the others.

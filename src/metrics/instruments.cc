@@ -72,6 +72,10 @@ const Instrument kWitnessState{"graven_witness_up", Kind::kGauge, "witness",
 const Instrument kWitnessSubmissions{"graven_witness_submissions_total", Kind::kCounter,
                                      "witness,result",
                                      "Checkpoints submitted to a witness, by what came of it."};
+const Instrument kTimeStamps{"graven_time_stamps_total", Kind::kCounter, "result",
+                             "Questions to the time stamp authority: kept, or failed."};
+const Instrument kTimeStampTime{"graven_time_stamp_timestamp_seconds", Kind::kGauge, "log",
+                                "What the newest time stamp says, by the authority's clock."};
 
 const Instrument kTailers{"graven_tailers", Kind::kGauge, "",
                           "Open Tail and StreamAuditLogs calls."};
@@ -151,6 +155,8 @@ std::span<const Instrument* const> AllInstruments() {
       &kCosignatureTime,
       &kWitnessState,
       &kWitnessSubmissions,
+      &kTimeStamps,
+      &kTimeStampTime,
       &kTailers,
       &kTailerLag,
       &kBuildInfo,

@@ -49,6 +49,8 @@ extern const Instrument kCheckpointsSigned;
 extern const Instrument kCosignatureTime;
 extern const Instrument kWitnessState;
 extern const Instrument kWitnessSubmissions;
+extern const Instrument kTimeStamps;
+extern const Instrument kTimeStampTime;
 
 // --- readers ---
 extern const Instrument kTailers;

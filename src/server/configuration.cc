@@ -15,6 +15,7 @@
 
 #include "base/status_macros.h"
 #include "base/text_safety.h"
+#include "http/url.h"
 
 namespace graven::server {
 namespace {
@@ -161,6 +162,11 @@ Readers TopReaders(Configuration* configuration) {
                        {"round_pause_s", Number(&configuration->scrub_round_pause_s, 1, 86'400)}})},
       {"system_log",
        Table({{"counters_every_s", Number(&configuration->system_counters_every_s, 1, 86'400)}})},
+      {"timestamps", Table({{"url", Text(&configuration->time_stamps.url)},
+                            {"ca", Text(&configuration->time_stamps.ca)},
+                            {"tls_ca", Text(&configuration->time_stamps.tls_ca)},
+                            {"interval_s", Number(&configuration->time_stamps.interval_s, 1,
+                                                  uint64_t{86'400})}})},
       {"limits", Table(LimitReaders(&configuration->limits))},
   };
 }
@@ -179,6 +185,16 @@ absl::Status CheckTls(const Configuration& configuration) {
   return absl::OkStatus();
 }
 
+absl::Status CheckTimeStamps(const TimeStampConfiguration& stamps) {
+  if (stamps.url.empty() && stamps.ca.empty()) return absl::OkStatus();
+  if (stamps.url.empty() || stamps.ca.empty()) {
+    return absl::InvalidArgumentError("timestamps.url and timestamps.ca: both or none");
+  }
+  const absl::Status url = http::ParseUrl(stamps.url).status();
+  if (url.ok()) return absl::OkStatus();
+  return WrongKey("timestamps.url", std::string(url.message()));
+}
+
 }  // namespace
 
 absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const std::string& name) {
@@ -187,6 +203,7 @@ absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const 
     const toml::table table = toml::parse(text, name);
     absl::Status read = ReadTable(table, "", TopReaders(&configuration));
     if (read.ok()) read = CheckTls(configuration);
+    if (read.ok()) read = CheckTimeStamps(configuration.time_stamps);
     if (!read.ok()) {
       return absl::InvalidArgumentError(fmt::format("{}: {}", name, std::string(read.message())));
     }

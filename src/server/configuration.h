@@ -37,6 +37,14 @@ struct HttpSettings {
   uint64_t connections = 1024;
 };
 
+// One authority of RFC 3161; without a URL there is none.
+struct TimeStampConfiguration {
+  std::string url;
+  std::string ca;      // file: what its tokens must lead to
+  std::string tls_ca;  // file; of an https URL
+  uint64_t interval_s = 60;
+};
+
 // Everything that the server goes by: the configuration file, with the flags on top.
 struct Configuration {
   std::string data;
@@ -56,6 +64,7 @@ struct Configuration {
   Limits limits;
   std::vector<std::string> descriptor_sets;
   std::string witness_policy;  // file
+  TimeStampConfiguration time_stamps;
   bool insecure_listen_on_the_network = false;
 };
 

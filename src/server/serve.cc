@@ -21,6 +21,7 @@
 #include "io/file_system.h"
 #include "json/message_types.h"
 #include "metrics/registry.h"
+#include "note/time_stamp.h"
 #include "search/searches.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
@@ -31,6 +32,7 @@
 #include "server/readiness.h"
 #include "server/server_metrics.h"
 #include "server/stop_signals.h"
+#include "server/time_stamper.h"
 #include "server/witness_feed.h"
 #include "service/grpc_server.h"
 #include "web/api_routes.h"
@@ -243,6 +245,9 @@ class Running {
     absl::StatusOr<note::Policy> policy = ReadPolicy(configuration_.witness_policy);
     if (!policy.ok()) return Failure{ExitCodeOf(policy.status()), policy.status()};
     policy_ = *std::move(policy);
+    if (absl::Status prepared = PrepareTimeStamps(); !prepared.ok()) {
+      return Failure{ExitCodeOf(prepared), prepared};
+    }
     return std::nullopt;
   }
 
@@ -274,6 +279,9 @@ class Running {
     engine_->Start();
     index_builder_->Start();
     witnesses_->Start();
+    time_stamper_ = std::make_unique<TimeStamper>(*ledger_, SystemClock(), SystemRandom(),
+                                                  time_stamps_, metrics_, *log_);
+    time_stamper_->Start();
     searches_ = std::make_unique<search::Searches>(
         *ledger_, engine_->hub(), engine_->cosigned_hub(), SystemClock(),
         [index = index_builder_.get()](ledger::LogRef log) { return index->Chunks(log); });
@@ -288,8 +296,8 @@ class Running {
       server_metrics_ =
           std::make_unique<ServerMetrics>(metrics_, *ledger_, *engine_, *grpc_, SystemClock());
       append_door_ = std::make_unique<engine::AppendDoor>(
-          *ledger_, engine_->sequencer(), engine_->hub(), engine_->meter(), rules_, SystemClock(),
-          SystemRandom(), [this] { grpc_->WakeWriter(); });
+          *ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(), engine_->meter(),
+          rules_, SystemClock(), SystemRandom(), [this] { grpc_->WakeWriter(); });
       started = http_->Start(
           MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(),
                       *append_door_, message_types_, GRAVEN_VERSION, SystemClock().WallNs()},
@@ -322,6 +330,7 @@ class Running {
     if (append_door_ != nullptr) append_door_->Stop();
     if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
     searches_->Stop();
+    time_stamper_->Stop();
     witnesses_->Stop();
     engine_->Stop();
     index_builder_->Stop();
@@ -344,6 +353,17 @@ class Running {
         [log = log_](const std::string& text) { log->Warning(text); });
   }
 
+  absl::Status PrepareTimeStamps() {
+    const TimeStampConfiguration& wanted = configuration_.time_stamps;
+    if (wanted.url.empty()) return absl::OkStatus();
+    time_stamps_ = {wanted.url, "", wanted.tls_ca, wanted.interval_s};
+    ASSIGN_OR_RETURN(time_stamps_.trusted_pem, ReadWholeFile(wanted.ca));
+    const absl::Status checked = note::CheckTrustedCertificates(time_stamps_.trusted_pem);
+    if (checked.ok()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        fmt::format("timestamps.ca: {}: {}", wanted.ca, std::string(checked.message())));
+  }
+
   const Configuration& configuration_;
   OperationalLog* const log_;
   record::SchemaSet any_types_;
@@ -356,6 +376,8 @@ class Running {
   std::unique_ptr<WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
   FindingRelay findings_;
   std::unique_ptr<engine::IndexBuilder> index_builder_;  // is told by the engine
+  TimeStampSettings time_stamps_;
+  std::unique_ptr<TimeStamper> time_stamper_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<search::Searches> searches_;  // both doors ask it
   std::unique_ptr<service::GrpcServer> grpc_;

@@ -171,7 +171,8 @@ absl::Status GravenServer::ReadOne(const graven::v1::GetRecordRequest& request,
         return true;
       }));
   if (request.want_receipt()) {
-    ASSIGN_OR_RETURN(*response->mutable_tlog_proof(), reads_.Receipt(log, index.value));
+    ASSIGN_OR_RETURN(*response->mutable_tlog_proof(),
+                     reads_.Receipt(log, index.value, request.want_time_stamp()));
   }
   return absl::OkStatus();
 }

@@ -15,8 +15,7 @@
 namespace graven::store {
 namespace {
 
-constexpr std::string_view kFileMagic = "GRVNCKP1";
-constexpr std::string_view kFrameMagic = "ckpt";
+constexpr size_t kFileMagicBytes = 8;
 constexpr size_t kFrameHeaderBytes = 8;
 constexpr size_t kChecksumBytes = 8;
 constexpr uint64_t kFrameBytesMax = kFrameHeaderBytes + kCheckpointNoteBytesMax + kChecksumBytes;
@@ -35,19 +34,19 @@ absl::Status DamagedAt(std::string_view path, uint64_t offset) {
 
 // The offset of the first valid frame at or behind `from`, in a part of the file that begins at
 // `base`; its end when there is none.
-uint64_t FindFrame(std::string_view bytes, uint64_t base, uint64_t from) {
-  size_t at = bytes.find(kFrameMagic, from - base);
+uint64_t FindFrame(std::string_view bytes, uint64_t base, uint64_t from, const FrameWords& words) {
+  size_t at = bytes.find(words.frame, from - base);
   while (at != std::string_view::npos) {
-    if (DecodeCheckpointFrame(bytes.substr(at), base + at).has_value()) return base + at;
-    at = bytes.find(kFrameMagic, at + 1);
+    if (DecodeCheckpointFrame(bytes.substr(at), base + at, words).has_value()) return base + at;
+    at = bytes.find(words.frame, at + 1);
   }
   return base + bytes.size();
 }
 
-absl::Status CheckFileMagic(io::File& file, std::string_view path) {
-  std::string magic(kFileMagic.size(), '\0');
+absl::Status CheckFileMagic(io::File& file, std::string_view path, const FrameWords& words) {
+  std::string magic(kFileMagicBytes, '\0');
   const absl::Status read = file.ReadAt(0, std::span<char>(magic));
-  if (absl::IsOutOfRange(read) || (read.ok() && magic != kFileMagic)) {
+  if (absl::IsOutOfRange(read) || (read.ok() && magic != words.file)) {
     return FileStatus(absl::StatusCode::kDataLoss, path, "does not begin as such a file");
   }
   return read;
@@ -66,14 +65,17 @@ struct Tail {
 };
 
 // Walks the frames of `bytes`, which is the file from `base` to its end.
-absl::StatusOr<Tail> WalkTail(std::string_view bytes, uint64_t base, std::string_view path) {
+absl::StatusOr<Tail> WalkTail(std::string_view bytes, uint64_t base, std::string_view path,
+                              const FrameWords& words) {
   Tail tail{base, base, ""};
   while (tail.end < base + bytes.size()) {
     const std::string_view rest = bytes.substr(tail.end - base);
-    const std::optional<CheckpointFrame> frame = DecodeCheckpointFrame(rest, tail.end);
+    const std::optional<CheckpointFrame> frame = DecodeCheckpointFrame(rest, tail.end, words);
     if (!frame.has_value()) {
       // A later frame was written only after this one was durable, so this is no torn tail.
-      if (FindFrame(bytes, base, tail.end) < base + bytes.size()) return DamagedAt(path, tail.end);
+      if (FindFrame(bytes, base, tail.end, words) < base + bytes.size()) {
+        return DamagedAt(path, tail.end);
+      }
       break;
     }
     tail.last_frame = tail.end;
@@ -85,9 +87,9 @@ absl::StatusOr<Tail> WalkTail(std::string_view bytes, uint64_t base, std::string
 
 }  // namespace
 
-std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset) {
+std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset, const FrameWords& words) {
   GRAVEN_CHECK(!note.empty() && note.size() <= kCheckpointNoteBytesMax);
-  std::string frame(kFrameMagic);
+  std::string frame(words.frame);
   frame.resize(kFrameHeaderBytes);
   PutFixed32(frame.data() + 4, static_cast<uint32_t>(note.size()));
   frame.append(note);
@@ -97,8 +99,9 @@ std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset) {
   return frame;
 }
 
-std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uint64_t offset) {
-  if (bytes.size() < kFrameHeaderBytes || !bytes.starts_with(kFrameMagic)) return std::nullopt;
+std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uint64_t offset,
+                                                     const FrameWords& words) {
+  if (bytes.size() < kFrameHeaderBytes || !bytes.starts_with(words.frame)) return std::nullopt;
   const uint64_t note_bytes = GetFixed32(bytes.data() + 4);
   if (note_bytes == 0 || note_bytes > kCheckpointNoteBytesMax) return std::nullopt;
   const uint64_t summed_bytes = kFrameHeaderBytes + note_bytes;
@@ -111,26 +114,27 @@ std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uin
                          summed_bytes + kChecksumBytes};
 }
 
-absl::StatusOr<CheckpointsFile> CheckpointsFile::Open(io::FileSystem& fs, std::string path) {
+absl::StatusOr<CheckpointsFile> CheckpointsFile::Open(io::FileSystem& fs, std::string path,
+                                                      const FrameWords& words) {
   absl::StatusOr<std::unique_ptr<io::File>> file = fs.Open(path, io::OpenMode::kRead);
-  CheckpointsFile opened(fs, std::move(path));
+  CheckpointsFile opened(fs, std::move(path), words);
   if (absl::IsNotFound(file.status())) return opened;
   if (!file.ok()) return file.status();
-  RETURN_IF_ERROR(CheckFileMagic(**file, opened.path_));
+  RETURN_IF_ERROR(CheckFileMagic(**file, opened.path_, words));
   ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
 
   // The end of a long file, from the first frame that begins in there.
-  uint64_t begin = kFileMagic.size();
+  uint64_t begin = kFileMagicBytes;
   std::string bytes;
   if (size > begin + kWindowBytes) {
     const uint64_t window = size - kWindowBytes;
     ASSIGN_OR_RETURN(bytes, ReadPart(**file, window, size));
-    begin = FindFrame(bytes, window, window);
-    if (begin == size) begin = kFileMagic.size();  // nothing valid in there: damage; say where
+    begin = FindFrame(bytes, window, window, words);
+    if (begin == size) begin = kFileMagicBytes;  // nothing valid in there: damage; say where
     bytes.clear();
   }
   ASSIGN_OR_RETURN(bytes, ReadPart(**file, begin, size));
-  ASSIGN_OR_RETURN(Tail tail, WalkTail(bytes, begin, opened.path_));
+  ASSIGN_OR_RETURN(Tail tail, WalkTail(bytes, begin, opened.path_, words));
   if (size - tail.end > kFrameBytesMax) return DamagedAt(opened.path_, tail.end);
   opened.last_frame_ = tail.last_frame;
   opened.end_ = tail.end;
@@ -141,8 +145,8 @@ absl::StatusOr<CheckpointsFile> CheckpointsFile::Open(io::FileSystem& fs, std::s
 
 absl::Status CheckpointsFile::Prepare() {
   if (end_ == 0) {
-    RETURN_IF_ERROR(io::CreateFileDurably(*fs_, path_, kFileMagic));
-    end_ = kFileMagic.size();
+    RETURN_IF_ERROR(io::CreateFileDurably(*fs_, path_, words_.file));
+    end_ = kFileMagicBytes;
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs_->Open(path_, io::OpenMode::kReadWrite));
@@ -151,7 +155,7 @@ absl::Status CheckpointsFile::Prepare() {
   // What Open read may not be on the disk, after a sync or a creation that failed. Were the next
   // frame written first, a crash could leave it behind a bad one, and that is damage.
   if (last_.has_value()) {
-    RETURN_IF_ERROR(file->WriteAt(last_frame_, EncodeCheckpointFrame(*last_, last_frame_)));
+    RETURN_IF_ERROR(file->WriteAt(last_frame_, EncodeCheckpointFrame(*last_, last_frame_, words_)));
   }
   RETURN_IF_ERROR(file->Sync());
   return fs_->SyncDirectory(io::ParentDirectory(path_));
@@ -171,7 +175,7 @@ absl::Status CheckpointsFile::Append(std::string_view note) {
   if (!prepared_) RETURN_IF_ERROR(Prepare());
   prepared_ = true;
   ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs_->Open(path_, io::OpenMode::kReadWrite));
-  const std::string frame = EncodeCheckpointFrame(note, end_);
+  const std::string frame = EncodeCheckpointFrame(note, end_, words_);
   // A part of the frame may stay behind when this fails; the first Append after the next Open cuts
   // it.
   RETURN_IF_ERROR(file->WriteAt(end_, frame));
@@ -182,26 +186,26 @@ absl::Status CheckpointsFile::Append(std::string_view note) {
   return absl::OkStatus();
 }
 
-absl::Status CheckpointsFile::ForEach(
-    io::FileSystem& fs, const std::string& path,
-    absl::FunctionRef<absl::Status(std::string_view note)> visit) {
+absl::Status CheckpointsFile::ForEach(io::FileSystem& fs, const std::string& path,
+                                      absl::FunctionRef<absl::Status(std::string_view note)> visit,
+                                      const FrameWords& words) {
   ASSIGN_OR_RETURN(std::unique_ptr<io::File> file, fs.Open(path, io::OpenMode::kRead));
-  RETURN_IF_ERROR(CheckFileMagic(*file, path));
+  RETURN_IF_ERROR(CheckFileMagic(*file, path, words));
   ASSIGN_OR_RETURN(const uint64_t size, file->Size());
-  uint64_t at = kFileMagic.size();
+  uint64_t at = kFileMagicBytes;
   while (at < size) {
     // By windows, so that memory does not grow with the file.
     ASSIGN_OR_RETURN(const std::string bytes,
                      ReadPart(*file, at, std::min(size, at + kWindowBytes)));
     std::string_view rest = bytes;
-    while (const std::optional<CheckpointFrame> frame = DecodeCheckpointFrame(rest, at)) {
+    while (const std::optional<CheckpointFrame> frame = DecodeCheckpointFrame(rest, at, words)) {
       RETURN_IF_ERROR(visit(frame->note));
       at += frame->frame_bytes;
       rest.remove_prefix(frame->frame_bytes);
     }
     if (rest.size() == bytes.size()) {
       // Nothing valid here. A torn tail is shorter than a frame and has none behind it.
-      const bool torn = size - at <= kFrameBytesMax && FindFrame(rest, at, at) == size;
+      const bool torn = size - at <= kFrameBytesMax && FindFrame(rest, at, at, words) == size;
       return torn ? absl::OkStatus() : DamagedAt(path, at);
     }
   }
@@ -210,25 +214,25 @@ absl::Status CheckpointsFile::ForEach(
 
 absl::StatusOr<std::optional<std::string>> CheckpointsFile::FindLast(
     io::FileSystem& fs, const std::string& path,
-    absl::FunctionRef<bool(std::string_view note)> wanted) {
+    absl::FunctionRef<bool(std::string_view note)> wanted, const FrameWords& words) {
   std::optional<std::string> found;
   absl::StatusOr<std::unique_ptr<io::File>> file = fs.Open(path, io::OpenMode::kRead);
   if (absl::IsNotFound(file.status())) return found;
   if (!file.ok()) return file.status();
-  RETURN_IF_ERROR(CheckFileMagic(**file, path));
+  RETURN_IF_ERROR(CheckFileMagic(**file, path, words));
   ASSIGN_OR_RETURN(const uint64_t size, (*file)->Size());
-  for (uint64_t end = size; end > kFileMagic.size() && !found;) {
+  for (uint64_t end = size; end > kFileMagicBytes && !found;) {
     // The frames that begin below `end`; the last of them may reach beyond.
     const uint64_t begin =
-        end > kFileMagic.size() + kWindowBytes ? end - kWindowBytes : kFileMagic.size();
+        end > kFileMagicBytes + kWindowBytes ? end - kWindowBytes : kFileMagicBytes;
     ASSIGN_OR_RETURN(const std::string bytes,
                      ReadPart(**file, begin, std::min(size, end + kFrameBytesMax)));
-    uint64_t at = FindFrame(bytes, begin, begin);
+    uint64_t at = FindFrame(bytes, begin, begin, words);
     while (at < end) {
       const std::optional<CheckpointFrame> frame =
-          DecodeCheckpointFrame(std::string_view(bytes).substr(at - begin), at);
+          DecodeCheckpointFrame(std::string_view(bytes).substr(at - begin), at, words);
       if (!frame) {
-        at = FindFrame(bytes, begin, at + 1);
+        at = FindFrame(bytes, begin, at + 1, words);
         continue;
       }
       if (wanted(frame->note)) found = frame->note;

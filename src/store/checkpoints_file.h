@@ -12,6 +12,9 @@
 //   4   u32      length of the note, 1 to 65,536
 //   8   note     a C2SP signed note
 //   ..  u64      XXH3-64 of all before it, seeded with the frame's offset in the file
+//
+// The file of time stamps is of the same form with other words; what its frames hold instead of a
+// note is in store/time_stamps.h.
 #pragma once
 
 #include <cstdint>
@@ -29,22 +32,32 @@ namespace graven::store {
 
 inline constexpr uint64_t kCheckpointNoteBytesMax = 65'536;
 
+// What a file of this form, and each of its frames, begins with.
+struct FrameWords {
+  std::string_view file;   // 8 bytes
+  std::string_view frame;  // 4 bytes
+};
+inline constexpr FrameWords kCheckpointWords{"GRVNCKP1", "ckpt"};
+
 // The frame of a note that begins at `offset` of the file.
-std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset);
+std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset,
+                                  const FrameWords& words = kCheckpointWords);
 
 // What stands at `offset`, the file's byte that `bytes` begins with.
 struct CheckpointFrame {
   std::string_view note;  // into `bytes`
   uint64_t frame_bytes = 0;
 };
-std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uint64_t offset);
+std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uint64_t offset,
+                                                     const FrameWords& words = kCheckpointWords);
 
 class CheckpointsFile {
  public:
   // Looks at the file's end and writes nothing, so that a server with many logs opens fast; a
   // missing file is an empty one. What a crash left torn is cut, and the last frame made durable
   // once more, by the first Append. kDataLoss: no checkpoints file, or a damaged frame.
-  static absl::StatusOr<CheckpointsFile> Open(io::FileSystem& fs, std::string path);
+  static absl::StatusOr<CheckpointsFile> Open(io::FileSystem& fs, std::string path,
+                                              const FrameWords& words = kCheckpointWords);
 
   // On return OK the note is durable. kInvalidArgument: empty or longer than
   // kCheckpointNoteBytesMax. kFailedPrecondition: an earlier call failed; open again. Other errors:
@@ -61,21 +74,25 @@ class CheckpointsFile {
   // Writes nothing; a torn last frame is passed over. kNotFound. kDataLoss names the offset of a
   // damaged frame.
   static absl::Status ForEach(io::FileSystem& fs, const std::string& path,
-                              absl::FunctionRef<absl::Status(std::string_view note)> visit);
+                              absl::FunctionRef<absl::Status(std::string_view note)> visit,
+                              const FrameWords& words = kCheckpointWords);
 
   // The newest note that is `wanted`, if any; looks from the end on, a window at a time. A missing
   // file has none. What is no valid frame is passed over: Open is what finds damage.
   static absl::StatusOr<std::optional<std::string>> FindLast(
       io::FileSystem& fs, const std::string& path,
-      absl::FunctionRef<bool(std::string_view note)> wanted);
+      absl::FunctionRef<bool(std::string_view note)> wanted,
+      const FrameWords& words = kCheckpointWords);
 
  private:
-  CheckpointsFile(io::FileSystem& fs, std::string path) : fs_(&fs), path_(std::move(path)) {}
+  CheckpointsFile(io::FileSystem& fs, std::string path, const FrameWords& words)
+      : fs_(&fs), path_(std::move(path)), words_(words) {}
 
   absl::Status Prepare();
 
   io::FileSystem* fs_;
   std::string path_;
+  FrameWords words_;
   uint64_t last_frame_ = 0;  // offset
   uint64_t end_ = 0;         // of the last whole frame; 0: there is no file
   std::optional<std::string> last_;

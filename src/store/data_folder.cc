@@ -120,6 +120,10 @@ std::string DataPaths::Segments(std::string_view log) const {
 std::string DataPaths::Checkpoints(std::string_view log) const {
   return io::JoinPath(Log(log), "checkpoints");
 }
+
+std::string DataPaths::TimeStamps(std::string_view log) const {
+  return io::JoinPath(Log(log), "time-stamps");
+}
 std::string DataPaths::Key(std::string_view log) const {
   GRAVEN_CHECK(IsFolderLogName(log));
   return io::JoinPath(Keys(), log);

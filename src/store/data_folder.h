@@ -52,6 +52,7 @@ class DataPaths {
   std::string Meta(std::string_view log) const;
   std::string Segments(std::string_view log) const;
   std::string Checkpoints(std::string_view log) const;
+  std::string TimeStamps(std::string_view log) const;
   std::string Key(std::string_view log) const;
 
  private:

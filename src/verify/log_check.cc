@@ -15,6 +15,7 @@
 #include "record/summary.h"
 #include "store/checkpoints_file.h"
 #include "store/fingerprint.h"
+#include "store/time_stamps.h"
 
 namespace graven::verify {
 namespace {
@@ -91,11 +92,29 @@ void LogCheck::CheckCheckpoints() {
   const absl::Status status = store::CheckpointsFile::ForEach(
       fs_, path, [&](std::string_view note) { return CheckNote(note); });
   // A log that was never stopped or kept open for a minute has none.
-  if (status.ok() || absl::IsNotFound(status)) return;
+  if (status.ok() || absl::IsNotFound(status)) return CheckStamped();
   // Foreign and malformed notes are as wrong here as a bad signature.
   FailAt(absl::DataLossError(
              fmt::format("kept checkpoint {}: {}", verdict_.checkpoints + 1, Text(status))),
          path, 0);
+}
+
+// The notes that were stamped are held against the tree like the others; what their tokens are
+// worth needs the authority's certificates, and `receipt verify` says it.
+void LogCheck::CheckStamped() {
+  const std::string path = paths_.TimeStamps(meta_.name);
+  uint64_t number = 0;
+  const auto check = [&](std::string_view payload) -> absl::Status {
+    ++number;
+    const std::optional<store::StampedNote> stamped = store::DecodeStampedNote(payload);
+    if (!stamped) return absl::DataLossError("not a note and a token");
+    return CheckNote(stamped->note);
+  };
+  const absl::Status status =
+      store::CheckpointsFile::ForEach(fs_, path, check, store::kTimeStampWords);
+  if (status.ok() || absl::IsNotFound(status)) return;
+  FailAt(absl::DataLossError(fmt::format("stamped checkpoint {}: {}", number, Text(status))), path,
+         0);
 }
 
 void LogCheck::CheckSegments(const std::function<void(uint64_t)>& on_bytes,

@@ -35,6 +35,7 @@ class LogCheck {
            int64_t heartbeat_deadline_ns);
 
   void TakeGuard(const store::GuardEntry& entry);
+  // Those with a time stamp too.
   void CheckCheckpoints();
   // `on_bytes` hears of the bytes of each file done.
   void CheckSegments(const std::function<void(uint64_t)>& on_bytes,
@@ -50,6 +51,7 @@ class LogCheck {
   LogVerdict Finish();
 
  private:
+  void CheckStamped();
   bool good() const { return verdict_.status.ok(); }
   void Fail(absl::Status status);
   void FailAt(absl::Status status, std::string file, uint64_t offset);

@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "merkle/proof.h"
 #include "note/receipt_file.h"
+#include "note/time_stamp.h"
 #include "note/tlog_proof.h"
 #include "record/record.h"
 
@@ -53,7 +54,8 @@ absl::StatusOr<ReceiptVerdict> CheckReceipt(std::string_view file,
   verdict.index = proof.index;
   verdict.received_at_ns = header->received_at_ns;
   verdict.record = std::move(extra.record);
-  verdict.has_time_stamp_token = !extra.time_stamp_token.empty();
+  verdict.checkpoint_text = note::TextOfNote(proof.checkpoint);
+  verdict.time_stamp_token = std::move(extra.time_stamp_token);
   return verdict;
 }
 

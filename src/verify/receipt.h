@@ -33,7 +33,10 @@ struct ReceiptVerdict {
   std::vector<note::Cosigner> cosigners;
   // Who else signed the checkpoint; nothing is known about those signatures.
   std::vector<std::string> unknown_signers;
-  bool has_time_stamp_token = false;  // not checked
+  // What the signatures and a time stamp are over.
+  std::string checkpoint_text;
+  // RFC 3161, not checked here: note/time_stamp.h does. Empty when there is none.
+  std::string time_stamp_token;
 };
 
 // Checks a receipt file with nothing else at hand than the log's public key: form, signature,

@@ -31,7 +31,7 @@ TEST_F(ReceiptTest, EveryReceiptHolds) {
       EXPECT_EQ(verdict->record_hash, log_.leaves[index]);
       EXPECT_EQ(verdict->received_at_ns, 1000 * static_cast<int64_t>(index + 1));
       EXPECT_EQ(verdict->checkpoint.size, TreeSize(size));
-      EXPECT_FALSE(verdict->has_time_stamp_token);
+      EXPECT_EQ(verdict->time_stamp_token, "");
     }
   }
 }
@@ -94,7 +94,7 @@ TEST_F(ReceiptTest, UnknownSignersAreNamedAndATokenIsSaidToBeThere) {
                    log_.key.verifier());
   ASSERT_TRUE(verdict.ok()) << verdict.status();
   EXPECT_THAT(verdict->unknown_signers, ElementsAre("witness.example"));
-  EXPECT_TRUE(verdict->has_time_stamp_token);
+  EXPECT_FALSE(verdict->time_stamp_token.empty());
 }
 
 // A receipt whose checkpoint two of three witnesses have seen.

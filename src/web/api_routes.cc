@@ -197,11 +197,15 @@ absl::StatusOr<http::Response> Api::Record(const Call& call) const {
 }
 
 absl::StatusOr<http::Response> Api::TlogProof(const Call& call) const {
-  RETURN_IF_ERROR(Arguments::Take(call.query, {}).status());
+  ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Take(call.query, {"stamped"}));
+  const std::string stamped = arguments.Text("stamped").value_or("false");
+  if (stamped != "true" && stamped != "false") {
+    return engine::InvalidField("stamped", "must be true or false");
+  }
   ASSIGN_OR_RETURN(const ledger::LogRef log, reads_.FindLog(call.parameters[0]));
   ASSIGN_OR_RETURN(const uint64_t index, IndexOf(call.parameters[1]));
   http::Response response;
-  ASSIGN_OR_RETURN(response.body, reads_.Receipt(log, index));
+  ASSIGN_OR_RETURN(response.body, reads_.Receipt(log, index, stamped == "true"));
   response.content_type = "text/plain; charset=utf-8";
   return response;
 }

@@ -42,10 +42,12 @@ absl::Status TakeArguments(const Call& call, engine::AppendOrder* order) {
                    Arguments::Take(call.query, {"wait", "wait_ms", "expected_last_hash"}));
   ASSIGN_OR_RETURN(order->expected_last_hash, arguments.HashValue("expected_last_hash"));
   const std::string wait = arguments.Text("wait").value_or("durable");
-  if (wait != "durable" && wait != "published") {
-    return engine::InvalidField("wait", "must be durable or published");
+  if (wait != "durable" && wait != "published" && wait != "cosigned") {
+    return engine::InvalidField("wait", "must be durable, published or cosigned");
   }
-  order->wait_for_publication = wait == "published";
+  order->wait_level = wait == "cosigned"    ? engine::kLevelCosigned
+                      : wait == "published" ? engine::kLevelPublished
+                                            : engine::kLevelDurable;
   ASSIGN_OR_RETURN(const uint64_t wait_ms, arguments.Number("wait_ms", 1000));
   if (wait_ms > engine::kWaitNsMax / 1'000'000) {
     return engine::InvalidField("wait_ms", "must be at most 60000");
@@ -137,7 +139,9 @@ http::Response Receipts(const engine::AppendAnswer& answer) {
   }
   json::ObjectText body;
   body.Raw("receipts", receipts.Finish());
-  body.Text("level", answer.published ? "RECEIPT_LEVEL_PUBLISHED" : "RECEIPT_LEVEL_DURABLE");
+  body.Text("level", answer.level == engine::kLevelCosigned    ? "RECEIPT_LEVEL_COSIGNED"
+                     : answer.level == engine::kLevelPublished ? "RECEIPT_LEVEL_PUBLISHED"
+                                                               : "RECEIPT_LEVEL_DURABLE");
   http::Response response;
   response.content_type = "application/json";
   response.body = body.Finish() + "\n";

@@ -84,9 +84,13 @@ absl::StatusOr<http::Response> ServeTile(const ledger::Ledger& ledger, const Cal
   const std::optional<merkle::Tile> tile =
       merkle::ParseTilePath(fmt::format("tile/{}", call.parameters[1]));
   if (!tile) return NoTile("not the canonical path of a tile");
-  const TreeSize size = ledger.GetPublished(log)->size;
+  // With a quorum configured the tree ends where the checkpoint beside it does: readers of tiles
+  // see nothing that the witnesses have not seen.
+  const auto served = ledger.GetCheckpoint(log, ledger::CheckpointLevel::kServed);
+  const TreeSize size = served == nullptr ? TreeSize(0) : served->size;
   if (tile->width > merkle::TileWidth(tile->level, tile->index, size)) {
-    return NoTile(fmt::format("the published tree of {} records has no such tile", size.value));
+    return NoTile(
+        fmt::format("the tree of {} records that is served has no such tile", size.value));
   }
   http::Response response;
   response.content_type = "application/octet-stream";

@@ -42,7 +42,7 @@ ROOMS = {
     "import": ["base", "io", "record"],
     "monitor": ["base", "io", "merkle", "note", "record", "verify", "http", "client"],
     "server": ["base", "io", "merkle", "note", "record", "query", "json", "store", "journal", "sequencer",
-               "ledger", "metrics", "engine", "search", "service", "http", "web", "witness"],
+               "ledger", "verify", "metrics", "engine", "search", "service", "http", "web", "witness"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "journal", "index", "verify",
             "http", "webhook", "witness", "client", "import", "monitor", "server"],
 }

@@ -20,6 +20,8 @@ struct MonitorFlags {
   double every_s = 1;
   double patience_s = 60;
   double fresh_s = 0;
+  double heartbeat_deadline_s = 600;
+  bool complete_required = false;
   std::vector<std::string> checkpoints;
   std::string webhook_url;
   std::string webhook_secret_file;
@@ -64,11 +66,33 @@ CommandResult Monitor(CommandContext& context, const MonitorFlags& flags) {
                               .every_s = flags.every_s,
                               .patience_s = flags.patience_s,
                               .fresh_s = flags.fresh_s,
+                              .heartbeat_deadline_s = flags.heartbeat_deadline_s,
+                              .complete_required = flags.complete_required,
                               .checkpoints = flags.checkpoints,
                               .webhook_url = flags.webhook_url,
                               .webhook_secret = secret,
                               .webhook_hosts = flags.webhook_hosts,
                               .metrics = flags.metrics});
+}
+
+// Where else findings go.
+void AddReportFlags(CLI::App* command, MonitorFlags* flags) {
+  command
+      ->add_option("--webhook", flags->webhook_url,
+                   "Tell this URL of findings: signed, at least once, without record content")
+      ->type_name("URL");
+  command
+      ->add_option("--webhook-secret-file", flags->webhook_secret_file,
+                   "The secret that signs them, at least 16 bytes")
+      ->type_name("FILE");
+  command
+      ->add_option("--webhook-allow", flags->webhook_hosts,
+                   "A host that may be called although its address is a private one")
+      ->type_name("HOST");
+  command
+      ->add_option("--metrics", flags->metrics,
+                   "Serve /metrics, and /checkpoint for a second monitor, on HOST:PORT")
+      ->type_name("ADDR");
 }
 
 }  // namespace
@@ -81,6 +105,8 @@ void AddMonitorCommand(CLI::App& app, CommandContext& context) {
       "it saw before and against those that others hand in. What does not fit is a finding, with\n"
       "a file of evidence in DIR/evidence that anyone checks with graven verify --evidence.\n"
       "DIR is its memory of one log: keep it on another machine than the log.\n"
+      "Gaps in the numbers that producers gave their events, and producers that fell silent, are\n"
+      "told apart from that: they say nothing about the log.\n"
       "Exit code with --once: 1 when there was a finding, now or a fork before.\n"
       "\n"
       "Example:\n"
@@ -119,25 +145,19 @@ void AddMonitorCommand(CLI::App& app, CommandContext& context) {
       ->check(CLI::Range(0.0, 8'640'000.0))
       ->type_name("S");
   command
+      ->add_option("--heartbeat-deadline", flags->heartbeat_deadline_s,
+                   "Seconds that a producer with heartbeats may be silent")
+      ->check(CLI::Range(0.01, 31'536'000.0))
+      ->capture_default_str()
+      ->type_name("S");
+  command->add_flag("--require-complete", flags->complete_required,
+                    "With --once: exit code 1 also when producers' sequences have ever missed "
+                    "something");
+  command
       ->add_option("--checkpoint", flags->checkpoints,
                    "A signed checkpoint from elsewhere: file, folder of files, or URL")
       ->type_name("PLACE");
-  command
-      ->add_option("--webhook", flags->webhook_url,
-                   "Tell this URL of findings: signed, at least once, without record content")
-      ->type_name("URL");
-  command
-      ->add_option("--webhook-secret-file", flags->webhook_secret_file,
-                   "The secret that signs them, at least 16 bytes")
-      ->type_name("FILE");
-  command
-      ->add_option("--webhook-allow", flags->webhook_hosts,
-                   "A host that may be called although its address is a private one")
-      ->type_name("HOST");
-  command
-      ->add_option("--metrics", flags->metrics,
-                   "Serve /metrics, and /checkpoint for a second monitor, on HOST:PORT")
-      ->type_name("ADDR");
+  AddReportFlags(command, flags.get());
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/monitor_site.h"
+#include "cli/verify_output.h"
 #include "fmt/format.h"
 #include "http/client.h"
 #include "io/durable_file.h"
@@ -174,7 +175,7 @@ class Watch {
         source_(source),
         webhook_(webhook),
         site_(site),
-        monitor_(Options(run), memory, source, SystemClock(),
+        monitor_(Options(), memory, source, SystemClock(),
                  [this](const monitor::Finding& finding) { Tell(finding); }),
         handed_(run.checkpoints, run.ca, context.err()) {}
 
@@ -207,6 +208,8 @@ class Watch {
     }
     // What was waited for is a finding by now, or was shown.
     RETURN_IF_ERROR(Round());
+    RETURN_IF_ERROR(monitor_.SettleProducers());
+    const uint64_t missed = monitor_.producers().total();
     const bool good = findings_ == 0;
     if (webhook_ != nullptr && !webhook_->Drain(std::chrono::seconds(10)))
       context_.err().Line(SafeText(fmt::format("webhook: not delivered yet, and kept: {}",
@@ -220,7 +223,8 @@ class Watch {
           fmt::format("{}  {}: {} records; chain and tree recomputed, every checkpoint compared",
                       good ? "OK " : "BAD", SafeText(run_.key.name()), monitor_.size().value)));
     }
-    return good ? ExitCode::kDone : ExitCode::kNo;
+    const bool complete = missed == 0 || !run_.complete_required;
+    return good && complete ? ExitCode::kDone : ExitCode::kNo;
   }
 
   CommandResult Follow(Stop& stop) {
@@ -257,11 +261,15 @@ class Watch {
     return ExitCode::kDone;
   }
 
-  static monitor::MonitorOptions Options(const MonitorRun& run) {
-    monitor::MonitorOptions options(run.key);
-    options.policy = run.policy;
-    options.patience_ns = Ns(run.patience_s);
-    options.fresh_ns = Ns(run.fresh_s);
+  monitor::MonitorOptions Options() {
+    monitor::MonitorOptions options(run_.key);
+    options.policy = run_.policy;
+    options.patience_ns = Ns(run_.patience_s);
+    options.fresh_ns = Ns(run_.fresh_s);
+    options.heartbeat_deadline_ns = Ns(run_.heartbeat_deadline_s);
+    options.on_producer_finding = [this](const verify::ProducerFinding& finding) {
+      TellProducer(finding);
+    };
     return options;
   }
 
@@ -275,6 +283,7 @@ class Watch {
                    .rounds = counters.rounds,
                    .unanswered = counters.unanswered,
                    .findings = findings_,
+                   .producer_findings = monitor_.producers().counts,
                    .last_good_ns = monitor_.last_good_ns(),
                    .webhook = webhook_ != nullptr ? webhook_->outbox().counters()
                                                   : webhook::OutboxCounters{},
@@ -304,6 +313,25 @@ class Watch {
     context_.out().Finish().IgnoreError();
   }
 
+  // Apart from the others: it is about those who write, by their own word.
+  void TellProducer(const verify::ProducerFinding& finding) {
+    Json json = {{"finding", "producer"}, {"origin", run_.key.name()}};
+    json.update(ProducerFindingJson(finding));
+    if (context_.json()) {
+      context_.PrintJsonLine(json);
+    } else {
+      Terminal& out = context_.out();
+      out.Line(out.Paint(Colour::kYellow, "MISSED  " + ProducerFindingLine(finding)));
+    }
+    context_.out().Finish().IgnoreError();
+    if (webhook_ == nullptr) return;
+    // Names are of the record's content.
+    json.erase("written_by");
+    json.erase("producer");
+    if (const absl::Status added = webhook_->Add(json.dump()); !added.ok())
+      context_.err().Line(SafeText(fmt::format("webhook: {}", ToStd(added.message()))));
+  }
+
   Json FindingJson(const monitor::Finding& finding) {
     Json json = {{"finding", monitor::KindName(finding.kind)},
                  {"verdict", verify::VerdictName(finding.verdict)},
@@ -321,7 +349,8 @@ class Watch {
             {"origin", run_.key.name()},
             {"size", monitor_.size().value},
             {"records_read", monitor_.counters().records},
-            {"findings", findings_}};
+            {"findings", findings_},
+            {"producer_findings", monitor_.producers().total()}};
   }
 
   CommandContext& context_;

@@ -21,6 +21,8 @@ struct MonitorRun {
   double every_s = 1;
   double patience_s = 60;
   double fresh_s = 0;
+  double heartbeat_deadline_s = 600;
+  bool complete_required = false;        // findings of producers' sequences are a no as well
   std::vector<std::string> checkpoints;  // files, folders, URLs
   std::string webhook_url;               // empty: nobody is told
   std::string webhook_secret;

@@ -94,6 +94,15 @@ std::string MonitorSite::MetricsText(const State& state) const {
         "# HELP graven_monitor_{0} {2}\n# TYPE graven_monitor_{0} {1}\n"
         "graven_monitor_{0}{{origin=\"{4}\"}} {3}\n",
         row.name, row.type, row.help, row.value, LabelValue(origin_));
+  text +=
+      "# HELP graven_monitor_producer_findings_total Gaps, repeats and missing ends of producers' "
+      "sequences, by their own word, over all runs.\n"
+      "# TYPE graven_monitor_producer_findings_total counter\n";
+  for (size_t kind = 0; kind < state.producer_findings.size(); ++kind)
+    text += fmt::format("graven_monitor_producer_findings_total{{origin=\"{}\",kind=\"{}\"}} {}\n",
+                        LabelValue(origin_),
+                        ProducerFindingText(static_cast<verify::ProducerFindingKind>(kind)),
+                        state.producer_findings[kind]);
   return text;
 }
 

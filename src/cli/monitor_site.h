@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -8,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "http/server.h"
+#include "verify/producer_sequences.h"
 #include "webhook/outbox.h"
 
 namespace graven::cli {
@@ -22,6 +24,7 @@ class MonitorSite final : public http::Site {
     uint64_t rounds = 0;
     uint64_t unanswered = 0;
     uint64_t findings = 0;
+    std::array<uint64_t, verify::kProducerFindingKinds> producer_findings{};
     int64_t last_good_ns = 0;
     webhook::OutboxCounters webhook;
     std::string note;

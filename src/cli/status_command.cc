@@ -51,6 +51,18 @@ void AddScrub(const v1::ScrubState& scrub, FieldList* fields) {
   }
 }
 
+void AddWitnesses(const v1::GetStatusResponse& status, FieldList* fields) {
+  for (const v1::WitnessState& witness : status.witnesses()) {
+    std::string text = fmt::format("{}: cosigns {} logs", SafeText(witness.name()),
+                                   CountText(witness.logs_cosigned()));
+    if (witness.logs_failing() > 0) {
+      text += fmt::format(", not {}: {}", CountText(witness.logs_failing()),
+                          SafeText(witness.problem()));
+    }
+    fields->Add("witness", text, witness.logs_failing() > 0 ? Colour::kYellow : Colour::kGreen);
+  }
+}
+
 CommandResult PrintStatus(CommandContext& context) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   ASSIGN_OR_RETURN(const v1::GetStatusResponse status, client->GetStatus());
@@ -85,6 +97,7 @@ CommandResult PrintStatus(CommandContext& context) {
              fmt::format("{} free, appends refused below {}", BytesText(status.disk_free_bytes()),
                          BytesText(status.disk_reserve_bytes())));
   fields.Add("tailers", CountText(status.tailers()));
+  AddWitnesses(status, &fields);
   AddScrub(status.scrub(), &fields);
   if (!status.recovery_report().empty()) {
     fields.Add("recovery", SafeText(status.recovery_report()), Colour::kYellow);

@@ -81,13 +81,7 @@ void WriteProducers(const verify::ProducerReport& report, Terminal& terminal) {
   FieldList fields;
   fields.Add("  complete", text, total == 0 ? Colour::kGreen : Colour::kYellow);
   for (size_t i = 0; i < std::min(report.findings.size(), kFindingsShown); ++i) {
-    const verify::ProducerFinding& finding = report.findings[i];
-    fields.Add("",
-               fmt::format("{}: producer {} of {}, epoch {}, numbers {} to {}, at record {}",
-                           ProducerFindingText(finding.kind), SafeText(finding.producer),
-                           SafeText(finding.written_by), finding.epoch, finding.first_sequence,
-                           finding.last_sequence, finding.index.value),
-               Colour::kYellow);
+    fields.Add("", ProducerFindingLine(report.findings[i]), Colour::kYellow);
   }
   if (total > kFindingsShown) fields.Add("", fmt::format("and {} more", total - kFindingsShown));
   fields.WriteTo(terminal);
@@ -100,18 +94,29 @@ Json ProducersJson(const verify::ProducerReport& report) {
                {"findings_count", report.total()},
                {"findings", Json::array()}};
   for (const verify::ProducerFinding& finding : report.findings) {
-    json["findings"].push_back({{"kind", ProducerFindingText(finding.kind)},
-                                {"written_by", finding.written_by},
-                                {"producer", finding.producer},
-                                {"epoch", finding.epoch},
-                                {"first_sequence", finding.first_sequence},
-                                {"last_sequence", finding.last_sequence},
-                                {"index", finding.index.value}});
+    json["findings"].push_back(ProducerFindingJson(finding));
   }
   return json;
 }
 
 }  // namespace
+
+std::string ProducerFindingLine(const verify::ProducerFinding& finding) {
+  return fmt::format("{}: producer {} of {}, epoch {}, numbers {} to {}, at record {}",
+                     ProducerFindingText(finding.kind), SafeText(finding.producer),
+                     SafeText(finding.written_by), finding.epoch, finding.first_sequence,
+                     finding.last_sequence, finding.index.value);
+}
+
+Json ProducerFindingJson(const verify::ProducerFinding& finding) {
+  return {{"kind", ProducerFindingText(finding.kind)},
+          {"written_by", finding.written_by},
+          {"producer", finding.producer},
+          {"epoch", finding.epoch},
+          {"first_sequence", finding.first_sequence},
+          {"last_sequence", finding.last_sequence},
+          {"index", finding.index.value}};
+}
 
 Json VerdictJson(const ShownVerdict& verdict) {
   const bool good = verdict.status.ok();

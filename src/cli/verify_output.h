@@ -32,6 +32,11 @@ struct ShownVerdict {
   verify::ProducerReport producers;
 };
 
+// "gap: producer P of W, epoch 1, numbers 3 to 4, at record 2", safe to show.
+std::string ProducerFindingLine(const verify::ProducerFinding& finding);
+// {"kind": "gap", ...}.
+Json ProducerFindingJson(const verify::ProducerFinding& finding);
+
 // {"verdict": "OK" or "BAD", "trust": "KEY_PINNED" or "SELF_CONSISTENT", ...}.
 Json VerdictJson(const ShownVerdict& verdict);
 

@@ -125,7 +125,7 @@ AppendDoor::AppendDoor(ledger::Ledger& ledger, sequencer::Sequencer& sequencer, 
       meter_(meter),
       clock_(clock),
       wake_writer_(std::move(wake_writer)),
-      intake_(ledger, rules, clock, random) {}
+      intake_(ledger, rules, clock, random, meter) {}
 
 AppendDoor::~AppendDoor() { Stop(); }
 

@@ -30,8 +30,8 @@ void Submission::Clear() {
 }
 
 AppendIntake::AppendIntake(ledger::Ledger& ledger, const record::RuleContext& rules, Clock& clock,
-                           Random& random)
-    : ledger_(ledger), rules_(rules), clock_(clock), ids_(clock, random) {}
+                           Random& random, AppendMeter& meter)
+    : ledger_(ledger), rules_(rules), clock_(clock), meter_(meter), ids_(clock, random) {}
 
 absl::StatusOr<ledger::LogRef> AppendIntake::FindLog(std::string_view name) const {
   ledger::LogRef log = ledger_.FindLog(name);
@@ -55,6 +55,7 @@ void AppendIntake::AddEvent(record::BodyKind kind, std::string_view body,
   event.body = body;
   event.event_id = facts.event_id;
   event.wants_traceparent = !facts.names_trace;
+  if (facts.names_producer) meter_.CountNumbered();
   if (event.event_id.empty()) {
     // 36 characters live on the heap, so the view survives the growth of the vector.
     event.event_id = submission->assigned_ids.emplace_back(ids_.Next());

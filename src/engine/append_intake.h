@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "engine/append_message.h"
+#include "engine/append_meter.h"
 #include "ledger/ledger.h"
 #include "record/body_check.h"
 #include "record/event_id.h"
@@ -51,7 +52,7 @@ absl::Status ExplainAppendError(const ledger::Ledger& ledger, ledger::LogRef log
 class AppendIntake {
  public:
   AppendIntake(ledger::Ledger& ledger, const record::RuleContext& rules, Clock& clock,
-               Random& random);
+               Random& random, AppendMeter& meter);
 
   // Of graven.v1. `log_name` is the one that holds for this request.
   // kInvalidArgument: with the violations of its events. kNotFound: no such log.
@@ -79,6 +80,7 @@ class AppendIntake {
   ledger::Ledger& ledger_;
   const record::RuleContext rules_;
   Clock& clock_;
+  AppendMeter& meter_;
   record::EventIdMaker ids_;
   std::vector<record::Violation> violations_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -56,6 +57,9 @@ class AppendMeter {
   // --- any thread ---
   // A request was refused, before it was queued or by the ledger.
   void CountRefused(const absl::Status& status);
+  // An event that names its producer was accepted; how many were, since the start.
+  void CountNumbered() { numbered_events_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t numbered_events() const { return numbered_events_.load(std::memory_order_relaxed); }
 
  private:
   struct Absorbed {
@@ -70,6 +74,7 @@ class AppendMeter {
   Clock& clock_;
   const int64_t slow_ns_;
   const std::function<void(const SlowAppend&)> on_slow_;
+  std::atomic<uint64_t> numbered_events_ = 0;
 
   metrics::Counter requests_ok_, events_appended_, events_duplicate_, slow_appends_;
   metrics::Histogram accepted_to_durable_, batch_events_, batch_bytes_, sync_;

@@ -22,7 +22,9 @@ class Sent final : public AppendOwner {
  public:
   Sent(ledger::Ledger& ledger, const std::string& id) {
     message_ = MakeEvent(id).SerializeAsString();
-    AppendIntake intake(ledger, {}, SystemClock(), SystemRandom());
+    metrics::Registry registry;
+    AppendMeter meter(registry, SystemClock(), 0, nullptr);
+    AppendIntake intake(ledger, {}, SystemClock(), SystemRandom(), meter);
     AppendMessage message;
     message.events = {message_};
     EXPECT_TRUE(intake.Fill(message, "", message_.size(), {"test", ""}, &submission_).ok());

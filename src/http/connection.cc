@@ -424,6 +424,7 @@ class Connection final : public ConnectionBase,
     }
     const std::string& body = answer.response.body;
     ExpireIn(limits_.write_ms + static_cast<int64_t>(body.size() / kWriteBytesPerSecond) * 1000);
+    core_.CountAnswer(answer.response.status);
     const std::string head =
         FormatHead(answer, core_.gate.SecurityHeaders(request, answer.response), body.size(), keep,
                    time(nullptr));
@@ -472,6 +473,7 @@ class Connection final : public ConnectionBase,
   net::awaitable<void> WriteSource(const Request& request, Answer answer) {
     const std::shared_ptr<BodySource> source(std::move(answer.response.source));
     ++core_.sources;
+    core_.CountAnswer(answer.response.status);
     source_ = source.get();
     if (finishing_) source->Cancel();
     std::string out = FormatHead(answer, core_.gate.SecurityHeaders(request, answer.response),

@@ -119,13 +119,16 @@ class ServerImpl final : public Server {
   }
 
   ServerCounters counters() const override {
-    return {core_.requests,
-            core_.refused_overload,
-            core_.refused_browser,
-            core_.refused_malformed,
-            core_.evicted,
-            core_.connection_count,
-            core_.held[static_cast<size_t>(Budget::kBodies)]};
+    ServerCounters counters{core_.requests,
+                            core_.refused_overload,
+                            core_.refused_browser,
+                            core_.refused_malformed,
+                            core_.evicted,
+                            core_.connection_count,
+                            core_.held[static_cast<size_t>(Budget::kBodies)],
+                            {}};
+    for (size_t i = 0; i < counters.answers.size(); ++i) counters.answers[i] = core_.answers[i];
+    return counters;
   }
 
  private:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -124,6 +125,8 @@ struct ServerCounters {
   uint64_t connections_evicted = 0;  // to make room
   uint64_t connections = 0;          // now
   uint64_t bodies_bytes = 0;         // of request bodies, held now
+  // Answers begun, by the first digit of their status: [1] are 2xx, [4] are 5xx.
+  std::array<uint64_t, 5> answers{};
 };
 
 class Server {

@@ -9,6 +9,11 @@ bool WaitsForPeer(Stage stage) { return stage == Stage::kIdle || stage == Stage:
 
 }  // namespace
 
+void ServerCore::CountAnswer(int status) {
+  const size_t first_digit = static_cast<size_t>(status) / 100;
+  if (first_digit >= 1 && first_digit <= answers.size()) ++answers[first_digit - 1];
+}
+
 void ServerCore::Add(ConnectionBase* connection) {
   if (connections.size() >= options.limits.connections && !waiting.empty()) Evict(waiting.front());
   connection->place = connections.insert(connections.end(), connection);

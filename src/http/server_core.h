@@ -68,8 +68,10 @@ struct ServerCore {
   std::atomic<uint64_t> refused_malformed{0};
   std::atomic<uint64_t> evicted{0};
   std::atomic<uint64_t> connection_count{0};
+  std::array<std::atomic<uint64_t>, 5> answers{};  // by the first digit of the status, less one
   std::array<std::atomic<size_t>, kBudgets> held{};
 
+  void CountAnswer(int status);
   void Add(ConnectionBase* connection);
   void Remove(ConnectionBase* connection);
   void SetStage(ConnectionBase* connection, Stage stage);

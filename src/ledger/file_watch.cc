@@ -4,9 +4,15 @@
 
 namespace graven::ledger {
 
-std::optional<std::string> FileWatch::Look(const std::string& path, bool fixed_size) {
+std::optional<std::string> FileWatch::Look(const std::string& path, FileChange change,
+                                           bool may_be_absent) {
   const absl::StatusOr<io::FileInfo> now = fs_.Stat(path);
-  if (absl::IsNotFound(now.status())) return "the file is gone: it was removed or renamed";
+  if (absl::IsNotFound(now.status())) {
+    const auto seen = seen_.find(path);
+    if (may_be_absent && seen == seen_.end()) return std::nullopt;
+    if (seen != seen_.end()) seen->second.pass = pass_;  // it goes on being missed
+    return "the file is gone: it was removed or renamed";
+  }
   if (!now.ok()) return fmt::format("cannot be looked at: {}", std::string(now.status().message()));
   if (now->links > 1) {
     return fmt::format("the file has {} names: whoever has another one can change it", now->links);
@@ -15,11 +21,14 @@ std::optional<std::string> FileWatch::Look(const std::string& path, bool fixed_s
   Seen& seen = found->second;
   seen.pass = pass_;
   if (first) return std::nullopt;
-  if (now->inode != seen.info.inode || now->device != seen.info.device) {
+  const bool same_file = now->inode == seen.info.inode && now->device == seen.info.device;
+  const bool larger = now->size > seen.info.size;
+  if (!same_file && !(change == FileChange::kReplacedWhenLarger && larger)) {
     return fmt::format("another file stands in its place: inode {}, was {}", now->inode,
                        seen.info.inode);
   }
-  if (fixed_size && now->size != seen.info.size) {
+  if (change != FileChange::kInPlace && !(change == FileChange::kReplacedWhenLarger && larger) &&
+      now->size != seen.info.size) {
     return fmt::format("has {} bytes, had {}", now->size, seen.info.size);
   }
   seen.info = *now;

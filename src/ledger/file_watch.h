@@ -9,6 +9,13 @@
 
 namespace graven::ledger {
 
+// How the server itself changes a file.
+enum class FileChange {
+  kNever,
+  kInPlace,             // appended to, or a torn end cut
+  kReplacedWhenLarger,  // a larger one is put in its place
+};
+
 // Remembers what files were like when they were first looked at, and says what has changed. One
 // thread.
 class FileWatch {
@@ -16,8 +23,9 @@ class FileWatch {
   explicit FileWatch(io::FileSystem& fs) : fs_(fs) {}
 
   // What is wrong with the file, in words; nothing when it is as it was, or is seen for the first
-  // time. `fixed_size`: it may neither grow nor shrink.
-  std::optional<std::string> Look(const std::string& path, bool fixed_size);
+  // time. `may_be_absent`: it is no fault that it is missing, as long as it was not there before.
+  std::optional<std::string> Look(const std::string& path, FileChange change,
+                                  bool may_be_absent = false);
 
   // A pass over all files begins and ends: those that were not looked at in between are forgotten.
   void BeginPass() { ++pass_; }

@@ -341,38 +341,49 @@ void LedgerScrubber::CheckGuard() {
   }
 }
 
+// Whether it was not replaced by a longer segment meanwhile.
+bool LedgerScrubber::IsUsed(const Log& log, const std::string& segment_path) {
+  const auto now = log.segments();
+  return std::any_of(now->entries.begin(), now->entries.end(),
+                     [&](const SegmentEntry& entry) { return entry.path == segment_path; });
+}
+
 void LedgerScrubber::Watch() {
   watched_ = true;
   watch_.BeginPass();
-  const auto look = [&](const std::string& log, std::optional<LogIndex> first,
-                        const std::string& path, bool fixed_size,
-                        const std::function<bool()>& still_used) {
-    std::optional<std::string> wrong = watch_.Look(path, fixed_size);
-    if (!wrong || !still_used()) return;
-    Found({ScrubKind::kFile, log, first, path, 0, *std::move(wrong)});
+  const auto tell = [&](const std::string& log, std::optional<LogIndex> first,
+                        const std::string& path, std::optional<std::string> wrong) {
+    if (wrong) Found({ScrubKind::kFile, log, first, path, 0, *std::move(wrong)});
   };
-  const auto always = [] { return true; };
+  // Of a file that is always there and never changes.
+  const auto look = [&](const std::string& log, const std::string& path) {
+    tell(log, std::nullopt, path, watch_.Look(path, FileChange::kNever));
+  };
   for (const Log* log : parts_->logs()) {
     const std::string& name = log->meta.name;
-    look(name, std::nullopt, parts_->paths.Meta(name), true, always);
-    look(name, std::nullopt, parts_->paths.Key(name), true, always);
+    look(name, parts_->paths.Meta(name));
+    look(name, parts_->paths.Key(name));
+    // There is none before the first that is kept.
+    const std::string checkpoints = parts_->paths.Checkpoints(name);
+    tell(name, std::nullopt, checkpoints, watch_.Look(checkpoints, FileChange::kInPlace, true));
     for (const SegmentEntry& entry : log->segments()->entries) {
-      look(name, entry.first, entry.path, true, [&] {
-        const auto now = log->segments();
-        return std::any_of(now->entries.begin(), now->entries.end(),
-                           [&](const SegmentEntry& used) { return used.path == entry.path; });
-      });
+      std::optional<std::string> wrong = watch_.Look(entry.path, FileChange::kNever);
+      if (wrong && IsUsed(*log, entry.path)) tell(name, entry.first, entry.path, std::move(wrong));
     }
   }
-  look("", std::nullopt, parts_->paths.Version(), true, always);
+  look("", parts_->paths.Version());
+  tell("", std::nullopt, parts_->guard_path,
+       watch_.Look(parts_->guard_path, FileChange::kReplacedWhenLarger));
   for (const journal::JournalFileInfo& file : parts_->journal.Files()) {
     const std::string path =
         io::JoinPath(parts_->paths.Journal(), journal::JournalFileName(file.number));
-    look("", std::nullopt, path, true, [&] {
-      const auto now = parts_->journal.Files();
-      return std::any_of(now.begin(), now.end(),
-                         [&](const auto& used) { return used.number == file.number; });
+    std::optional<std::string> wrong = watch_.Look(path, FileChange::kNever);
+    if (!wrong) continue;
+    const auto now = parts_->journal.Files();
+    const bool used = std::any_of(now.begin(), now.end(), [&](const auto& candidate) {
+      return candidate.number == file.number;
     });
+    if (used) tell("", std::nullopt, path, std::move(wrong));
   }
   watch_.EndPass();
 }

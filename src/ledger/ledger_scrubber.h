@@ -61,6 +61,7 @@ class LedgerScrubber final : public Scrubber {
   // Of the records that are in no segment yet, by their hashes.
   std::optional<ScrubFinding> FirstBadInJournal(const journal::JournalFileInfo& file,
                                                 const std::string& path) const;
+  static bool IsUsed(const Log& log, const std::string& segment_path);
   void CheckGuard();
   void SetProgress();
 

@@ -231,6 +231,50 @@ TEST_F(ScrubberTest, OldGuardPutBackUnderARunningServerIsFound) {
   EXPECT_THAT(found_[0].what, HasSubstr("rolled back"));
 }
 
+TEST_F(ScrubberTest, GuardThatIsRemovedUnderARunningServerIsFoundAtTheNextLook) {
+  WriteSegmentAndJournal();
+  scrubber_->Watch();
+  ASSERT_THAT(found_, IsEmpty());
+  ASSERT_TRUE(disk.Remove("/data/guard").ok());
+  scrubber_->Watch();
+  ASSERT_EQ(found_.size(), 1u);
+  EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
+  EXPECT_EQ(found_[0].file, "/data/guard");
+  EXPECT_THAT(found_[0].what, HasSubstr("gone"));
+}
+
+TEST_F(ScrubberTest, GuardThatTheServerMakesLargerIsNoFinding) {
+  WriteSegmentAndJournal();
+  scrubber_->Watch();
+  const uint64_t before = Contents("/data/guard").size();
+  for (int i = 0; Contents("/data/guard").size() == before; ++i) {
+    ASSERT_LT(i, 1000) << "the guard does not grow";
+    ASSERT_TRUE(ledger->CreateLog("log-" + std::to_string(i), "", 0).ok());
+  }
+  scrubber_->Watch();
+  EXPECT_THAT(found_, IsEmpty());
+}
+
+TEST_F(ScrubberTest, KeptCheckpointsThatAreRemovedAreFoundAndNewOnesAreNot) {
+  WriteSegmentAndJournal();
+  const std::string path = "/data/logs/default/checkpoints";
+  scrubber_->Watch();
+  if (!disk.Stat(path).ok()) {
+    clock.steady_ns += 3600 * int64_t{1'000'000'000};  // the next one is kept
+    clock.wall_ns += 3600 * int64_t{1'000'000'000};
+    ASSERT_TRUE(Append({Event("one-more")}).status.ok());
+    Publish();
+  }
+  ASSERT_TRUE(disk.Stat(path).ok());
+  scrubber_->Watch();
+  ASSERT_THAT(found_, IsEmpty());
+  ASSERT_TRUE(disk.Remove(path).ok());
+  scrubber_->Watch();
+  ASSERT_EQ(found_.size(), 1u);
+  EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
+  EXPECT_EQ(found_[0].file, path);
+}
+
 TEST_F(ScrubberTest, PlaceIsKeptOverRestartsAndDamageIsLookedAtFirst) {
   WriteSegmentAndJournal();
   const int steps = Round();

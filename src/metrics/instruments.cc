@@ -82,6 +82,14 @@ const Instrument kTailers{"graven_tailers", Kind::kGauge, "",
 const Instrument kTailerLag{"graven_tailer_lag_records", Kind::kGauge, "",
                             "Published records that the slowest of them has still to be sent."};
 
+const Instrument kHttpAnswers{"graven_http_answers_total", Kind::kCounter, "status",
+                              "Answers over HTTP, by the class of their status: 2xx to 5xx."};
+const Instrument kHttpConnections{"graven_http_connections", Kind::kGauge, "",
+                                  "Open connections of HTTP."};
+const Instrument kHttpEvicted{
+    "graven_http_connections_evicted_total", Kind::kCounter, "",
+    "Connections that were closed to make room: idle ones, or those of slow peers."};
+
 const Instrument kBuildInfo{"graven_build_info", Kind::kGauge, "version", "Always 1."};
 const Instrument kWriteState{
     "graven_write_state", Kind::kGauge, "state",
@@ -119,6 +127,11 @@ const Instrument kScrubRoundTime{
 const Instrument kScrubFindings{
     "graven_scrub_findings_total", Kind::kCounter, "kind",
     "Damage that the scrubber found: record, file, checkpoint. Any is a reason to page somebody."};
+const Instrument kProducerFindings{
+    "graven_producer_findings_total", Kind::kCounter, "kind",
+    "Gaps, repeats and missing ends of producers' sequences in what was published since the start, "
+    "by the producers' own word."};
+
 const Instrument kProcessCpu{"process_cpu_seconds_total", Kind::kCounter, "",
                              "Processor time of user and system together."};
 const Instrument kProcessResident{"process_resident_memory_bytes", Kind::kGauge, "",
@@ -159,6 +172,9 @@ std::span<const Instrument* const> AllInstruments() {
       &kTimeStampTime,
       &kTailers,
       &kTailerLag,
+      &kHttpAnswers,
+      &kHttpConnections,
+      &kHttpEvicted,
       &kBuildInfo,
       &kWriteState,
       &kJournalBytes,
@@ -175,6 +191,7 @@ std::span<const Instrument* const> AllInstruments() {
       &kScrubProgress,
       &kScrubRoundTime,
       &kScrubFindings,
+      &kProducerFindings,
       &kProcessCpu,
       &kProcessResident,
       &kProcessVirtual,

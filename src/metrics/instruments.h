@@ -56,6 +56,11 @@ extern const Instrument kTimeStampTime;
 extern const Instrument kTailers;
 extern const Instrument kTailerLag;
 
+// --- HTTP ---
+extern const Instrument kHttpAnswers;
+extern const Instrument kHttpConnections;
+extern const Instrument kHttpEvicted;
+
 // --- state and disk ---
 extern const Instrument kBuildInfo;
 extern const Instrument kWriteState;
@@ -75,6 +80,7 @@ extern const Instrument kScrubRounds;
 extern const Instrument kScrubProgress;
 extern const Instrument kScrubRoundTime;
 extern const Instrument kScrubFindings;
+extern const Instrument kProducerFindings;
 
 // --- the process ---
 extern const Instrument kProcessCpu;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/absl_views.h"
+#include "base/check.h"
 #include "base/encoding.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -11,11 +12,15 @@
 #include "merkle/leaf.h"
 #include "merkle/proof.h"
 #include "note/note.h"
+#include "record/record.h"
 
 namespace graven::monitor {
 namespace {
 
 constexpr size_t kReportedMax = 10'000;
+// Of the sequences that are followed, since all that is known of them is written again and again.
+constexpr size_t kStreamsMax = 16'384;
+constexpr size_t kStreamsPerWriterMax = 4096;
 
 std::string Text(const absl::Status& status) { return std::string(ToStd(status.message())); }
 
@@ -44,6 +49,18 @@ bool IsUnreachable(const absl::Status& status) {
   }
 }
 
+// As the memory has them. A memory of before they were followed begins amid them.
+verify::ProducerSequences SequencesOf(const Knowledge& knowledge, int64_t heartbeat_deadline_ns) {
+  const verify::ProducerRules rules{.from_beginning = knowledge.chain.frontier.size().value == 0,
+                                    .heartbeat_deadline_ns = heartbeat_deadline_ns,
+                                    .streams_max = kStreamsMax,
+                                    .streams_per_writer_max = kStreamsPerWriterMax};
+  if (knowledge.producers.empty()) return verify::ProducerSequences(rules);
+  auto sequences = verify::ProducerSequences::Decode(knowledge.producers, rules);
+  GRAVEN_CHECK(sequences.ok());  // the memory was opened with it
+  return *std::move(sequences);
+}
+
 }  // namespace
 
 LogMonitor::LogMonitor(MonitorOptions options, Memory& memory, LogSource& source, Clock& clock,
@@ -52,7 +69,8 @@ LogMonitor::LogMonitor(MonitorOptions options, Memory& memory, LogSource& source
       memory_(memory),
       source_(source),
       clock_(clock),
-      on_finding_(std::move(on_finding)) {}
+      on_finding_(std::move(on_finding)),
+      producers_(SequencesOf(memory_.knowledge(), options_.heartbeat_deadline_ns)) {}
 
 absl::Status LogMonitor::Round() {
   ++counters_.rounds;
@@ -74,7 +92,10 @@ absl::Status LogMonitor::Round() {
   RETURN_IF_ERROR(compared);
   silent_since_ns_ = 0;
   CheckQuorum(*seen);
-  return CheckAhead();
+  RETURN_IF_ERROR(CheckAhead());
+  // What the log has not shown yet may be what is missed.
+  if (size() < seen->tree.size) return absl::OkStatus();
+  return CheckProducers(clock_.WallNs() - options_.heartbeat_deadline_ns);
 }
 
 absl::Status LogMonitor::Unanswered(const absl::Status& status) {
@@ -199,6 +220,8 @@ absl::Status LogMonitor::Follow(const Seen& seen) {
   auto chain = verify::ChainChecker::Continue(options_.key.name(), memory_.knowledge().chain);
   memory_.rows().Rewind(size());
   chain.SetSink(&memory_.rows());
+  // Followed on a copy: what does not fit the signed tree is not of the log.
+  verify::ProducerSequences producers = producers_;
   absl::Status fault;
   std::string offender;
   const absl::Status read =
@@ -207,7 +230,9 @@ absl::Status LogMonitor::Follow(const Seen& seen) {
         if (!added.ok()) {
           fault = added;
           offender = record;
+          return added;
         }
+        if (const auto header = record::Decode(record); header.ok()) producers.Add(*header);
         return added;
       });
   counters_.records += chain.count() - size().value;
@@ -228,17 +253,42 @@ absl::Status LogMonitor::Follow(const Seen& seen) {
     return JudgeRoot(seen, seen.tree.size.value,
                      fmt::format("the records do not have the root of the signed tree of {}",
                                  seen.tree.size.value));
-  return Learn(seen, chain);
+  return Learn(seen, chain, std::move(producers));
 }
 
-absl::Status LogMonitor::Learn(const Seen& seen, verify::ChainChecker& chain) {
+absl::Status LogMonitor::Learn(const Seen& seen, verify::ChainChecker& chain,
+                               verify::ProducerSequences producers) {
   Knowledge knowledge = memory_.knowledge();
   knowledge.chain = {chain.frontier(), chain.last_hash(), chain.last_received_at_ns()};
   knowledge.note = seen.note;
+  const std::vector<verify::ProducerFinding> found =
+      producers.TakeFindings(clock_.WallNs() - options_.heartbeat_deadline_ns);
+  knowledge.producers = producers.Encode();
+  // After an error the old ones hold, and the same records are followed again.
   RETURN_IF_ERROR(memory_.Save(std::move(knowledge)));
+  producers_ = std::move(producers);
+  Tell(found);
   last_good_ns_ = clock_.WallNs();
   return absl::OkStatus();
 }
+
+void LogMonitor::Tell(const std::vector<verify::ProducerFinding>& findings) const {
+  if (!options_.on_producer_finding) return;
+  for (const verify::ProducerFinding& finding : findings) options_.on_producer_finding(finding);
+}
+
+absl::Status LogMonitor::CheckProducers(int64_t settled_before_ns) {
+  producers_.CheckDeadlines(clock_.WallNs());
+  const std::vector<verify::ProducerFinding> found = producers_.TakeFindings(settled_before_ns);
+  if (found.empty()) return absl::OkStatus();
+  // Told even if it cannot be kept: the next run then tells it again.
+  Tell(found);
+  Knowledge knowledge = memory_.knowledge();
+  knowledge.producers = producers_.Encode();
+  return memory_.Save(std::move(knowledge));
+}
+
+absl::Status LogMonitor::SettleProducers() { return CheckProducers(INT64_MAX); }
 
 absl::Status LogMonitor::JudgeRecord(const Seen& seen, LogIndex index, std::string record,
                                      std::string_view why) {
@@ -340,6 +390,7 @@ absl::Status LogMonitor::KeepAhead(const Seen& seen) {
 }
 
 absl::Status LogMonitor::CheckAhead() {
+  if (memory_.knowledge().ahead.empty()) return absl::OkStatus();
   Knowledge knowledge = memory_.knowledge();
   const size_t before = knowledge.ahead.size();
   std::vector<AheadNote> still;

@@ -16,6 +16,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -26,6 +27,7 @@
 #include "note/keys.h"
 #include "note/policy.h"
 #include "verify/evidence.h"
+#include "verify/producer_sequences.h"
 
 namespace graven::monitor {
 
@@ -40,6 +42,11 @@ struct MonitorOptions {
   int64_t patience_ns = 60'000'000'000;
   // How old cosignatures may be; 0: of any age. Only with a policy that wants witnesses.
   int64_t fresh_ns = 0;
+  // An epoch of a producer that sends heartbeats must not be silent for longer, by the times in the
+  // log and the clock of this machine. As long a missing number may still come.
+  int64_t heartbeat_deadline_ns = int64_t{600} * 1'000'000'000;
+  // Hears of what producers' sequences miss, each once. It says nothing about the log.
+  std::function<void(const verify::ProducerFinding&)> on_producer_finding;
 };
 
 // What was done since the start.
@@ -69,6 +76,13 @@ class LogMonitor {
   // log's key did not sign it, so it says nothing about the log.
   absl::Status TakeCheckpoint(std::string_view note);
 
+  // Tells what is missing of producers' sequences by now, without waiting for late numbers. Errors:
+  // the monitor's own memory.
+  absl::Status SettleProducers();
+
+  // What they have missed since the first record that was followed, over all runs.
+  verify::ProducerReport producers() const { return producers_.Report(); }
+
   // Whether something that was signed is not shown yet, and there is still time for it.
   bool IsWaiting() const;
 
@@ -90,7 +104,10 @@ class LogMonitor {
   absl::Status Compare(const Seen& seen);
   absl::Status CompareSmaller(const Seen& seen);
   absl::Status Follow(const Seen& seen);
-  absl::Status Learn(const Seen& seen, verify::ChainChecker& chain);
+  absl::Status Learn(const Seen& seen, verify::ChainChecker& chain,
+                     verify::ProducerSequences producers);
+  absl::Status CheckProducers(int64_t settled_before_ns);
+  void Tell(const std::vector<verify::ProducerFinding>& findings) const;
   absl::Status CheckAhead();
   absl::Status KeepAhead(const Seen& seen);
 
@@ -121,6 +138,7 @@ class LogMonitor {
   LogSource& source_;
   Clock& clock_;
   const FindingFunction on_finding_;
+  verify::ProducerSequences producers_;
   MonitorCounters counters_;
   std::set<std::string> reported_;
   int64_t behind_since_ns_ = 0;  // steady; a smaller tree is shown than one that was

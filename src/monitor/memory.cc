@@ -9,6 +9,7 @@
 #include "io/durable_file.h"
 #include "merkle/proof.h"
 #include "record/record.h"
+#include "verify/producer_sequences.h"
 
 namespace graven::monitor {
 namespace {
@@ -69,6 +70,8 @@ std::string EncodeKnowledge(const Knowledge& knowledge, std::string_view origin)
   for (const Hash& root : chain.frontier.subtree_roots())
     text += fmt::format("subtree {}\n", HexEncode(root));
   if (!knowledge.note.empty()) text += fmt::format("note {}\n", Base64Encode(knowledge.note));
+  if (!knowledge.producers.empty())
+    text += fmt::format("producers {}\n", Base64Encode(knowledge.producers));
   for (const AheadNote& ahead : knowledge.ahead)
     text += fmt::format("ahead {}\nahead-note {}\n", ahead.since_ns, Base64Encode(ahead.note));
   return text + fmt::format("sum {}\n", HexEncode(Sha256(text)));
@@ -104,6 +107,12 @@ absl::StatusOr<Knowledge> DecodeKnowledge(std::string_view text, std::string_vie
     auto note = Base64Decode(value);
     if (!note) return Damaged("the checkpoint");
     knowledge.note = *std::move(note);
+  }
+  if (Take(rest, "producers", &value)) {
+    auto producers = Base64Decode(value);
+    if (!producers || !verify::ProducerSequences::Decode(*producers, {}).ok())
+      return Damaged("the sequences of producers");
+    knowledge.producers = *std::move(producers);
   }
   RETURN_IF_ERROR(TakeAhead(rest, knowledge));
   if (!rest.empty()) return Damaged("more than there should be");

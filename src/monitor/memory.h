@@ -30,6 +30,9 @@ struct Knowledge {
   verify::ChainState chain;
   // The signed checkpoint of that tree; empty before the first.
   std::string note;
+  // What verify::ProducerSequences::Encode made of the same records; empty: a monitor that did not
+  // follow them yet.
+  std::string producers;
   // At most kAheadMax.
   std::vector<AheadNote> ahead;
 };

@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "monitor/planted_log_test.h"
+#include "verify/producer_sequences.h"
 
 namespace graven::monitor {
 namespace {
@@ -16,6 +17,7 @@ Knowledge Example() {
   knowledge.chain.last_hash = history.leaves.back();
   knowledge.chain.last_received_at_ns = 12345;
   knowledge.note = "a note\n";
+  knowledge.producers = verify::ProducerSequences({}).Encode();
   knowledge.ahead = {{7, "another\n"}, {8, "and one\n"}};
   return knowledge;
 }
@@ -28,6 +30,7 @@ TEST(MemoryTest, KnowledgeComesBack) {
   EXPECT_EQ(back->chain.last_hash, Example().chain.last_hash);
   EXPECT_EQ(back->chain.last_received_at_ns, 12345);
   EXPECT_EQ(back->note, "a note\n");
+  EXPECT_EQ(back->producers, Example().producers);
   ASSERT_EQ(back->ahead.size(), 2u);
   EXPECT_EQ(back->ahead[1].note, "and one\n");
   EXPECT_EQ(back->ahead[1].since_ns, 8);

@@ -272,12 +272,17 @@ std::optional<WireReader> Walker::OtherField(const Step& step, WireType wire, Wi
 void Walker::Keep(Fact fact, std::string_view bytes) {
   if (fact == Fact::kEventId) facts_->event_id = bytes;
   if (fact == Fact::kTraceId) facts_->names_trace = true;
+  if (fact == Fact::kProducer) facts_->names_producer = true;
   if (fact == Fact::kPreconditionHash) facts_->precondition_hash_hex = bytes;
 }
 
 bool Walker::Bytes(const Step& step, std::string_view bytes, int level) {
   const FieldRule& rule = *step.rule;
-  if (rule.check == Check::kMessage) return Message(*rule.message, bytes, level + 1, &step);
+  if (rule.check == Check::kMessage) {
+    if (rule.fact != Fact::kNone) [[unlikely]]
+      Keep(rule.fact, bytes);
+    return Message(*rule.message, bytes, level + 1, &step);
+  }
   if (rule.bytes_max != 0 && bytes.size() > rule.bytes_max) [[unlikely]] {
     return RefuseRow(step, "bytes",
                      fmt::format("is {} bytes; at most {}", bytes.size(), rule.bytes_max));

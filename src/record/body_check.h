@@ -27,6 +27,7 @@ inline constexpr size_t kViolationsMax = 16;
 struct EventFacts {
   std::string_view event_id;  // "" when the client sent none
   bool names_trace = false;
+  bool names_producer = false;
   std::string_view precondition_hash_hex;  // Entry.hash; "" when there is none
 };
 

@@ -397,8 +397,12 @@ TEST(Walk, FactsAreViewsOfTheBody) {
   Verdict verdict = Walk(bytes);
   EXPECT_EQ(verdict.facts.event_id, "e-1");
   EXPECT_TRUE(verdict.facts.names_trace);
+  EXPECT_FALSE(verdict.facts.names_producer);
   EXPECT_GE(verdict.facts.event_id.data(), bytes.data());
   EXPECT_LT(verdict.facts.event_id.data(), bytes.data() + bytes.size());
+
+  event.mutable_producer()->set_id("till-7");
+  EXPECT_TRUE(Walk(event.SerializeAsString()).facts.names_producer);
 
   v1::Entry entry = GoodEntry();
   entry.set_hash(std::string(64, 'b'));

@@ -32,6 +32,11 @@ constexpr FieldRule Text(uint32_t number, std::string_view name, uint32_t bytes_
 constexpr FieldRule RequiredText(uint32_t number, std::string_view name, uint32_t bytes_max) {
   return {.number = number, .name = name, .check = kUtf8, .required = true, .bytes_max = bytes_max};
 }
+constexpr FieldRule WithFact(FieldRule rule, Fact fact) {
+  rule.fact = fact;
+  return rule;
+}
+
 constexpr FieldRule TextWithFact(uint32_t number, std::string_view name, uint32_t bytes_max,
                                  Fact fact) {
   return {.number = number, .name = name, .check = kUtf8, .fact = fact, .bytes_max = bytes_max};
@@ -157,7 +162,7 @@ constexpr FieldRule kEventFields[] = {
     Text(12, "request_id", 128),
     Text(13, "session_id", 128),
     Text(14, "correlation_id", 128),
-    Message(15, "producer", &kProducerSchema),
+    WithFact(Message(15, "producer", &kProducerSchema), Fact::kProducer),
     UniqueKeys(Repeated(Message(16, "labels", &kLabelSchema), 64)),
     InOneof(Message(17, "details_struct", &kStructSchema)),
     InOneof(Message(18, "details_any", &kAnySchema)),

@@ -52,7 +52,7 @@ enum class Check : uint8_t {
 };
 
 // What the walk hands out beside its verdict.
-enum class Fact : uint8_t { kNone, kEventId, kTraceId, kPreconditionHash };
+enum class Fact : uint8_t { kNone, kEventId, kTraceId, kProducer, kPreconditionHash };
 
 struct MessageSchema;
 

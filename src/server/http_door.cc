@@ -44,6 +44,7 @@ absl::Status HttpDoor::Start(web::Routes routes) {
                    engine::Authenticator::Create(authentication_));
   site_ = std::make_unique<web::LogSite>(std::move(routes), std::move(authenticator));
   ASSIGN_OR_RETURN(server_, http::Server::Start(*site_, options_));
+  serving_ = server_.get();
   return absl::OkStatus();
 }
 

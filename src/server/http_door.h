@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,8 +30,8 @@ class HttpDoor {
   // As URLs; empty when there are none or before Start.
   std::vector<std::string> addresses() const;
 
-  // Null before Start and when there are no addresses.
-  const http::Server* server() const { return server_.get(); }
+  // Null before Start has returned and when there are no addresses. Any thread.
+  const http::Server* server() const { return serving_; }
 
   // Answers what is under way, for at most `patience_ms`.
   void Stop(int64_t patience_ms);
@@ -43,6 +44,7 @@ class HttpDoor {
   std::vector<std::unique_ptr<UnixSocketLock>> locks_;
   std::unique_ptr<web::LogSite> site_;
   std::unique_ptr<http::Server> server_;
+  std::atomic<const http::Server*> serving_ = nullptr;
 };
 
 }  // namespace graven::server

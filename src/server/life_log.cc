@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/sha256.h"
@@ -14,23 +16,25 @@ constexpr int64_t kStopPatienceNs = 5'000'000'000;
 
 }  // namespace
 
-void FindingRelay::Take(const ledger::ScrubFinding& finding) {
+void SystemEvents::Write(SystemEvent event) {
   std::lock_guard lock(mutex_);
-  if (log_ != nullptr) return log_->WriteFinding(finding);
-  if (waiting_.size() < kWaitingMax) waiting_.push_back(finding);
+  if (log_ != nullptr) return log_->Write(std::move(event));
+  if (!ended_ && waiting_.size() < kWaitingMax) waiting_.push_back(std::move(event));
 }
 
-void FindingRelay::Attach(SystemLog* log) {
+void SystemEvents::Attach(SystemLog* log) {
   std::lock_guard lock(mutex_);
   log_ = log;
-  if (log == nullptr) return;
-  for (const ledger::ScrubFinding& finding : waiting_) log->WriteFinding(finding);
+  ended_ = log == nullptr;
+  if (log != nullptr) {
+    for (SystemEvent& event : waiting_) log->Write(std::move(event));
+  }
   waiting_.clear();
 }
 
 LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger,
-                 const Configuration& configuration, FindingRelay& findings, OperationalLog* log)
-    : findings_(findings) {
+                 const Configuration& configuration, SystemEvents& events, OperationalLog* log)
+    : events_(events) {
   const ledger::LedgerStatus status = ledger.status();
   if (!ledger.FindLog(ledger::kSystemLogName) ||
       status.write_state == ledger::WriteState::kReadOnly) {
@@ -50,11 +54,11 @@ LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger,
     system_log_->Write({"server.recovery", false, {{"report", status.recovery_report}}});
   }
   system_log_->WriteKeys("key.load");
-  findings_.Attach(system_log_.get());
+  events_.Attach(system_log_.get());
 }
 
 LifeLog::~LifeLog() {
-  findings_.Attach(nullptr);
+  events_.Attach(nullptr);
   if (system_log_ == nullptr) return;
   system_log_->WriteKeys("key.unload");
   system_log_->Write({"server.stop", false, {}});

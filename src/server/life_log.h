@@ -12,18 +12,22 @@
 
 namespace graven::server {
 
-// Where findings go while there is a system log, and wait before there is one. Any thread.
-class FindingRelay {
+// The door to the log `_system` for whatever runs in the server: one call, at any time. What comes
+// before the log can be written to waits, at most kWaitingMax events; what comes after its end is
+// dropped, as everything is in a folder that opened read-only. Any thread; never blocks on the
+// disk.
+class SystemEvents {
  public:
-  void Take(const ledger::ScrubFinding& finding);
+  void Write(SystemEvent event);
   // Hands on what waits, and from now on everything; null: nothing any more.
   void Attach(SystemLog* log);
 
  private:
   static constexpr size_t kWaitingMax = 100;
   std::mutex mutex_;
-  SystemLog* log_ = nullptr;                   // guarded by mutex_
-  std::vector<ledger::ScrubFinding> waiting_;  // the same
+  SystemLog* log_ = nullptr;          // guarded by mutex_
+  bool ended_ = false;                // the same
+  std::vector<SystemEvent> waiting_;  // the same
 };
 
 // The server's life in its own log: start, recovery, configuration and keys when it is made, stop
@@ -32,12 +36,12 @@ class LifeLog {
  public:
   // All must outlive it.
   LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, const Configuration& configuration,
-          FindingRelay& findings, OperationalLog* log);
+          SystemEvents& events, OperationalLog* log);
   // Before the server stops taking events: the last words are durable when it returns.
   ~LifeLog();
 
  private:
-  FindingRelay& findings_;
+  SystemEvents& events_;
   std::unique_ptr<SystemLog> system_log_;  // null when the ledger has no such log
 };
 

@@ -29,6 +29,7 @@
 #include "server/life_log.h"
 #include "server/listen_address.h"
 #include "server/operational_log.h"
+#include "server/producer_follower.h"
 #include "server/readiness.h"
 #include "server/server_metrics.h"
 #include "server/stop_signals.h"
@@ -149,7 +150,7 @@ ledger::LedgerOptions MakeLedgerOptions(const Configuration& configuration,
 }
 
 engine::EngineOptions MakeEngineOptions(const Configuration& configuration,
-                                        metrics::Registry* metrics, FindingRelay* findings,
+                                        metrics::Registry* metrics, SystemEvents* events,
                                         OperationalLog* log) {
   engine::EngineOptions options;
   options.queue_bytes_max = configuration.limits.queue_bytes;
@@ -160,9 +161,9 @@ engine::EngineOptions MakeEngineOptions(const Configuration& configuration,
   options.scrub.round_pause_ns =
       static_cast<int64_t>(configuration.scrub_round_pause_s) * 1'000'000'000;
   options.scrub.watch_ns = std::min(options.scrub.watch_ns, options.scrub.round_pause_ns);
-  options.on_scrub_finding = [log, findings](const ledger::ScrubFinding& finding) {
+  options.on_scrub_finding = [log, events](const ledger::ScrubFinding& finding) {
     log->Error(finding.Text());
-    findings->Take(finding);
+    events->Write(ScrubFindingEvent(finding));
   };
   options.on_slow_append = [log](const std::string& text) { log->Warning(text); };
   return options;
@@ -266,7 +267,8 @@ class Running {
 
   std::optional<Failure> Start() {
     witnesses_ = std::make_unique<WitnessFeed>(*ledger_, SystemClock(), policy_, metrics_, *log_);
-    engine::EngineOptions options = MakeEngineOptions(configuration_, &metrics_, &findings_, log_);
+    engine::EngineOptions options =
+        MakeEngineOptions(configuration_, &metrics_, &system_events_, log_);
     index_builder_ = MakeIndexBuilder();
     options.on_published = [feed = witnesses_.get(), index = index_builder_.get()] {
       feed->Notify();
@@ -288,13 +290,14 @@ class Running {
     service::GrpcServerOptions server_options =
         MakeServerOptions(configuration_, rules_, std::move(listening_.addresses));
     server_options.searches = searches_.get();
+    server_options.facts.witnesses = [feed = witnesses_.get()] { return feed->Facts(); };
     absl::StatusOr<std::unique_ptr<service::GrpcServer>> server = service::GrpcServer::Start(
         *ledger_, *engine_, SystemClock(), SystemRandom(), server_options);
     absl::Status started = server.status();
     if (started.ok()) {
       grpc_ = *std::move(server);
-      server_metrics_ =
-          std::make_unique<ServerMetrics>(metrics_, *ledger_, *engine_, *grpc_, SystemClock());
+      server_metrics_ = std::make_unique<ServerMetrics>(metrics_, *ledger_, *engine_, *grpc_,
+                                                        *http_, SystemClock());
       append_door_ = std::make_unique<engine::AppendDoor>(
           *ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(), engine_->meter(),
           rules_, SystemClock(), SystemRandom(), [this] { grpc_->WakeWriter(); });
@@ -304,8 +307,12 @@ class Running {
                      metrics_, *searches_));
     }
     if (started.ok()) {
+      producers_ = std::make_unique<ProducerFollower>(
+          *ledger_, [this] { return engine_->meter().numbered_events(); }, SystemClock(), metrics_,
+          *log_);
+      producers_->Start();
       life_log_ =
-          std::make_unique<LifeLog>(*append_door_, *ledger_, configuration_, findings_, log_);
+          std::make_unique<LifeLog>(*append_door_, *ledger_, configuration_, system_events_, log_);
       return std::nullopt;
     }
     (void)Stop();
@@ -326,6 +333,7 @@ class Running {
   std::optional<Failure> Stop() {
     // What came by HTTP is answered as long as the loop of gRPC makes rounds.
     http_->Stop(kPatienceMs);
+    producers_.reset();
     life_log_.reset();  // the last words
     if (append_door_ != nullptr) append_door_->Stop();
     if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
@@ -374,7 +382,7 @@ class Running {
   metrics::Registry metrics_;
   note::Policy policy_;
   std::unique_ptr<WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
-  FindingRelay findings_;
+  SystemEvents system_events_;
   std::unique_ptr<engine::IndexBuilder> index_builder_;  // is told by the engine
   TimeStampSettings time_stamps_;
   std::unique_ptr<TimeStamper> time_stamper_;
@@ -383,8 +391,9 @@ class Running {
   std::unique_ptr<service::GrpcServer> grpc_;
   std::unique_ptr<ServerMetrics> server_metrics_;
   std::unique_ptr<engine::AppendDoor> append_door_;  // wakes the loop of gRPC
-  std::unique_ptr<LifeLog> life_log_;                // writes through that
-  std::unique_ptr<HttpDoor> http_;                   // its routes know of all the others
+  std::unique_ptr<ProducerFollower> producers_;
+  std::unique_ptr<LifeLog> life_log_;  // writes through that
+  std::unique_ptr<HttpDoor> http_;     // its routes know of all the others
 };
 
 // Serves until told to stop. What it returns is the exit code.

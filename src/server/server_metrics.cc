@@ -53,8 +53,13 @@ void SetProcess(metrics::Registry& registry) {
 class ServerMetrics::Collection {
  public:
   Collection(metrics::Registry& registry, ledger::Ledger& ledger, engine::Engine& engine,
-             const service::GrpcServer& server, Clock& clock)
-      : registry_(registry), ledger_(ledger), engine_(engine), server_(server), clock_(clock) {
+             const service::GrpcServer& server, const HttpDoor& http, Clock& clock)
+      : registry_(registry),
+        ledger_(ledger),
+        engine_(engine),
+        server_(server),
+        http_(http),
+        clock_(clock) {
     registry.MakeGauge(metrics::kBuildInfo, {GRAVEN_VERSION}).Set(1);
     registry.MakeGauge(metrics::kProcessStartTime)
         .Set(static_cast<double>(clock.WallNs()) * kSecondsPerNs);
@@ -71,7 +76,22 @@ class ServerMetrics::Collection {
     registry_.MakeGauge(metrics::kQueueBytes).Set(AsDouble(engine_.sequencer().queued_bytes()));
     registry_.MakeGauge(metrics::kTailers).Set(AsDouble(server_.tailers()));
     registry_.MakeGauge(metrics::kTailerLag).Set(AsDouble(server_.tailer_lag_records()));
+    SetHttp();
     SetProcess(registry_);
+  }
+
+  void SetHttp() {
+    constexpr std::string_view kClasses[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+    const http::Server* server = http_.server();
+    const http::ServerCounters counters =
+        server == nullptr ? http::ServerCounters{} : server->counters();
+    // The server itself never sends a 1xx as its answer.
+    for (size_t i = 1; i < counters.answers.size(); ++i) {
+      registry_.MakeCounter(metrics::kHttpAnswers, {kClasses[i]})
+          .RaiseTo(AsDouble(counters.answers[i]));
+    }
+    registry_.MakeGauge(metrics::kHttpConnections).Set(AsDouble(counters.connections));
+    registry_.MakeCounter(metrics::kHttpEvicted).RaiseTo(AsDouble(counters.connections_evicted));
   }
 
   void SetStatus(const ledger::LedgerStatus& status) {
@@ -116,6 +136,7 @@ class ServerMetrics::Collection {
   ledger::Ledger& ledger_;
   engine::Engine& engine_;
   const service::GrpcServer& server_;
+  const HttpDoor& http_;
   Clock& clock_;
   DiskForecast forecast_;  // of one exposition at a time
   uint64_t ticket_ = 0;
@@ -123,8 +144,8 @@ class ServerMetrics::Collection {
 
 ServerMetrics::ServerMetrics(metrics::Registry& registry, ledger::Ledger& ledger,
                              engine::Engine& engine, const service::GrpcServer& server,
-                             Clock& clock)
-    : collection_(std::make_unique<Collection>(registry, ledger, engine, server, clock)) {}
+                             const HttpDoor& http, Clock& clock)
+    : collection_(std::make_unique<Collection>(registry, ledger, engine, server, http, clock)) {}
 
 ServerMetrics::~ServerMetrics() = default;
 

@@ -35,6 +35,18 @@ std::string_view Cut(std::string_view text, size_t bytes_max) {
 
 }  // namespace
 
+SystemEvent ScrubFindingEvent(const ledger::ScrubFinding& finding) {
+  SystemEvent event{"scrub.finding", true, {{"kind", std::string(ScrubKindText(finding.kind))}}};
+  if (!finding.log.empty()) event.labels.emplace_back("log", finding.log);
+  if (finding.first_bad) {
+    event.labels.emplace_back("first_bad_index", fmt::format("{}", finding.first_bad->value));
+  }
+  event.labels.emplace_back("file", finding.file);
+  event.labels.emplace_back("offset", fmt::format("{}", finding.offset));
+  event.labels.emplace_back("what", finding.what);
+  return event;
+}
+
 std::string EncodeSystemEvent(const SystemEvent& event, std::string_view event_id, int64_t now_ns) {
   std::string bytes, part;
   record::AppendBytesField(kEventId, event_id, &bytes);
@@ -90,18 +102,6 @@ void SystemLog::Write(SystemEvent event) {
   changed_.notify_all();
 }
 
-void SystemLog::WriteFinding(const ledger::ScrubFinding& finding) {
-  SystemEvent event{"scrub.finding", true, {{"kind", std::string(ScrubKindText(finding.kind))}}};
-  if (!finding.log.empty()) event.labels.emplace_back("log", finding.log);
-  if (finding.first_bad) {
-    event.labels.emplace_back("first_bad_index", fmt::format("{}", finding.first_bad->value));
-  }
-  event.labels.emplace_back("file", finding.file);
-  event.labels.emplace_back("offset", fmt::format("{}", finding.offset));
-  event.labels.emplace_back("what", finding.what);
-  Write(std::move(event));
-}
-
 void SystemLog::WriteKeys(std::string_view action) {
   SystemEvent event{std::string(action), false, {}};
   for (const ledger::LogRef log : ledger_.Logs()) {
@@ -116,6 +116,7 @@ void SystemLog::Stop(int64_t patience_ns) {
   {
     std::unique_lock lock(mutex_);
     closed_ = true;
+    changed_.notify_all();
     // Whatever is refused now is refused for longer than a stop may take.
     changed_.wait_for(lock, std::chrono::nanoseconds(patience_ns),
                       [this] { return pending_.empty() || refused_at_end_; });

@@ -25,6 +25,9 @@ struct SystemEvent {
   std::vector<std::pair<std::string, std::string>> labels;
 };
 
+// A finding of the scrubber, as such.
+SystemEvent ScrubFindingEvent(const ledger::ScrubFinding& finding);
+
 // The event's bytes. Values are cut to what a label may hold.
 std::string EncodeSystemEvent(const SystemEvent& event, std::string_view event_id, int64_t now_ns);
 
@@ -46,7 +49,6 @@ class SystemLog {
   SystemLog& operator=(const SystemLog&) = delete;
 
   void Write(SystemEvent event);
-  void WriteFinding(const ledger::ScrubFinding& finding);
 
   // Says which keys are in memory from now on, or `action` "key.unload": not any more.
   void WriteKeys(std::string_view action);

@@ -94,6 +94,10 @@ class WitnessFeed::Logs final : public witness::FedLogs {
     return absl::OkStatus();
   }
 
+  // The server's own log begins to be without anybody's doing: where nobody registered it, it is
+  // not cosigned, and that is no failure of the witness.
+  bool IsOptional(uint32_t number) override { return Ref(number).name() == ledger::kSystemLogName; }
+
   void StopSigning(const std::string& reason) override {
     ledger_.StopSigning(reason);
     log_.Error("ROLLBACK: " + reason);
@@ -142,6 +146,16 @@ void WitnessFeed::SetMetrics() {
           .RaiseTo(static_cast<double>(count));
     }
   }
+}
+
+std::vector<service::WitnessFacts> WitnessFeed::Facts() const {
+  std::vector<service::WitnessFacts> facts;
+  if (feeder_ == nullptr) return facts;
+  for (witness::WitnessState& state : feeder_->states()) {
+    facts.push_back(
+        {std::move(state.name), state.cosigned, state.failing, std::move(state.problem)});
+  }
+  return facts;
 }
 
 void WitnessFeed::Notify() {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -10,6 +11,7 @@
 #include "metrics/registry.h"
 #include "note/policy.h"
 #include "server/operational_log.h"
+#include "service/sync_calls.h"
 
 namespace graven::witness {
 class Feeder;
@@ -40,6 +42,9 @@ class WitnessFeed {
   void Start();
   // Before the engine stops.
   void Stop();
+
+  // How the witnesses answer, for GetStatus. Any thread.
+  std::vector<service::WitnessFacts> Facts() const;
 
  private:
   class Logs;

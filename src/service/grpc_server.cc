@@ -55,7 +55,7 @@ class GrpcServerImpl final : public GrpcServer {
         searches_(own_searches_ == nullptr ? *options.searches : *own_searches_),
         authenticator_(std::move(authenticator)),
         workers_(kWorkers),
-        intake_(ledger, options.rules, clock, random),
+        intake_(ledger, options.rules, clock, random, engine.meter()),
         environment_{
             ledger,         engine.sequencer(), intake_,  engine.hub(),   engine.cosigned_hub(),
             engine.meter(), engine.scrub(),     workers_, authenticator_, clock,
@@ -104,7 +104,6 @@ class GrpcServerImpl final : public GrpcServer {
   AppendStreams streams_;
   FollowCalls follows_;
   WatchCalls watches_;
-
   std::vector<std::string> addresses_;
   int empty_polls_max_ = kEmptyPollsMax;  // the loop's own
   CallTag<GrpcServerImpl> stop_tag_;

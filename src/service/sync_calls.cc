@@ -32,6 +32,7 @@ void SetTime(int64_t ns, google::protobuf::Timestamp* time) {
 }
 
 constexpr size_t kFindingsShown = 20;
+constexpr size_t kProblemBytesMax = 512;
 
 void SetScrub(const ledger::ScrubStatus& status, graven::v1::ScrubState* scrub) {
   scrub->set_rounds(status.rounds);
@@ -310,6 +311,14 @@ grpc::Status GravenServer::GetStatus(grpc::ServerContext* context,
     response->set_tailers(environment_.counters.tailers);
     response->set_recovery_report(status.recovery_report);
     SetScrub(environment_.scrub.status(), response->mutable_scrub());
+    if (!facts_.witnesses) return absl::OkStatus();
+    for (const WitnessFacts& witness : facts_.witnesses()) {
+      auto* shown = response->add_witnesses();
+      shown->set_name(witness.name);
+      shown->set_logs_cosigned(witness.logs_cosigned);
+      shown->set_logs_failing(witness.logs_failing);
+      shown->set_problem(SafeText(witness.problem).substr(0, kProblemBytesMax));
+    }
     return absl::OkStatus();
   });
 }

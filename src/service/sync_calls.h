@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "engine/published_reads.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -11,9 +14,19 @@
 // the disk without holding up an append.
 namespace graven::service {
 
+// How a witness answers, of all logs.
+struct WitnessFacts {
+  std::string name;
+  uint64_t logs_cosigned = 0;
+  uint64_t logs_failing = 0;
+  std::string problem;
+};
+
 struct ServerFacts {
   std::string version;
   int64_t started_at_ns = 0;
+  // Asked at each GetStatus, on any thread; empty without witnesses.
+  std::function<std::vector<WitnessFacts>()> witnesses;
 };
 
 class GravenServer final : public GravenCalls {

@@ -1,8 +1,11 @@
 #include "verify/producer_sequences.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 namespace graven::verify {
 
@@ -41,42 +44,72 @@ ProducerSequences::Streams::iterator ProducerSequences::FindStream(
     const record::RecordHeader& header, const record::ProducerView& producer) {
   Key key{std::string(header.written_by), std::string(producer.id), producer.epoch};
   if (const auto found = streams_.find(key); found != streams_.end()) return found;
-  size_t& of_writer = streams_of_writer_[std::get<0>(key)];
-  if (streams_.size() >= kProducerStreamsMax || of_writer >= kProducerStreamsPerWriterMax) {
-    if (of_writer == 0) streams_of_writer_.erase(std::get<0>(key));
-    return streams_.end();
-  }
-  ++of_writer;
+  const std::string written_by = std::get<0>(key);
+  const auto of_writer = streams_of_writer_.find(written_by);
+  const size_t count = of_writer == streams_of_writer_.end() ? 0 : of_writer->second;
+  const bool full = streams_.size() >= rules_.streams_max || count >= rules_.streams_per_writer_max;
+  if (full && !ForgetOldEpochs(written_by)) return streams_.end();
+  ++streams_of_writer_[written_by];
   ++report_.streams;
   const auto made = streams_.emplace(std::move(key), Stream{}).first;
-  Begin(made->first, header, producer, &made->second);
+  Begin(made, header, producer);
   // The epoch before this one is over, whether it said so or not.
   if (made != streams_.begin()) {
     const auto before = std::prev(made);
-    const bool same_producer = std::get<0>(before->first) == std::get<0>(made->first) &&
-                               std::get<1>(before->first) == std::get<1>(made->first);
-    if (same_producer && before->second.beats) TellTail(before->first, &before->second);
+    if (IsSuperseded(before) && before->second.beats) TellTail(before->first, &before->second);
   }
   return made;
 }
 
-void ProducerSequences::Begin(const Key& key, const record::RecordHeader& header,
-                              const record::ProducerView& producer, Stream* stream) {
-  stream->next = producer.sequence;
+bool ProducerSequences::IsSuperseded(Streams::const_iterator stream) const {
+  const auto next = std::next(stream);
+  return next != streams_.end() && std::get<0>(next->first) == std::get<0>(stream->first) &&
+         std::get<1>(next->first) == std::get<1>(stream->first);
+}
+
+// Half of them at once, so that a flood of epochs costs little for each.
+bool ProducerSequences::ForgetOldEpochs(const std::string& written_by) {
+  std::vector<Streams::iterator> over;
+  for (auto at = streams_.lower_bound(Key{written_by, "", 0});
+       at != streams_.end() && std::get<0>(at->first) == written_by; ++at) {
+    if (at->second.closed || IsSuperseded(at)) over.push_back(at);
+  }
+  if (over.empty()) return false;
+  const auto middle = over.begin() + static_cast<std::ptrdiff_t>(over.size() / 2);
+  std::nth_element(over.begin(), middle, over.end(), [](const auto& a, const auto& b) {
+    return a->second.last_index < b->second.last_index;
+  });
+  for (auto at = over.begin(); at != std::next(middle); ++at) {
+    while (!(*at)->second.gaps.empty()) GiveUpOldestGap((*at)->first, &(*at)->second);
+    streams_.erase(*at);
+    ++forgotten_;
+    --streams_of_writer_[written_by];
+  }
+  if (streams_of_writer_[written_by] == 0) streams_of_writer_.erase(written_by);
+  return true;
+}
+
+void ProducerSequences::Begin(Streams::iterator at, const record::RecordHeader& header,
+                              const record::ProducerView& producer) {
+  Stream& stream = at->second;
+  stream.next = producer.sequence;
+  // An epoch before others of the producer may be one that was forgotten.
   const bool first_is_known = producer.kind == record::ProducerRecordKind::kOpen ||
-                              producer.sequence <= 1 || !rules_.from_beginning;
+                              producer.sequence <= 1 || !rules_.from_beginning ||
+                              (forgotten_ > 0 && IsSuperseded(at));
   if (!first_is_known) {
-    OpenGap(key, {1, producer.sequence - 1, header.index, header.received_at_ns}, stream);
+    OpenGap(at->first, {1, producer.sequence - 1, header.index, header.received_at_ns}, &stream);
   }
 }
 
 void ProducerSequences::OpenGap(const Key& key, const Gap& gap, Stream* stream) {
-  if (stream->gaps.size() >= kProducerGapsPerStreamMax) {
-    // What is missing longest will not come any more.
-    Tell(ProducerFindingKind::kGap, key, stream->gaps.front());
-    stream->gaps.erase(stream->gaps.begin());
-  }
+  if (stream->gaps.size() >= kProducerGapsPerStreamMax) GiveUpOldestGap(key, stream);
   stream->gaps.push_back(gap);
+}
+
+void ProducerSequences::GiveUpOldestGap(const Key& key, Stream* stream) {
+  if (!stream->gaps.front().told) Tell(ProducerFindingKind::kGap, key, stream->gaps.front());
+  stream->gaps.erase(stream->gaps.begin());
 }
 
 // A number below the one that was expected: late, or for the second time.
@@ -94,16 +127,13 @@ void ProducerSequences::TakeEarlier(const Key& key, const record::RecordHeader& 
   const auto at = stream->gaps.erase(gap);
   std::vector<Gap> rest;
   if (sequence > whole.first) {
-    rest.push_back({whole.first, sequence - 1, whole.index, whole.received_at_ns});
+    rest.push_back({whole.first, sequence - 1, whole.index, whole.received_at_ns, whole.told});
   }
   if (sequence < whole.last) {
-    rest.push_back({sequence + 1, whole.last, whole.index, whole.received_at_ns});
+    rest.push_back({sequence + 1, whole.last, whole.index, whole.received_at_ns, whole.told});
   }
   stream->gaps.insert(at, rest.begin(), rest.end());
-  if (stream->gaps.size() > kProducerGapsPerStreamMax) {
-    Tell(ProducerFindingKind::kGap, key, stream->gaps.front());
-    stream->gaps.erase(stream->gaps.begin());
-  }
+  if (stream->gaps.size() > kProducerGapsPerStreamMax) GiveUpOldestGap(key, stream);
 }
 
 void ProducerSequences::Add(const record::RecordHeader& header) {
@@ -157,6 +187,7 @@ ProducerReport ProducerSequences::Report() const {
   ProducerReport report = report_;
   for (const auto& [key, stream] : streams_) {
     for (const Gap& gap : stream.gaps) {
+      if (gap.told) continue;
       ++report.counts[static_cast<size_t>(ProducerFindingKind::kGap)];
       if (report.findings.size() < kProducerFindingsKept) {
         report.findings.push_back(MakeFinding(ProducerFindingKind::kGap, key, gap));
@@ -167,6 +198,17 @@ ProducerReport ProducerSequences::Report() const {
       report.findings.begin(), report.findings.end(),
       [](const ProducerFinding& a, const ProducerFinding& b) { return a.index < b.index; });
   return report;
+}
+
+std::vector<ProducerFinding> ProducerSequences::TakeFindings(int64_t settled_before_ns) {
+  for (auto& [key, stream] : streams_) {
+    for (Gap& gap : stream.gaps) {
+      if (gap.told || gap.received_at_ns >= settled_before_ns) continue;
+      gap.told = true;
+      Tell(ProducerFindingKind::kGap, key, gap);
+    }
+  }
+  return std::exchange(report_.findings, {});
 }
 
 }  // namespace graven::verify

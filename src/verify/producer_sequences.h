@@ -9,6 +9,8 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/log_index.h"
 #include "record/producer_view.h"
 #include "record/record.h"
@@ -23,7 +25,8 @@
 // authenticated writer, so that nobody makes findings in the name of somebody else.
 //
 // Thread: one. Invariant: memory is bounded, whatever hostile producers send (see the constants);
-// what is not followed for that is counted.
+// the finished epochs that a writer wrote to longest ago are forgotten first, and what is not
+// followed is counted.
 namespace graven::verify {
 
 enum class ProducerFindingKind {
@@ -53,7 +56,7 @@ struct ProducerFinding {
 
 struct ProducerReport {
   uint64_t events = 0;     // that carry a number and are followed
-  uint64_t streams = 0;    // one for each writer, producer and epoch
+  uint64_t streams = 0;    // one for each writer, producer and epoch, those forgotten too
   uint64_t untracked = 0;  // events that are not followed, for want of memory
   std::array<uint64_t, kProducerFindingKinds> counts{};  // by kind
   std::vector<ProducerFinding> findings;                 // the first kProducerFindingsKept
@@ -61,17 +64,20 @@ struct ProducerReport {
   uint64_t total() const;
 };
 
+inline constexpr size_t kProducerStreamsMax = 65'536;
+inline constexpr size_t kProducerStreamsPerWriterMax = 16'384;
+inline constexpr size_t kProducerGapsPerStreamMax = 32;
+inline constexpr size_t kProducerFindingsKept = 1000;
+
 struct ProducerRules {
   // The records begin with the log's first: an epoch that begins with a number above 1 has a gap.
   bool from_beginning = true;
   // An epoch that has opened, or sent a heartbeat, must not be silent for longer.
   int64_t heartbeat_deadline_ns = int64_t{600} * 1'000'000'000;
+  // How many are followed, at most; both no more than the constants.
+  size_t streams_max = kProducerStreamsMax;
+  size_t streams_per_writer_max = kProducerStreamsPerWriterMax;
 };
-
-inline constexpr size_t kProducerFindingsKept = 1000;
-inline constexpr size_t kProducerStreamsMax = 65'536;
-inline constexpr size_t kProducerStreamsPerWriterMax = 16'384;
-inline constexpr size_t kProducerGapsPerStreamMax = 32;
 
 class ProducerSequences {
  public:
@@ -88,6 +94,23 @@ class ProducerSequences {
   // The report of what was added. Gaps that are open count as gaps in it.
   ProducerReport Report() const;
 
+  // By kind, without the gaps that a late number may still fill.
+  const std::array<uint64_t, kProducerFindingKinds>& settled_counts() const {
+    return report_.counts;
+  }
+
+  // What was found and not taken before, at most kProducerFindingsKept; gaps only when they showed
+  // before `settled_before_ns`, since a late number may still fill a younger one. What is taken
+  // stays in the counts of the report and is no more in its list.
+  std::vector<ProducerFinding> TakeFindings(int64_t settled_before_ns);
+
+  // All that is known, as text, but for what was found and not taken.
+  std::string Encode() const;
+  // What Encode made; where the records begin is as it was then, all else by `rules`. kDataLoss:
+  // names what is wrong.
+  static absl::StatusOr<ProducerSequences> Decode(std::string_view text,
+                                                  const ProducerRules& rules);
+
  private:
   using Key = std::tuple<std::string, std::string, uint64_t>;  // writer, producer, epoch
   struct Gap {
@@ -95,6 +118,7 @@ class ProducerSequences {
     uint64_t last;
     LogIndex index;
     int64_t received_at_ns;
+    bool told = false;  // taken as a finding; counted
   };
   struct Stream {
     uint64_t next = 0;
@@ -109,19 +133,29 @@ class ProducerSequences {
 
   Streams::iterator FindStream(const record::RecordHeader& header,
                                const record::ProducerView& producer);
-  void Begin(const Key& key, const record::RecordHeader& header,
-             const record::ProducerView& producer, Stream* stream);
+  void Begin(Streams::iterator stream, const record::RecordHeader& header,
+             const record::ProducerView& producer);
+  // Whether the stream after `stream` is a later epoch of the same producer.
+  bool IsSuperseded(Streams::const_iterator stream) const;
+  // Makes room among those of a writer; false: all of them may go on.
+  bool ForgetOldEpochs(const std::string& written_by);
   void TakeEarlier(const Key& key, const record::RecordHeader& header, uint64_t sequence,
                    Stream* stream);
   void OpenGap(const Key& key, const Gap& gap, Stream* stream);
+  // What is missing longest will not come any more.
+  void GiveUpOldestGap(const Key& key, Stream* stream);
   void TellTail(const Key& key, Stream* stream);
   static ProducerFinding MakeFinding(ProducerFindingKind kind, const Key& key, const Gap& gap);
   void Tell(ProducerFindingKind kind, const Key& key, const Gap& gap);
 
-  const ProducerRules rules_;
+  absl::Status TakeStreamLine(std::string_view line);
+  absl::Status TakeGapLine(std::string_view line);
+
+  ProducerRules rules_;
   Streams streams_;
   std::map<std::string, size_t, std::less<>> streams_of_writer_;
   ProducerReport report_;
+  uint64_t forgotten_ = 0;
 };
 
 }  // namespace graven::verify

@@ -141,7 +141,7 @@ TEST_F(ProducerSequencesTest, NobodyMakesFindingsInTheNameOfSomebodyElse) {
 
 TEST_F(ProducerSequencesTest, HostileProducersTakeBoundedMemoryAndAreCounted) {
   for (uint64_t i = 0; i < kProducerStreamsPerWriterMax + 10; ++i) {
-    Add(1, ProducerRecordKind::kEvent, i, "flood");
+    Add(1, ProducerRecordKind::kEvent, 1, "flood" + std::to_string(i));
   }
   EXPECT_EQ(sequences_->Report().streams, kProducerStreamsPerWriterMax);
   EXPECT_EQ(sequences_->Report().untracked, 10u);
@@ -155,6 +155,30 @@ TEST_F(ProducerSequencesTest, HostileProducersTakeBoundedMemoryAndAreCounted) {
   EXPECT_GE(report.total(), 4998u);
   Add(UINT64_MAX, ProducerRecordKind::kEvent, 1, "honest", "h");
   Add(UINT64_MAX, ProducerRecordKind::kEvent, 1, "honest", "h");
+}
+
+TEST_F(ProducerSequencesTest, FinishedEpochsOfAWriterAreForgottenFirstAndNoneIsTurnedAway) {
+  const uint64_t epochs = 3 * kProducerStreamsPerWriterMax;
+  for (uint64_t i = 1; i <= epochs; ++i) Add(1, ProducerRecordKind::kEvent, i);
+  ProducerReport report = sequences_->Report();
+  EXPECT_EQ(report.streams, epochs);
+  EXPECT_EQ(report.untracked, 0u);
+  EXPECT_EQ(report.total(), 0u);
+  // The newest is followed; one that was forgotten has no beginning.
+  Add(3, ProducerRecordKind::kEvent, epochs);
+  Add(3, ProducerRecordKind::kEvent, 1);
+  report = sequences_->Report();
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_EQ(report.findings[0].epoch, epochs);
+}
+
+TEST_F(ProducerSequencesTest, GapOfAForgottenEpochStaysCounted) {
+  Add(1);
+  Add(3);
+  for (uint64_t i = 2; i <= 2 * kProducerStreamsPerWriterMax; ++i) {
+    Add(1, ProducerRecordKind::kEvent, i);
+  }
+  EXPECT_THAT(Findings(), ElementsAre("gap 2-2 at 1"));
 }
 
 }  // namespace

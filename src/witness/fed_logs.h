@@ -34,6 +34,9 @@ class FedLogs {
                                                              TreeSize new_size) = 0;
   virtual absl::StatusOr<Hash> RootAt(uint32_t log, TreeSize size) = 0;
 
+  // Whether a witness need not know the log.
+  virtual bool IsOptional(uint32_t log) = 0;
+
   // Serves and keeps a checkpoint whose cosignatures meet the quorum.
   virtual absl::Status AddCosigned(uint32_t log, const std::string& note) = 0;
   // Somebody has shown what this server signed and does not have: nothing more may be signed.

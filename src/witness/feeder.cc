@@ -225,6 +225,7 @@ void Feeder::ReportChange(size_t witness, uint32_t log, Standing* standing,
                           const SubmissionResult& result) {
   if (result.verdict == Verdict::kAhead) return;
   standing->cosigned = result.verdict == Verdict::kCosigned;
+  if (result.verdict == Verdict::kRefused && logs_.IsOptional(log)) return;
   if (standing->problem == result.problem || stopping_) return;
   const std::string who = fmt::format("witness {}, log {}", SafeText(asked_[witness].address.name),
                                       SafeText(logs_.Key(log).name()));

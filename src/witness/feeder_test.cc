@@ -23,6 +23,8 @@ constexpr uint64_t kSizeMax = 64;
 // One log of a server, as far as the feeder can see it.
 class OneLog final : public FedLogs {
  public:
+  bool optional = false;
+  bool IsOptional(uint32_t) override { return optional; }
   std::vector<uint32_t> Numbers() override { return {1}; }
   note::VerifierKey Key(uint32_t) override { return log.key.verifier(); }
   TreeSize NewestSize(uint32_t) override { return TreeSize(size); }
@@ -73,7 +75,7 @@ class OneLog final : public FedLogs {
 
 // A witness behind a door that does not always let through.
 struct TestWitness {
-  enum Mode { kHonest, kDead, kHangs, kBareNumber, kGarbage, kOverloaded, kRestless };
+  enum Mode { kHonest, kDead, kHangs, kBareNumber, kGarbage, kOverloaded, kRestless, kStranger };
 
   explicit TestWitness(const std::string& witness_name, const note::VerifierKey& log_key)
       : name(witness_name) {
@@ -117,6 +119,8 @@ class TestDoor final : public WitnessDoor {
             409, {{"Content-Type", "text/x.tlog.size"}}, fmt::format("{}\n", 1 + count % 2)};
       case TestWitness::kGarbage:
         return http::FetchResponse{200, {}, "\xe2\x80\x94 b.example AAAAAAAA\n"};
+      case TestWitness::kStranger:
+        return response;  // 404: it does not know the log
       case TestWitness::kOverloaded:
         return http::FetchResponse{429, {{"Retry-After", "100"}}, "later\n"};
       default:
@@ -341,6 +345,19 @@ TEST_F(FeederTest, HangingWitnessDelaysTheFirstSignatureByItsTimeOnly) {
   witnesses_[0]->mode = TestWitness::kHonest;
   feeder_->Start();
   EXPECT_TRUE(Eventually([&] { return logs_.Stopped() != ""; }));
+}
+
+TEST_F(FeederTest, LogThatAWitnessNeedNotKnowIsNoFailureOfTheWitness) {
+  for (const bool optional : {false, true}) {
+    logs_.optional = optional;
+    witnesses_[0]->mode = TestWitness::kStranger;
+    Start();
+    ASSERT_TRUE(Eventually([&] { return feeder_->states()[0].answers[Verdict::kRefused] > 0; }));
+    EXPECT_EQ(feeder_->states()[0].cosigned, 0u);
+    EXPECT_EQ(feeder_->states()[0].failing, optional ? 0u : 1u);
+    EXPECT_EQ(logs_.Alarms().size(), 1u);  // of the first time
+    feeder_->Stop();
+  }
 }
 
 TEST_F(FeederTest, WitnessWithoutAUrlIsReportedAndNotAsked) {

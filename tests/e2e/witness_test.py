@@ -78,6 +78,11 @@ class WitnessTest(unittest.TestCase):
             self.assertEqual(append(server, 1)["level"], "COSIGNED")
             note = checkpoint(server, "--key", self.vkey)
             self.assertIn("witness.example/own", note)
+            # Nobody told them of the server's own log: that is no failure of theirs.
+            status = json.loads(serving.run("status", "--server", server.address, "--json").stdout)
+            self.assertEqual([(one["name"], one["logs_cosigned"], one["logs_failing"], one["problem"])
+                              for one in status["witnesses"]], [("own", 1, 0, ""), ("second", 1, 0, "")])
+            self.assertIn("own: cosigns 1 logs", serving.run("status", "--server", server.address).stdout)
             self.assertIn("witness.example/second", note)
             self.assertEqual(checkpoint(server, "--level", "cosigned"), note)
             self.assertNotIn("witness.example", checkpoint(server, "--level", "published"))

@@ -782,7 +782,11 @@ describe('in Chromium', { skip: missing, timeout: 1_200_000 }, () => {
           (await page.locator('.event-row[data-index]').count()) > 10,
       );
     }
-    assert.match(await page.locator('.count').innerText(), /–1,000,000 of 1,000,000 \(exact\)/);
+    // The rows of the place before are whole too, until the scrolling has been seen.
+    await until('the last row is on the screen', async () =>
+      /–1,000,000 of 1,000,000 \(exact\)/.test(await page.locator('.count').innerText()),
+    );
+    await until('it is there', async () => (await page.locator('.event-row.waiting').count()) === 0);
     const shown = await rowsOf(page);
     assert.equal(shown[shown.length - 1], (total - 1) % size);
     assert.deepEqual(

@@ -49,65 +49,63 @@ absl::Status InPlainWords(const absl::Status& status, const std::string& server)
 
 }  // namespace
 
-CommandContext::CommandContext() : out_(stdout), err_(stderr) { server_.address = kDefaultServer; }
+CommandContext::CommandContext() : out_(stdout), err_(stderr) {
+  flags_.server.address = kDefaultServer;
+}
 
-CLI::Option* CommandContext::Share(CLI::Option* option) {
-  shared_.insert(option);
-  return option;
+CommandContext::Flags& CommandContext::FlagsOf(const CLI::App& command) {
+  std::unique_ptr<Flags>& flags = all_flags_[&command];
+  if (flags == nullptr) flags = std::make_unique<Flags>(flags_);
+  return *flags;
 }
 
 void CommandContext::AddJson(CLI::App& command) {
-  Share(command.add_flag("--json", json_, "Output for machines"));
+  command.add_flag("--json", FlagsOf(command).json, "Output for machines");
 }
 
 void CommandContext::AddServer(CLI::App& command) {
-  Share(command.add_option("--server", server_.address,
-                           "Where the server listens: HOST:PORT or unix:PATH"))
+  ServerFlags& flags = FlagsOf(command).server;
+  command.add_option("--server", flags.address, "Where the server listens: HOST:PORT or unix:PATH")
       ->envname("GRAVEN_SERVER")
       ->type_name("ADDR")
       ->capture_default_str();
-  Share(command.add_option("--token-file", server_.token_file,
-                           "File with the bearer token (or the token itself in GRAVEN_TOKEN)"))
+  command
+      .add_option("--token-file", flags.token_file,
+                  "File with the bearer token (or the token itself in GRAVEN_TOKEN)")
       ->envname("GRAVEN_TOKEN_FILE")
       ->type_name("FILE");
-  Share(command.add_flag("--tls", server_.tls, "Use TLS, with the machine's own roots"))
+  command.add_flag("--tls", flags.tls, "Use TLS, with the machine's own roots")
       ->envname("GRAVEN_TLS");
-  Share(
-      command.add_option("--tls-ca", server_.tls_ca, "Use TLS, and believe what this signed (PEM)"))
+  command.add_option("--tls-ca", flags.tls_ca, "Use TLS, and believe what this signed (PEM)")
       ->envname("GRAVEN_TLS_CA")
       ->type_name("FILE");
-  Share(command.add_option("--tls-cert", server_.tls_certificate, "Our certificate (PEM)"))
+  command.add_option("--tls-cert", flags.tls_certificate, "Our certificate (PEM)")
       ->envname("GRAVEN_TLS_CERT")
       ->type_name("FILE");
-  Share(command.add_option("--tls-key", server_.tls_key, "Its key (PEM)"))
+  command.add_option("--tls-key", flags.tls_key, "Its key (PEM)")
       ->envname("GRAVEN_TLS_KEY")
       ->type_name("FILE");
-  Share(command.add_option("--tls-name", server_.tls_name,
-                           "Name to expect in the server's certificate"))
+  command.add_option("--tls-name", flags.tls_name, "Name to expect in the server's certificate")
       ->envname("GRAVEN_TLS_NAME")
       ->type_name("NAME");
 }
 
 void CommandContext::AddLog(CLI::App& command) {
-  Share(command.add_option("--log", log_, "Name of the log"))
+  command.add_option("--log", FlagsOf(command).log, "Name of the log")
       ->envname("GRAVEN_LOG")
       ->type_name("NAME")
       ->capture_default_str();
 }
 
 CLI::Option* CommandContext::AddData(CLI::App& command) {
-  return Share(command.add_option("--data", data_, "Folder of the logs"))
+  return command.add_option("--data", FlagsOf(command).data, "Folder of the logs")
       ->envname("GRAVEN_DATA")
       ->type_name("DIR");
 }
 
 void CommandContext::OnRun(CLI::App& command, std::function<CommandResult()> run) {
   command.callback([this, &command, run = std::move(run)] {
-    // The parser fills the options of all commands from the environment, those that do not run too,
-    // and in any order: what was typed is put back.
-    for (CLI::Option* option : command.parse_order()) {
-      if (shared_.contains(option)) option->run_callback();
-    }
+    flags_ = FlagsOf(command);
     End(run());
   });
 }
@@ -116,7 +114,7 @@ void CommandContext::End(const CommandResult& result) {
   if (result.ok()) {
     exit_code_ = *result;
   } else {
-    PrintError(InPlainWords(result.status(), server_.address));
+    PrintError(InPlainWords(result.status(), server()));
     exit_code_ = ExitCodeOf(result.status());
   }
   if (const absl::Status written = out_.Finish(); !written.ok() && result.ok()) {
@@ -126,17 +124,18 @@ void CommandContext::End(const CommandResult& result) {
 }
 
 absl::StatusOr<std::unique_ptr<client::Client>> CommandContext::Connect() const {
+  const ServerFlags& flags = flags_.server;
   client::ClientOptions options;
-  options.address = server_.address;
-  options.log = log_;
-  ASSIGN_OR_RETURN(options.token, ReadToken(server_.token_file));
-  options.tls.enabled = server_.tls || !server_.tls_ca.empty() || !server_.tls_certificate.empty();
-  options.tls.ca_file = server_.tls_ca;
-  options.tls.certificate_file = server_.tls_certificate;
-  options.tls.key_file = server_.tls_key;
-  options.tls.server_name = server_.tls_name;
+  options.address = flags.address;
+  options.log = log();
+  ASSIGN_OR_RETURN(options.token, ReadToken(flags.token_file));
+  options.tls.enabled = flags.tls || !flags.tls_ca.empty() || !flags.tls_certificate.empty();
+  options.tls.ca_file = flags.tls_ca;
+  options.tls.certificate_file = flags.tls_certificate;
+  options.tls.key_file = flags.tls_key;
+  options.tls.server_name = flags.tls_name;
   auto connected = client::Client::Connect(std::move(options));
-  if (!connected.ok()) return Unreachable(server_.address, connected.status());
+  if (!connected.ok()) return Unreachable(flags.address, connected.status());
   return connected;
 }
 
@@ -161,12 +160,12 @@ void CommandContext::PrintNote(std::string_view note) {
 }
 
 void CommandContext::PrintNotice(std::string_view text) {
-  err_.Line(json_ ? Dump({{"notice", text}}, -1, err_.is_terminal()) : SafeText(text));
+  err_.Line(json() ? Dump({{"notice", text}}, -1, err_.is_terminal()) : SafeText(text));
 }
 
 void CommandContext::PrintError(const absl::Status& status) {
   const std::string_view message = ToStd(status.message());
-  if (json_) {
+  if (json()) {
     Json error = {{"code", absl::StatusCodeToString(status.code())}, {"message", message}};
     if (const std::string reason = client::ErrorReason(status); !reason.empty()) {
       error["reason"] = reason;

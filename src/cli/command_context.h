@@ -1,8 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -40,12 +40,12 @@ class CommandContext {
   absl::StatusOr<std::unique_ptr<client::Client>> Connect() const;
 
   // For what goes wrong before the flags are read.
-  void UseJson() { json_ = true; }
+  void UseJson() { flags_.json = true; }
   // Whether the output is for a machine.
-  bool json() const { return json_; }
-  const std::string& server() const { return server_.address; }
-  const std::string& log() const { return log_; }
-  const std::string& data() const { return data_; }
+  bool json() const { return flags_.json; }
+  const std::string& server() const { return flags_.server.address; }
+  const std::string& log() const { return flags_.log; }
+  const std::string& data() const { return flags_.data; }
 
   Terminal& out() { return out_; }
   Terminal& err() { return err_; }
@@ -79,17 +79,22 @@ class CommandContext {
     std::string tls_name;
   };
 
-  // Of several commands, for one variable.
-  CLI::Option* Share(CLI::Option* option);
+  struct Flags {
+    bool json = false;
+    ServerFlags server;
+    std::string log = "default";
+    std::string data;
+  };
+
+  // Of one command. Each has its own: the parser fills those of all commands from the environment,
+  // and what was typed for one would be written over by the next.
+  Flags& FlagsOf(const CLI::App& command);
   void End(const CommandResult& result);
 
   Terminal out_;
   Terminal err_;
-  bool json_ = false;
-  ServerFlags server_;
-  std::set<const CLI::Option*> shared_;
-  std::string log_ = "default";
-  std::string data_;
+  std::map<const CLI::App*, std::unique_ptr<Flags>> all_flags_;
+  Flags flags_;  // of the command that runs
   ExitCode exit_code_ = ExitCode::kDone;
 };
 

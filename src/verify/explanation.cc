@@ -6,8 +6,6 @@
 #include "absl/status/status.h"
 #include "fmt/format.h"
 #include "note/note.h"
-#include "note/receipt_file.h"
-#include "note/tlog_proof.h"
 #include "record/record.h"
 #include "verify/evidence.h"
 #include "verify/receipt.h"
@@ -63,18 +61,16 @@ Explanation ExplainCheckpoint(std::string_view text, note::Checkpoint checkpoint
 
 Explanation ExplainReceipt(std::string_view file, std::span<const note::VerifierKey> keys,
                            const note::Policy& policy) {
-  const auto proof = note::ParseTlogProof(file);
-  if (!proof.ok()) return Damaged(FileKind::kReceipt, "A receipt", proof.status());
-  auto checkpoint = Unopened(proof->checkpoint);
-  if (!checkpoint.ok()) return Damaged(FileKind::kReceipt, "A receipt", checkpoint.status());
+  // Also without a key: a log that contains the tree says nothing about a record that is not in it.
+  auto opened = OpenReceipt(file);
+  if (!opened.ok()) return Damaged(FileKind::kReceipt, "A receipt", opened.status());
+  const note::Checkpoint& checkpoint = opened->checkpoint;
   Explanation found{FileKind::kReceipt};
-  found.index = proof->index;
-  if (KeyOf(keys, checkpoint->origin) == nullptr) {
+  if (KeyOf(keys, checkpoint.origin) == nullptr) {
     found.sentence = fmt::format(
-        "A receipt of record {} of the log {}; it was not checked, for want of that log's key.",
-        proof->index.value, checkpoint->origin);
-    const auto extra = note::DecodeReceiptExtra(proof->extra.value_or(""));
-    if (extra.ok()) found.record_hash = record::RecordHash(extra->record);
+        "A receipt of record {} of the log {}, in a tree of {} records; who signed that was not "
+        "checked, for want of that log's key.",
+        opened->index.value, checkpoint.origin, checkpoint.size.value);
   } else if (auto verdict = CheckReceipt(file, keys, policy); !verdict.ok()) {
     return Damaged(FileKind::kReceipt, "A receipt", verdict.status());
   } else {
@@ -83,11 +79,12 @@ Explanation ExplainReceipt(std::string_view file, std::span<const note::Verifier
     found.sentence = fmt::format(
         "A receipt: the log {} signed a tree of {} records in which record {} is the one in this "
         "file{}.",
-        checkpoint->origin, checkpoint->size.value, proof->index.value,
+        checkpoint.origin, checkpoint.size.value, opened->index.value,
         QuorumWords(policy, verdict->cosigners.size(), cosigned));
-    found.record_hash = verdict->record_hash;
   }
-  found.checkpoint = *std::move(checkpoint);
+  found.index = opened->index;
+  found.record_hash = opened->record_hash;
+  found.checkpoint = std::move(opened->checkpoint);
   return found;
 }
 

@@ -38,6 +38,18 @@ TEST_F(ExplanationTest, WithoutTheKeyNothingSignedIsCalledChecked) {
   EXPECT_EQ(Explain(log_.Checkpoint(7), std::span(&foreign, 1), {}).holds, Holds::kNotChecked);
 }
 
+TEST_F(ExplanationTest, RecordThatIsNotInTheReceiptsTreeDoesNotHoldWithoutAKeyEither) {
+  WrittenLog other(4);
+  other.Add("made up", 5000);
+  const std::string forged =
+      note::MakeReceipt(other.records[4], LogIndex(4), log_.Proof(4, 7), log_.Checkpoint(7));
+  const Explanation found = Explain(forged, {}, {});
+  EXPECT_EQ(found.kind, FileKind::kReceipt);
+  EXPECT_EQ(found.holds, Holds::kNo);
+  EXPECT_THAT(found.sentence, HasSubstr("not in the signed tree"));
+  EXPECT_FALSE(found.checkpoint.has_value());  // so that no log is asked about it
+}
+
 TEST_F(ExplanationTest, DamagedReceiptAndForgedCheckpointDoNotHold) {
   std::string receipt = log_.Receipt(4, 7);
   receipt[receipt.find("extra ") + 20] ^= 1;

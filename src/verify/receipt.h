@@ -39,6 +39,22 @@ struct ReceiptVerdict {
   std::string time_stamp_token;
 };
 
+// A receipt whose record is in the tree of its checkpoint. Who signed that is not looked at, so it
+// proves nothing yet.
+struct OpenedReceipt {
+  LogIndex index;
+  std::string record;  // its exact bytes
+  Hash record_hash;
+  int64_t received_at_ns = 0;
+  note::Checkpoint checkpoint;
+  std::string note;  // the checkpoint, signed
+  std::string time_stamp_token;
+};
+
+// Takes a receipt apart without a key: form, index, inclusion. Errors as of CheckReceipt, but for
+// those about signatures.
+absl::StatusOr<OpenedReceipt> OpenReceipt(std::string_view file);
+
 // Checks a receipt file with nothing else at hand than the log's public key: form, signature,
 // origin, index, inclusion. kInvalidArgument: not a receipt, or a malformed one, or of another log
 // than the key's. kUnauthenticated: the key did not sign it. kDataLoss: signature, record or proof

@@ -19,19 +19,6 @@ constexpr uint64_t kWindowCost = 64;
 // Of matches that wait for their turn in a window. Those that find no room are read again.
 constexpr size_t kWindowBytesMax = size_t{4} << 20;
 
-absl::StatusOr<int64_t> ReceivedAt(const ledger::Ledger& ledger, ledger::LogRef log,
-                                   uint64_t index) {
-  absl::StatusOr<int64_t> received =
-      absl::DataLossError(fmt::format("record {} is published and cannot be read", index));
-  RETURN_IF_ERROR(ledger.ReadRecords(log, LogIndex(index), 1,
-                                     [&](LogIndex, std::string_view bytes, const Hash&) {
-                                       const auto header = record::Decode(bytes);
-                                       if (header.ok()) received = header->received_at_ns;
-                                       return false;
-                                     }));
-  return received;
-}
-
 // The first index of [low, high) whose record was received at `ns` or later.
 absl::StatusOr<uint64_t> FirstSince(const ledger::Ledger& ledger, ledger::LogRef log, int64_t ns,
                                     uint64_t low, uint64_t high) {
@@ -54,6 +41,19 @@ struct Match {
 };
 
 }  // namespace
+
+absl::StatusOr<int64_t> ReceivedAt(const ledger::Ledger& ledger, ledger::LogRef log,
+                                   uint64_t index) {
+  absl::StatusOr<int64_t> received =
+      absl::DataLossError(fmt::format("record {} is published and cannot be read", index));
+  RETURN_IF_ERROR(ledger.ReadRecords(log, LogIndex(index), 1,
+                                     [&](LogIndex, std::string_view bytes, const Hash&) {
+                                       const auto header = record::Decode(bytes);
+                                       if (header.ok()) received = header->received_at_ns;
+                                       return false;
+                                     }));
+  return received;
+}
 
 absl::Status NarrowToTimes(const ledger::Ledger& ledger, ledger::LogRef log,
                            const query::NsRange& times, uint64_t* low, uint64_t* high) {

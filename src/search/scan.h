@@ -111,6 +111,10 @@ class Scan {
   query::RecordView view_;
 };
 
+// When the record, which is published, was received. kDataLoss.
+absl::StatusOr<int64_t> ReceivedAt(const ledger::Ledger& ledger, ledger::LogRef log,
+                                   uint64_t index);
+
 // Narrows [low, high) to where the times of receipt that the query names lie; they grow with the
 // index. REQUIRES: high is at most the published size.
 absl::Status NarrowToTimes(const ledger::Ledger& ledger, ledger::LogRef log,

@@ -12,7 +12,6 @@
 #include "index/candidates.h"
 #include "index/chunk_format.h"
 #include "index/value_counts.h"
-#include "record/record.h"
 
 namespace graven::search {
 namespace {
@@ -228,19 +227,6 @@ absl::Status Narrow(const ScanSource& source, uint64_t* low, uint64_t* high) {
   *high = std::min(bounds.indexes.high, source.size.value);
   if (*low >= *high) return absl::OkStatus();
   return NarrowToTimes(*source.ledger, source.log, bounds.received_ns, low, high);
-}
-
-absl::StatusOr<int64_t> ReceivedAt(const ledger::Ledger& ledger, ledger::LogRef log,
-                                   uint64_t index) {
-  absl::StatusOr<int64_t> received =
-      absl::DataLossError(fmt::format("record {} is published and cannot be read", index));
-  RETURN_IF_ERROR(ledger.ReadRecords(log, LogIndex(index), 1,
-                                     [&](LogIndex, std::string_view bytes, const Hash&) {
-                                       const auto header = record::Decode(bytes);
-                                       if (header.ok()) received = header->received_at_ns;
-                                       return false;
-                                     }));
-  return received;
 }
 
 // Fills in what the caller left open: the times of the first and the last record of [low, high).

@@ -170,3 +170,19 @@ export function flipRecord(base64: string): string {
   }
   throw new Error('nothing to flip');
 }
+
+/** The lie that a record has other bytes, however it is asked for. */
+export const changeRecord =
+  (index: number) =>
+  (path: string, body: string): string | undefined => {
+    if (!new RegExp(`^/logs/default/records(/${index}$|\\?)`).test(path)) return undefined;
+    const answer = JSON.parse(body) as { record?: string; records?: { record: string }[] };
+    if (answer.record !== undefined) answer.record = flipRecord(answer.record);
+    else {
+      const first = Number(/first=(\d+)/.exec(path)![1]);
+      const one = answer.records?.[index - first];
+      if (one === undefined) return undefined;
+      one.record = flipRecord(one.record);
+    }
+    return JSON.stringify(answer);
+  };

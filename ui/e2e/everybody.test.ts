@@ -1,0 +1,168 @@
+// For everybody: strangers' text, keys, assistive technology, sizes of windows, a first event.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { hostile, sample, Server, sleep, until } from './serving.ts';
+import { inChromium, closing, folder, rowsOf, sealIs, server, visit } from './world.ts';
+
+inChromium('for everybody', () => {
+  test('events of strangers are shown harmlessly and marked', async () => {
+    await server.append(hostile);
+    const { page, errors } = await visit(
+      '#/default/explore?q=' + encodeURIComponent('target.type:thing'),
+    );
+    await sealIs(page, 'first');
+    await until(
+      'they are there',
+      async () => (await page.locator('.event-row[data-index]').count()) >= hostile.length,
+    );
+    assert.equal(await page.locator('.list img, .list script, .list [onerror]').count(), 0);
+    const text = await page.locator('.list').innerText();
+    assert.ok(text.includes('<img src=x onerror=alert(1)>'), 'markup is text');
+    assert.ok(!/[\u202a-\u202e\u2066-\u2069\u200b]/.test(text), 'nothing invisible is drawn');
+    assert.ok((await page.locator('.list .warn-mark').count()) >= 4);
+    for (const row of await rowsOf(page)) {
+      await page.goto(page.url().replace(/#.*/, `#/default/record/${row}`));
+      await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+      await page.getByRole('tab', { name: 'JSON' }).click();
+      await page.locator('.json').waitFor();
+    }
+    assert.deepEqual(errors, []);
+  });
+
+  test('everything can be reached by keys alone', async () => {
+    const { page } = await visit();
+    await sealIs(page, 'first');
+    const keys = async (...all: string[]): Promise<void> => {
+      for (const key of all) await page.keyboard.press(key);
+    };
+    await keys('j', 'j', 'j', 'k', 'Enter');
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    const opened = page.url();
+    await keys('j');
+    await until('the next record', () => page.url() !== opened && page.url().includes('/record/'));
+    await keys('v');
+    await page.locator('.rung.top').waitFor();
+    await keys('Escape');
+    await until('back to the list', () => page.url().includes('/live'));
+    await keys('g', 'e');
+    await until('Explore', () => page.url().includes('/explore'));
+    await keys('g', 't');
+    await until('Trust', () => page.url().includes('/trust'));
+    await keys('g', 'o');
+    await page.locator('table.logs').waitFor();
+    await keys('Enter');
+    await until('the log', () => page.url().includes('/live'));
+    await keys('?');
+    await page.getByRole('heading', { name: 'Keys' }).waitFor();
+    await keys('Escape', '/');
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'query');
+    await keys('Escape');
+    // Tab goes through everything, and what has the focus shows it.
+    for (let i = 0; i < 12; i++) {
+      await keys('Tab');
+      const shown = await page.evaluate(() => {
+        const own = document.activeElement as HTMLElement;
+        return (
+          own === document.body ||
+          getComputedStyle(own).outlineStyle !== 'none' ||
+          own.id === 'query'
+        );
+      });
+      assert.ok(shown, `Tab ${i}`);
+    }
+  });
+
+  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+  for (const scheme of ['light', 'dark'] as const) {
+    test(`axe finds nothing in the ${scheme} theme, on a desk and on a phone`, async () => {
+      for (const size of [
+        { width: 1440, height: 900 },
+        { width: 390, height: 844 },
+      ]) {
+        for (const hash of [
+          '#/default/live',
+          '#/default/explore',
+          '#/default/record/5',
+          '#/default/record/5?from=explore',
+          '#/default/trust',
+          '#/logs',
+        ]) {
+          const { page } = await visit(hash, { scheme, size });
+          await page
+            .locator(hash === '#/logs' ? 'table.logs' : '[data-seal=first]')
+            .waitFor({ timeout: 20_000 });
+          if (hash.includes('record'))
+            await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+          if (hash.includes('explore'))
+            await page.locator('[data-exact=true]').waitFor({ timeout: 20_000 });
+          await sleep(400);
+          // By the debugger, past the page's own policy.
+          const session = await page.context().newCDPSession(page);
+          await session.send('Runtime.evaluate', { expression: axe + ';0' });
+          const answer = await session.send('Runtime.evaluate', {
+            expression: `axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(found => JSON.stringify(found.violations.map(one => one.id + ': ' + one.nodes.slice(0, 3).map(node => node.html.slice(0, 160) + ' ' + (node.any[0]?.message ?? '')).join(' | '))))`,
+            awaitPromise: true,
+            returnByValue: true,
+          });
+          assert.deepEqual(JSON.parse(String(answer.result.value)), [], `${hash} ${size.width}`);
+          await page.close();
+        }
+      }
+    });
+  }
+
+  test('no page is wider than its window, from 360 to 2,560 pixels', async () => {
+    const { page } = await visit();
+    await sealIs(page, 'first');
+    for (const width of [360, 390, 600, 768, 1024, 1280, 1920, 2560]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const hash of [
+        '#/default/live',
+        '#/default/explore',
+        '#/default/record/5',
+        '#/default/trust',
+        '#/logs',
+      ]) {
+        await page.goto(page.url().replace(/#.*/, hash));
+        await sleep(150);
+        const over = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        assert.ok(over <= 0, `${hash} at ${width}: ${over} too wide`);
+      }
+    }
+  });
+
+  test('an empty log shows how to send the first event, and lights up when it comes', async () => {
+    const fresh = await Server.start(folder, 'fresh');
+    closing.push(() => fresh.stop());
+    const { page, proxy } = await visit('#/default/live', { upstream: fresh.http });
+    await page.getByText('Listening for the first event').waitFor({ timeout: 20_000 });
+    for (const way of ['grpcurl', 'Python', 'C++', 'curl'])
+      await page.getByRole('tab', { name: way, exact: true }).click();
+    const command = await page.locator('.command pre').innerText();
+    assert.ok(command.includes(`${proxy.address}logs/default/events`));
+    // Not in this process's own time: the proxy in it has to answer.
+    await promisify(execFile)('sh', ['-c', command]);
+    await page.locator('.event-row[data-index="0"]').waitFor({ timeout: 5000 });
+    await page.getByText('invoice.approve').first().waitFor();
+  });
+
+  test('without a stream the page asks instead, and checks the same', async () => {
+    const { page, proxy } = await visit('#/default/live', {
+      lies: { refuse: (path) => (path.includes('/live?') ? 404 : undefined) },
+    });
+    await sealIs(page, 'first');
+    await server.append([{ ...sample(9), actor: { id: 'without-a-stream' } }]);
+    await page.getByText('without-a-stream').first().waitFor({ timeout: 10_000 });
+    assert.ok(proxy.told > 0);
+    await page.locator('.live-facts', { hasText: 'no stream here' }).waitFor({ timeout: 10_000 });
+    await sealIs(page, 'first');
+  });
+});

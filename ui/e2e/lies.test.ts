@@ -1,0 +1,309 @@
+// A server that was taken over: what turns the page red, what only amber, and the evidence.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { launch } from './browser.ts';
+import { changeRecord, flipRecord } from './proxy.ts';
+import { binary, sample, Server, sleep, startWitness, until } from './serving.ts';
+import {
+  inChromium,
+  closing,
+  folder,
+  samples,
+  seal,
+  sealIs,
+  server,
+  vkey,
+  visit,
+} from './world.ts';
+
+inChromium('a server that was taken over', () => {
+  async function staysBroken(page: Page): Promise<string> {
+    await sealIs(page, 'broken', 40);
+    const said = await page.locator('.alarm').innerText();
+    assert.match(await page.title(), /DOES NOT FIT/);
+    assert.match((await page.locator('#icon').getAttribute('href')) ?? '', /c4281c/);
+    await page.reload();
+    await sealIs(page, 'broken');
+    return said;
+  }
+
+  async function evidenceOf(page: Page, name: string): Promise<string> {
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    const download = page.waitForEvent('download');
+    await page.locator('.incident').getByRole('button', { name: /save/ }).click();
+    const file = `${folder}/${name}`;
+    await (await download).saveAs(file);
+    return file;
+  }
+
+  function judge(file: string): string {
+    try {
+      return execFileSync(binary, ['verify', '--evidence', file, '--key', vkey, '--json'], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    } catch (error) {
+      const failed = error as { stdout: string; stderr: string };
+      return failed.stdout + failed.stderr;
+    }
+  }
+
+  test('a flipped byte in a record turns the page red, for good, with evidence that the command line confirms', async () => {
+    const { page, proxy } = await visit('#/default/record/3');
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    proxy.lies = { answer: changeRecord(3) };
+    await page.keyboard.press('v');
+    await page.locator('[data-verdict=bad]').waitFor({ timeout: 20_000 });
+    assert.ok(proxy.told >= 2, 'it was asked twice');
+    assert.match(await staysBroken(page), /Record 3 as shown is not in the tree/);
+    assert.match(judge(await evidenceOf(page, 'record.evidence')), /WRONG_ANSWER/);
+  });
+
+  for (const [name, bend] of [
+    ['a wrong path', (hashes: string[]) => [hashes[1]!, ...hashes.slice(1)]],
+    ['a path that is too short', (hashes: string[]) => hashes.slice(1)],
+  ] as const) {
+    test(`${name} turns the page red`, async () => {
+      const { page, proxy } = await visit('#/default/record/4');
+      await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+      proxy.lies = {
+        answer: (path, body) => {
+          if (!path.includes('/proofs/inclusion?index=4&')) return undefined;
+          const answer = JSON.parse(body) as { hashes: string[] };
+          return JSON.stringify({ ...answer, hashes: bend(answer.hashes) });
+        },
+      };
+      await page.keyboard.press('v');
+      await page.locator('[data-verdict=bad]').waitFor({ timeout: 20_000 });
+      assert.ok(proxy.told >= 2);
+      await staysBroken(page);
+      assert.match(judge(await evidenceOf(page, 'path.evidence')), /WRONG_ANSWER/);
+    });
+  }
+
+  test('a record that is wrong once and right when asked again is no contradiction', async () => {
+    const { page, proxy } = await visit('#/default/record/5');
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    const lie = changeRecord(5);
+    proxy.lies = { answer: (path, body) => (proxy.told === 0 ? lie(path, body) : undefined) };
+    await page.keyboard.press('v');
+    await until('the lie was told', () => proxy.told === 1);
+    await sleep(1500);
+    assert.equal(await page.locator('[data-verdict=bad]').count(), 0);
+    await sealIs(page, 'first');
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    await page.getByText('Wrong once, right when asked again').waitFor();
+  });
+
+  test('a changed row in the stream turns the page red', async () => {
+    const { page, proxy } = await visit();
+    await sealIs(page, 'first');
+    const changed = new Set<number>();
+    proxy.lies = {
+      event: (name, data) => {
+        if (name !== 'rows') return undefined;
+        const rows = JSON.parse(data) as { first: string; records: string[] };
+        rows.records[0] = flipRecord(rows.records[0]!);
+        changed.add(Number(rows.first));
+        return JSON.stringify(rows);
+      },
+      answer: (path, body) =>
+        [...changed]
+          .map((index) => changeRecord(index)(path, body))
+          .find((one) => one !== undefined),
+    };
+    await server.append(samples(3, 8000));
+    assert.match(
+      await staysBroken(page),
+      /not in the tree of size|does not name the record before/,
+    );
+    assert.ok(proxy.told > 0);
+  });
+
+  test('a bad signature turns the page red', async () => {
+    const { page, proxy } = await visit();
+    await sealIs(page, 'first');
+    const bend = (note: string): string =>
+      note.replace(/\n(\d+)\n/, (_, size: string) => `\n${Number(size) + 1}\n`);
+    proxy.lies = {
+      answer: (path, body) => (path.endsWith('/checkpoint') ? bend(body) : undefined),
+      event: (name, data) =>
+        name === 'checkpoint'
+          ? JSON.stringify({
+              ...(JSON.parse(data) as object),
+              note: bend((JSON.parse(data) as { note: string }).note),
+            })
+          : undefined,
+    };
+    await server.append(samples(1, 8100));
+    assert.match(await staysBroken(page), /signature of the checkpoint/);
+    assert.ok(proxy.told > 0);
+    assert.match(judge(await evidenceOf(page, 'signature.evidence')), /WRONG_ANSWER/);
+  });
+
+  test('a fork turns the page red with evidence that proves it, and a rollback too', async () => {
+    const one = await Server.start(folder, 'fork-a');
+    await one.append(samples(300));
+    const forkKey = await one.vkey();
+    await one.stop();
+    one.copy(folder, 'fork-b');
+    one.copy(folder, 'fork-c');
+    const a = await Server.start(folder, 'fork-a');
+    const b = await Server.start(folder, 'fork-b');
+    const c = await Server.start(folder, 'fork-c');
+    closing.push(
+      () => a.stop(),
+      () => b.stop(),
+      () => c.stop(),
+    );
+    await a.append(samples(50, 1000));
+    await b.append(samples(90, 2000));
+
+    const forked = await visit('#/default/live', { upstream: a.http });
+    await sealIs(forked.page, 'first');
+    forked.proxy.upstream = b.http;
+    forked.proxy.cut();
+    assert.match(await staysBroken(forked.page), /does not begin with the one of size 350/);
+    const file = await evidenceOf(forked.page, 'fork.evidence');
+    let said = '';
+    try {
+      said = execFileSync(binary, ['verify', '--evidence', file, '--key', forkKey, '--json'], {
+        encoding: 'utf8',
+      });
+    } catch (error) {
+      said = String((error as { stdout: string }).stdout);
+    }
+    assert.match(said, /FORK_PROVEN/);
+
+    const rolled = await visit('#/default/live', { upstream: a.http });
+    await sealIs(rolled.page, 'first');
+    rolled.proxy.upstream = c.http;
+    rolled.proxy.cut();
+    assert.match(
+      await staysBroken(rolled.page),
+      /was 350 records long, signed, and the server now says that it has 300/,
+    );
+  });
+
+  test('what is withheld or late is amber and never red, and passes', async () => {
+    const { page, proxy } = await visit();
+    await sealIs(page, 'first');
+    proxy.lies = {
+      refuse: (path) => (path.endsWith('/checkpoint') ? 503 : undefined),
+      event: (name) => (name === 'checkpoint' ? null : undefined),
+    };
+    await server.append(samples(5, 8200));
+    await sealIs(page, 'stale', 60);
+    assert.ok(proxy.told > 0);
+    assert.equal(await page.locator('.alarm').count(), 0);
+    await page.locator('[data-seal]').click();
+    assert.match(await page.locator('.popover').innerText(), /freshness is not provable/i);
+    proxy.lies = {};
+    await server.append(samples(1, 8300));
+    await sealIs(page, 'first', 30);
+  });
+
+  test('an older checkpoint that a lagging proxy shows is no rollback', async () => {
+    const old = await (await fetch(new URL('/logs/default/checkpoint', server.http))).text();
+    await server.append(samples(20, 8400));
+    const { page, proxy } = await visit();
+    await sealIs(page, 'first');
+    proxy.lies = { answer: (path) => (path.endsWith('/checkpoint') ? old : undefined) };
+    await sealIs(page, 'stale', 60);
+    assert.ok(proxy.told > 0);
+    await page.locator('[data-seal]').click();
+    assert.match(await page.locator('.popover').innerText(), /older checkpoint.*consistent/s);
+    proxy.lies = {};
+    await sealIs(page, 'first', 30);
+  });
+
+  test('a server that went away is amber, and the page goes on by itself when it is back', async () => {
+    const { page, proxy } = await visit();
+    await sealIs(page, 'first');
+    proxy.lies = { refuse: (path) => (path.startsWith('/logs') ? 503 : undefined) };
+    proxy.cut();
+    await sealIs(page, 'stale', 60);
+    proxy.lies = {};
+    await server.append([{ ...sample(7), actor: { id: 'after-the-pause' } }]);
+    await page.getByText('after-the-pause').first().waitFor({ timeout: 30_000 });
+    await sealIs(page, 'first', 30);
+  });
+
+  test('witnesses count when their keys are known, and their lag is no lateness', async () => {
+    const alone = await Server.start(folder, 'witnessed');
+    const logKey = await alone.vkey();
+    await alone.stop();
+    const witness = await startWitness(folder, logKey);
+    const policy = `log ${logKey}\nwitness own ${witness.vkey} ${witness.url}\nquorum own\n`;
+    writeFileSync(`${folder}/policy`, policy);
+    const witnessed = await Server.start(folder, 'witnessed', ['--policy', `${folder}/policy`]);
+    closing.push(
+      () => witness.stop(),
+      () => witnessed.stop(),
+    );
+    await witnessed.append(samples(300));
+    await until(
+      'something is cosigned',
+      async () => (await fetch(new URL('/logs/default/checkpoint', witnessed.http))).ok,
+      60,
+    );
+    const { page } = await visit('#/default/trust', { upstream: witnessed.http });
+    await sealIs(page, 'first', 60);
+    await page.getByText('not checked, key unknown').waitFor({ timeout: 30_000 });
+    await page.fill('#key', policy);
+    await page.getByRole('button', { name: 'pin' }).click();
+    await page.getByText('verified here').waitFor({ timeout: 30_000 });
+    for (let i = 0; i < 30; i++) {
+      await witnessed.append(samples(3, 400 + 3 * i));
+      assert.ok(['first', 'checking'].includes(await seal(page)), await seal(page));
+      await sleep(100);
+    }
+    await page.reload();
+    await sealIs(page, 'verified', 60);
+    await page.locator('[data-seal]').click();
+    assert.match(await page.locator('.popover').innerText(), /cosigned by 1 of 1 witnesses/);
+    await page.goto(page.url().replace(/#.*/, '#/default/record/7'));
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    assert.match(await page.locator('[data-verdict]').innerText(), /cosigned by 1 witness/);
+  });
+
+  test('without TLS on a name that is not loopback the page checks with its own cryptography', async () => {
+    const { proxy } = await visit('#/logs');
+    const insecure = await launch([
+      '--host-resolver-rules=MAP audit.example 127.0.0.1',
+      '--disable-features=LocalNetworkAccessChecks',
+    ]);
+    closing.push(() => insecure.close());
+    const page = await insecure.newPage();
+    await page.goto(proxy.address.replace('127.0.0.1', 'audit.example') + '#/default/record/9');
+    assert.equal(
+      await page.evaluate(() => window.isSecureContext || crypto.subtle !== undefined),
+      false,
+    );
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 30_000 });
+    await sealIs(page, 'first');
+  });
+
+  test('a server with tokens gets one from the reader', async () => {
+    const token = 'a-token-of-some-length-0123456789';
+    const digest = createHash('sha256').update(token).digest('hex');
+    const guarded = await Server.start(
+      folder,
+      'guarded',
+      [],
+      `[[token]]\nidentity = "auditor"\nsha256 = "${digest}"\n`,
+    );
+    closing.push(() => guarded.stop());
+    const { page } = await visit('#/default/live', { upstream: guarded.http });
+    await page.fill('#token', token);
+    await page.getByRole('button', { name: 'use it' }).click();
+    await page.getByText('Listening for the first event').waitFor({ timeout: 30_000 });
+    await page.goto(page.url().replace(/#.*/, '#/logs'));
+    await page.locator('table.logs').waitFor();
+  });
+});

@@ -1,0 +1,187 @@
+// What a reader sees: live, one record, the key that is pinned.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { flipRecord } from './proxy.ts';
+import { binary, sample, Server, until } from './serving.ts';
+import {
+  inChromium,
+  browser,
+  closing,
+  folder,
+  rowsOf,
+  samples,
+  sealIs,
+  server,
+  vkey,
+  visit,
+} from './world.ts';
+
+inChromium('reading', () => {
+  test('a live row is there within a second of its append, under the policy and behind a prefix, with nothing from elsewhere', async () => {
+    const { page, proxy, errors, context } = await visit();
+    const hosts = new Set<string>();
+    context.on('request', (request) => hosts.add(new URL(request.url()).host));
+    await sealIs(page, 'first');
+    const known = Math.max(...(await rowsOf(page)));
+    const begun = Date.now();
+    await server.append([{ ...sample(1), actor: { id: 'somebody-new' } }]);
+    await page.getByText('somebody-new').first().waitFor({ timeout: 5000 });
+    const took = Date.now() - begun;
+    assert.ok(Math.max(...(await rowsOf(page))) > known);
+    assert.ok(took < 1000, `${took} ms`);
+    assert.ok(
+      proxy.requests.some((path) => path.startsWith('/logs/default/live')),
+      'by the stream',
+    );
+    await page.reload();
+    await sealIs(page, 'unpinned');
+    assert.deepEqual([...hosts], [new URL(proxy.address).host]);
+    assert.deepEqual(errors, []);
+  });
+
+  test('the binary serves the page itself, with the policy in its headers', async (context) => {
+    const answer = await fetch(server.http);
+    const policy = answer.headers.get('content-security-policy') ?? '';
+    if (!(await answer.text()).includes('<div id="page">'))
+      return context.skip('this binary was built without the page');
+    for (const part of [
+      "default-src 'none'",
+      "script-src 'self'",
+      "require-trusted-types-for 'script'",
+      "frame-ancestors 'none'",
+    ])
+      assert.ok(policy.includes(part), part);
+    const own = await browser.newContext();
+    closing.push(() => own.close());
+    const page = await own.newPage();
+    const errors: string[] = [];
+    page.on('console', (message) => {
+      if (message.type() === 'error') errors.push(message.text());
+    });
+    await page.goto(server.http.href);
+    await sealIs(page, 'first');
+    await page
+      .locator('.event-row[data-index]')
+      .first()
+      .click({ position: { x: 40, y: 10 } });
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    await page.goto(server.http.href + '#/default/explore?q=outcome:denied');
+    await page.locator('[data-exact=true]').waitFor();
+    assert.deepEqual(errors, []);
+  });
+
+  test('a key in the fragment pins, leaves the address, and a wrong one turns the page red', async () => {
+    const { page } = await visit(`#/default/live?pin=${encodeURIComponent(vkey)}`);
+    await until('the pin is taken out of the address', () => !page.url().includes('pin='));
+    await sealIs(page, 'first');
+    await page.reload();
+    await sealIs(page, 'verified');
+    await page.locator('[data-seal]').click();
+    assert.match(
+      await page.locator('.popover').innerText(),
+      /recomputed here.*included in root.*consistent with what this browser saw.*key pinned by a link/s,
+    );
+
+    const other = await Server.start(folder, 'other');
+    closing.push(() => other.stop());
+    const wrong = await visit(`#/default/live?pin=${encodeURIComponent(await other.vkey())}`);
+    await sealIs(wrong.page, 'broken');
+    assert.match(await wrong.page.locator('.alarm').innerText(), /not signed by the log's key/);
+  });
+
+  test('two tabs share one stream', async () => {
+    const { page, proxy, context } = await visit();
+    await sealIs(page, 'first');
+    const pages = [page];
+    for (let i = 0; i < 6; i++) {
+      const next = await context.newPage();
+      await next.goto(proxy.address + '#/default/live');
+      pages.push(next);
+    }
+    await server.append([{ ...sample(2), actor: { id: 'seen-by-all' } }]);
+    for (const one of pages)
+      await one.getByText('seen-by-all').first().waitFor({ timeout: 15_000 });
+    assert.equal(proxy.requests.filter((path) => path.includes('/live')).length, 1);
+  });
+
+  test('reading holds the list still, counts what comes, and going back shows it', async () => {
+    const { page } = await visit();
+    await sealIs(page, 'first');
+    await page.locator('.list').hover();
+    await page.mouse.wheel(0, 600);
+    await page.locator('.pill').waitFor();
+    const held = await rowsOf(page);
+    await server.append(samples(37, 5000));
+    await page.getByText('37 newer').waitFor();
+    assert.deepEqual(await rowsOf(page), held);
+    await page.locator('.pill').click();
+    await until(
+      'the newest is on top',
+      async () => Math.max(...(await rowsOf(page))) > Math.max(...held),
+    );
+    await page.keyboard.press('p');
+    await page.getByText('paused').waitFor();
+    await page.keyboard.press('p');
+    await until('it follows again', async () => (await page.locator('.pill').count()) === 0);
+  });
+
+  test('a filter while live shows only what matches, and goes on checking all', async () => {
+    const { page } = await visit(
+      '#/default/live?q=' + encodeURIComponent('outcome:denied NOT actor:nobody'),
+    );
+    await sealIs(page, 'first');
+    await until('only denied ones', async () => {
+      const shown = await page.locator('.event-row[data-index]').count();
+      return shown > 0 && shown === (await page.locator('.event-row.denied').count());
+    });
+    await server.append([
+      { ...sample(3), actor: { id: 'passes-by' } },
+      { ...sample(5), outcome: 'OUTCOME_DENIED', actor: { id: 'stopped' } },
+    ]);
+    await page.getByText('stopped', { exact: true }).first().waitFor();
+    assert.equal(await page.getByText('passes-by').count(), 0);
+    await sealIs(page, 'first');
+  });
+
+  test('a record is verified up to the signed root, its receipt holds for the command line, and its link carries its hash', async () => {
+    const { page, errors } = await visit('#/default/record/17');
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    assert.match(
+      await page.locator('[data-verdict]').innerText(),
+      /leaf 17 of the tree of size [\d,]+, by a path of \d+ hashes, recomputed/,
+    );
+    await page.getByRole('tab', { name: 'proof' }).click();
+    assert.match(await page.locator('.rung.top').innerText(), /equal to the root that was signed/);
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'download receipt' }).click();
+    const receipt = `${folder}/17.tlog-proof`;
+    await (await download).saveAs(receipt);
+    const said = execFileSync(binary, ['receipt', 'verify', receipt, '--key', vkey], {
+      encoding: 'utf8',
+    });
+    assert.match(said, /17/);
+
+    await page.goto(page.url().replace(/#.*/, '#/default/record/17?hash=' + '0'.repeat(64)));
+    await page.locator('[data-verdict=substituted]').waitFor();
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    await page.locator('input[type=file]').setInputFiles(receipt);
+    await page.locator('[data-explained=true]').waitFor();
+    assert.match(
+      await page.locator('[data-explained]').innerText(),
+      /receipt that holds.*still has exactly this record/s,
+    );
+    writeFileSync(
+      `${folder}/bad.tlog-proof`,
+      readFileSync(receipt, 'utf8').replace(
+        /^extra (.*)$/m,
+        (_, extra: string) => `extra ${flipRecord(extra)}`,
+      ),
+    );
+    await page.locator('input[type=file]').setInputFiles(`${folder}/bad.tlog-proof`);
+    await page.locator('[data-explained=false]').waitFor();
+    assert.deepEqual(errors, []);
+  });
+});

@@ -43,6 +43,95 @@ class FileSource : public TextSource {
   gzFile file_;
 };
 
+// Standard input, plain or gzip: gives what has come, and does not wait until a buffer is full, so
+// that a line of a producer that goes on is an event at once.
+class StreamSource : public TextSource {
+ public:
+  explicit StreamSource(int descriptor) : descriptor_(descriptor) {}
+  ~StreamSource() override {
+    if (gzip_) inflateEnd(&stream_);
+    close(descriptor_);
+  }
+
+  absl::StatusOr<size_t> Read(char* buffer, size_t bytes_max) override {
+    if (!begun_) RETURN_IF_ERROR(Begin());
+    if (gzip_) return Inflate(buffer, bytes_max);
+    if (at_ == came_.size()) {
+      RETURN_IF_ERROR(Take().status());
+    }
+    const size_t count = std::min(bytes_max, came_.size() - at_);
+    std::copy_n(came_.data() + at_, count, buffer);
+    at_ += count;
+    return count;
+  }
+
+  uint64_t bytes_done() const override { return taken_; }
+  bool may_grow() const override { return !gzip_; }
+
+ private:
+  // Waits for bytes and puts them where those before were; none: the end.
+  absl::StatusOr<size_t> Take() {
+    came_.resize(kPieceBytes);
+    at_ = 0;
+    ssize_t count = 0;
+    do {
+      count = read(descriptor_, came_.data(), came_.size());
+    } while (count < 0 && errno == EINTR);
+    came_.resize(count < 0 ? 0 : static_cast<size_t>(count));
+    if (count < 0) return absl::UnavailableError(std::strerror(errno));
+    taken_ += static_cast<uint64_t>(count);
+    return came_.size();
+  }
+
+  // RFC 1952: what is compressed begins with 1f 8b.
+  absl::Status Begin() {
+    std::string first;
+    while (first.size() < 2) {
+      ASSIGN_OR_RETURN(const size_t count, Take());
+      if (count == 0) break;
+      first += came_;
+    }
+    came_ = std::move(first);
+    begun_ = true;
+    gzip_ = came_.starts_with("\x1f\x8b");
+    if (gzip_ && inflateInit2(&stream_, 15 + 16) != Z_OK)
+      return absl::ResourceExhaustedError("no memory to decompress it");
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<size_t> Inflate(char* buffer, size_t bytes_max) {
+    stream_.next_out = reinterpret_cast<Bytef*>(buffer);
+    stream_.avail_out = static_cast<uInt>(bytes_max);
+    while (stream_.avail_out == bytes_max) {
+      if (at_ == came_.size()) {
+        ASSIGN_OR_RETURN(const size_t count, Take());
+        if (count == 0 && in_member_) return absl::UnavailableError("the gzip stream is cut off");
+        if (count == 0) return size_t{0};
+      }
+      if (!in_member_) inflateReset(&stream_);
+      in_member_ = true;
+      stream_.next_in = reinterpret_cast<Bytef*>(came_.data() + at_);
+      stream_.avail_in = static_cast<uInt>(came_.size() - at_);
+      const int code = inflate(&stream_, Z_NO_FLUSH);
+      at_ = came_.size() - stream_.avail_in;
+      // Another member may follow.
+      if (code == Z_STREAM_END) in_member_ = false;
+      if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
+        return absl::UnavailableError(stream_.msg == nullptr ? "bad gzip data" : stream_.msg);
+    }
+    return bytes_max - stream_.avail_out;
+  }
+
+  const int descriptor_;
+  std::string came_;
+  size_t at_ = 0;  // of `came_`, the first byte not given yet
+  uint64_t taken_ = 0;
+  bool begun_ = false;
+  bool gzip_ = false;
+  bool in_member_ = false;
+  z_stream stream_ = {};
+};
+
 class MemorySource : public TextSource {
  public:
   explicit MemorySource(std::string_view text) : text_(text) {}
@@ -64,13 +153,16 @@ class MemorySource : public TextSource {
 
 absl::StatusOr<std::unique_ptr<TextSource>> OpenFileSource(const std::string& path) {
   errno = 0;
-  if (path != "-") {
-    struct stat status;
-    if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-      return absl::UnavailableError("it is a folder");
-    }
+  if (path == "-") {
+    const int descriptor = dup(STDIN_FILENO);
+    if (descriptor < 0) return absl::UnavailableError(std::strerror(errno));
+    return std::make_unique<StreamSource>(descriptor);
   }
-  gzFile file = path == "-" ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path.c_str(), "rb");
+  struct stat status;
+  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    return absl::UnavailableError("it is a folder");
+  }
+  gzFile file = gzopen(path.c_str(), "rb");
   if (file == nullptr) {
     if (errno == ENOENT) return absl::NotFoundError("there is no such file");
     return absl::UnavailableError(std::strerror(errno));

@@ -1,6 +1,7 @@
 """The command line from the outside: each command in both forms, its exit code, and what it shows of
 strangers' text. Also runs the README's own commands."""
 import base64
+import gzip
 import json
 import os
 import re
@@ -278,6 +279,40 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((stopped["appended"], stopped["duplicates"], stopped["stopped"]), (0, 3000, True))
         counted = self.json("append", path, "--count-refused", check=1)
         self.assertEqual((counted["appended"], counted["refused"]), (1, 1))
+
+    def test_a_line_of_a_producer_that_goes_on_is_appended_at_once(self):
+        def line(number):
+            return json.dumps({"actor": {"id": "trickle"}, "action": "drop", "event_id": f"trickle-{number}",
+                               "occurred_at": "2026-11-25T12:00:00Z"}) + "\n"
+
+        def there():
+            lines = self.graven("tail", "--last", "3", "--json").stdout.splitlines()
+            return [number for number in (1, 2) if any(f"trickle-{number}" in one for one in lines)]
+        process = subprocess.Popen([str(serving.BINARY), "append", "-", "--server", self.server.address], text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close()))
+        for number in (1, 2):
+            process.stdin.write(line(number))
+            process.stdin.flush()
+            end = time.monotonic() + 20
+            while number not in there() and time.monotonic() < end:
+                time.sleep(0.1)
+            self.assertIn(number, there())
+        said, _ = process.communicate()
+        self.assertIn("2 appended", said)
+
+    def test_compressed_lines_may_come_in_pieces_and_not_cut(self):
+        lines = [json.dumps({"actor": {"id": "gzip"}, "action": "drop", "event_id": f"gzip-{number}",
+                             "occurred_at": "2026-11-25T12:00:00Z"}).encode() + b"\n" for number in range(2)]
+        whole = b"".join(gzip.compress(one) for one in lines)
+
+        def append(text):
+            return subprocess.run([str(serving.BINARY), "append", "-", "--server", self.server.address], input=text,
+                                  capture_output=True)
+        self.assertIn(b"2 appended", append(whole).stdout)
+        cut = append(whole[:-3])
+        self.assertEqual(cut.returncode, 3)
+        self.assertIn(b"cut off", cut.stderr)
 
     def test_status_is_for_people_and_machines(self):
         self.assertEqual(self.json("status")["state"], "SERVER_STATE_SERVING")

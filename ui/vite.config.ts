@@ -30,11 +30,22 @@ const policy: Plugin = {
   }),
 };
 
+// The first thing that is painted is the page, in its theme.
+const blocking: Plugin = {
+  name: 'graven-blocking',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler: (html) =>
+      html.replace('<script type="module"', '<script type="module" blocking="render"'),
+  },
+};
+
 const server = process.env['GRAVEN_SERVER'] ?? 'http://127.0.0.1:7466';
 
 export default defineConfig({
   base: './',
-  plugins: [policy],
+  plugins: [policy, blocking],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' },
   build: {

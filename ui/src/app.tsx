@@ -90,9 +90,7 @@ function LogSwitch({ link, log }: { link: Link; log: string }): JSX.Element {
 function Chosen(): JSX.Element {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   useEffect(() => settings.listen(() => draw(undefined as never)) as () => void, []);
-  const dark =
-    settings.theme === 'dark' ||
-    (settings.theme === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches);
+  const { dark } = settings;
   const next: Theme = dark ? 'light' : 'dark';
   return (
     <>

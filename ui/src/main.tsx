@@ -1,7 +1,7 @@
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { Link } from './link.ts';
-import { applyTheme } from './settings.ts';
+import { startTheme } from './settings.ts';
 import 'uplot/dist/uPlot.min.css';
 import './style/base.css';
 import './style/frame.css';
@@ -11,7 +11,7 @@ import './style/record.css';
 import './style/texts.css';
 import './style/screens.css';
 
-applyTheme();
+startTheme();
 // So that the browser does not throw away what it remembers of logs when its disk is full.
 void navigator.storage?.persist?.().catch(() => undefined);
 render(<App link={new Link()} />, document.getElementById('page')!);

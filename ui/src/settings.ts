@@ -19,6 +19,8 @@ function write(name: string, value: string): void {
 }
 
 const listeners = new Set<() => void>();
+const tell = (): void => listeners.forEach((listener) => listener());
+const systemDark = matchMedia('(prefers-color-scheme: dark)');
 
 export const settings = {
   theme: (['light', 'dark'].includes(read('theme')) ? read('theme') : 'auto') as Theme,
@@ -28,13 +30,17 @@ export const settings = {
     settings.theme = theme;
     write('theme', theme);
     applyTheme();
-    for (const listener of listeners) listener();
+  },
+
+  /** What `theme` comes to here and now. */
+  get dark(): boolean {
+    return settings.theme === 'dark' || (settings.theme === 'auto' && systemDark.matches);
   },
 
   setUtc(utc: boolean): void {
     settings.utc = utc;
     write('zone', utc ? 'utc' : 'local');
-    for (const listener of listeners) listener();
+    tell();
   },
 
   listen(listener: () => void): () => void {
@@ -43,7 +49,13 @@ export const settings = {
   },
 };
 
-export function applyTheme(): void {
-  if (settings.theme === 'auto') delete document.documentElement.dataset['theme'];
-  else document.documentElement.dataset['theme'] = settings.theme;
+function applyTheme(): void {
+  document.documentElement.dataset['theme'] = settings.dark ? 'dark' : 'light';
+  tell();
+}
+
+/** Before anything is drawn. From then on the page follows the system's theme, unless the reader chose one. */
+export function startTheme(): void {
+  systemDark.addEventListener('change', applyTheme);
+  applyTheme();
 }

@@ -1,11 +1,12 @@
 // One record, fetched with its path, and everything up to the signed root recomputed.
 
 import { getInclusion, getRecord, type Door } from '../api/client.ts';
-import { equal, toHex } from '../proof/bytes.ts';
-import { climb, leafHash } from '../proof/merkle.ts';
-import { checkCosignatures, type Checkpoint, type Vkey } from '../proof/note.ts';
+import { equal, fromHex, toHex } from '../proof/bytes.ts';
+import { climb, leafHash, type Hash } from '../proof/merkle.ts';
+import { checkCosignatures, parseCheckpoint, type Checkpoint, type Vkey } from '../proof/note.ts';
 import { formatReceipt } from '../proof/receipt.ts';
 import { decodeRow, type Row } from '../record/row.ts';
+import { notInTree, type Bench, type Contradiction } from './contradiction.ts';
 import type { RecordProof } from './protocol.ts';
 
 interface Parts {
@@ -56,4 +57,29 @@ export async function proveRecord(
     tookMs: performance.now() - begun,
     receipt: formatReceipt({ record: bytes, index, hashes: path, noteText: checkpoint.noteText }),
   };
+}
+
+/** What a proof that does not hold says of record `index`, with its evidence. */
+export function contradictionIn(proof: RecordProof, index: number, bench: Bench): Contradiction {
+  const top = proof.rungs[proof.rungs.length - 1]?.result ?? proof.row.hash;
+  return notInTree(bench, parseCheckpoint(proof.note) as Checkpoint, {
+    // Not the one that the record names: that may be the lie.
+    index,
+    record: proof.row.bytes,
+    path: proof.path.map((hex) => fromHex(hex)!),
+    top: proof.rungs.length === 0 && proof.size > 1 ? undefined : fromHex(top),
+  });
+}
+
+/** Whether the path that the server gives leads from this leaf to the checkpoint's root. */
+export async function isIncluded(
+  door: Door,
+  log: string,
+  checkpoint: Checkpoint,
+  { index, leaf, fresh }: { index: number; leaf: Hash; fresh: boolean },
+): Promise<boolean> {
+  const path = await getInclusion(door, log, index, checkpoint.size, fresh);
+  const rungs = climb(BigInt(index), BigInt(checkpoint.size), leaf, path);
+  const top = rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? leaf);
+  return top !== undefined && equal(top, checkpoint.root);
 }

@@ -7,59 +7,26 @@
 //
 // A contradiction counts only when a second look past all caches finds it too. What is missing is amber, never red.
 
-import {
-  ApiError,
-  bytesOf,
-  countOf,
-  getInclusion,
-  getLog,
-  getRecords,
-  type Door,
-  type Json,
-  type LogFacts,
-} from '../api/client.ts';
-import { readEvents } from '../api/events.ts';
-import { equal, toHex } from '../proof/bytes.ts';
-import { climb, Frontier, genesisHash, type Hash } from '../proof/merkle.ts';
-import {
-  parseCheckpoint,
-  parseVkey,
-  type Checkpoint,
-  type Cosignature,
-  type Vkey,
-} from '../proof/note.ts';
+import { ApiError, getLog, getRecords, type Door } from '../api/client.ts';
+import { fromHex, toHex } from '../proof/bytes.ts';
+import { genesisHash, type Hash } from '../proof/merkle.ts';
+import { parseVkey, type Checkpoint, type Cosignature, type Vkey } from '../proof/note.ts';
 import type { Row } from '../record/row.ts';
-import { absenceOf } from './absence.ts';
+import { Acquaintance, type Chosen } from './acquaintance.ts';
 import { readBack } from './beginning.ts';
-import { Contradiction, notInTree, thousands } from './contradiction.ts';
+import { Bulletin } from './bulletin.ts';
+import type { Clock } from './clock.ts';
+import { Contradiction, thousands } from './contradiction.ts';
+import { follow, type Followed } from './follow.ts';
 import { CheckpointJudge, withheldReason } from './judge.ts';
-import { proveRecord } from './prove.ts';
-import { hashRows, type Leaves } from './leaves.ts';
-import type { KnownLog, Memory, Remembered } from './memory.ts';
-import type { Finding, RecordProof, Step, Told, TrustState } from './protocol.ts';
+import type { Leaves } from './leaves.ts';
+import type { Memory, Remembered } from './memory.ts';
+import { Missing } from './missing.ts';
+import { contradictionIn, isIncluded, proveRecord } from './prove.ts';
+import type { Finding, RecordProof, Told, TrustState } from './protocol.ts';
+import { Trail } from './trail.ts';
 
-export interface Clock {
-  now(): number;
-  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
-}
-
-export const realClock: Clock = {
-  now: () => Date.now(),
-  sleep: (milliseconds, signal) =>
-    new Promise((resolve) => {
-      const timer = setTimeout(end, milliseconds);
-      function end(): void {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      }
-      signal.addEventListener('abort', end);
-    }),
-};
-
-const recentMax = 2000;
 const confirmEveryMs = 8_000;
-const publishEveryMs = 250;
 const pendingMax = 500_000;
 
 export class LogWatch {
@@ -68,10 +35,14 @@ export class LogWatch {
   readonly #memory: Memory;
   readonly #clock: Clock;
   readonly #knownAs: string;
-  readonly #tell: (told: Told) => void;
-  readonly #state: TrustState;
+  readonly #acquaintance: Acquaintance;
+  readonly #bulletin: Bulletin;
+  readonly #trail = new Trail();
+  readonly #missing = new Missing();
+  readonly #openedAt: number;
   #end = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
+  #busy: Promise<unknown> = Promise.resolve();
   #key: Vkey | undefined;
   #judge: CheckpointJudge | undefined;
   #witnesses: Vkey[] = [];
@@ -79,23 +50,6 @@ export class LogWatch {
   #checkpoint: Checkpoint | undefined;
   // The newest with lines of witnesses: they follow, so it is the same tree or a smaller one.
   #cosigned: Checkpoint | undefined;
-  // The tree up to the checkpoint last folded, the leaves behind it.
-  #frontier: Frontier | undefined;
-  #pending: Hash[] = [];
-  #next = 0;
-  #lastLeaf: Hash | undefined;
-  #recent: Row[] = [];
-  #uncoveredSince = 0;
-  #confirmedAt = 0;
-  #wordSince = 0;
-  #lagging: string | undefined;
-  #withheld: string | undefined;
-  #changed: string | undefined;
-  #unreachable: string | undefined;
-  #busy: Promise<unknown> = Promise.resolve();
-  readonly #openedAt: number;
-  #toldTurn = '';
-  #telling: ReturnType<typeof setTimeout> | undefined;
   #accepted = false;
 
   constructor(
@@ -110,45 +64,22 @@ export class LogWatch {
     this.#memory = memory;
     this.#clock = clock;
     this.#openedAt = clock.now();
-    this.#tell = tell;
     this.log = log;
     this.#knownAs = `${base}\n${log}`;
-    this.#state = {
-      log,
-      facts: undefined,
-      broken: [],
-      absent: undefined,
-      checking: { sentence: 'asking the server for the log', done: 0, of: 1 },
-      origin: '',
-      vkey: '',
-      pin: undefined,
-      memory: undefined,
-      memoryKept: memory.kept,
-      checkpoint: undefined,
-      cosignatures: [],
-      cosignedSize: undefined,
-      witnessKeys: 0,
-      recomputed: 0,
-      recomputedFrom: 0,
-      uncovered: 0,
-      consistentSince: undefined,
-      durable: 0,
-      transport: 'none',
-      seen: [],
-      flickers: [],
-    };
+    this.#acquaintance = new Acquaintance(memory, clock, this.#knownAs);
+    this.#bulletin = new Bulletin(log, memory.kept, clock, tell);
   }
 
   get state(): TrustState {
-    return this.#state;
+    return this.#bulletin.state;
   }
 
   get recent(): readonly Row[] {
-    return this.#recent;
+    return this.#trail.recent;
   }
 
   get next(): number {
-    return this.#next;
+    return this.#trail.next;
   }
 
   /** Runs until `stop`: starts over, ever later, whenever the connection ends. */
@@ -162,20 +93,20 @@ export class LogWatch {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    this.#state.broken = await this.#memory.findings(this.#knownAs);
-    this.#publish();
+    this.state.broken = await this.#memory.findings(this.#knownAs);
+    this.#bulletin.publish();
     let failures = 0;
     while (!signal.aborted) {
       try {
         if (!this.#accepted) await this.#begin();
-        this.#unreachable = undefined;
+        this.#missing.unreachable = undefined;
         failures = 0;
-        await this.#follow(signal);
+        await follow(this.#door, this.log, this.#clock, signal, this.#followed());
       } catch (error) {
         if (signal.aborted) return;
         await this.#failed(error);
       }
-      this.#state.transport = 'none';
+      this.state.transport = 'none';
       failures++;
       // Many browsers lose a server at once when it restarts; they should not all come back at once.
       await this.#clock.sleep(
@@ -190,19 +121,19 @@ export class LogWatch {
       await this.#record(error);
       this.#accepted = false;
     } else if (error instanceof ApiError && error.reason === withheldReason) {
-      this.#withheld = error.message;
+      this.#missing.withheld = error.message;
     } else if (error instanceof ApiError && error.reason === 'GAP') {
       // Known, and soon read anew.
       return;
     } else if (error instanceof ApiError) {
-      this.#unreachable =
+      this.#missing.unreachable =
         error.status === 0
           ? 'The server does not answer.'
           : error.status === 401
             ? 'The server asks for a token.'
             : `The server answered: ${error.message}.`;
     } else {
-      this.#unreachable = `The page could not read an answer: ${error instanceof Error ? error.message : String(error)}.`;
+      this.#missing.unreachable = `The page could not read an answer: ${error instanceof Error ? error.message : String(error)}.`;
     }
     this.#judgeAbsence();
   }
@@ -210,70 +141,31 @@ export class LogWatch {
   // ---- beginning -------------------------------------------------------------------------------------------------
 
   async #begin(): Promise<void> {
-    this.#checking('asking the server for the log', 0, 1);
+    this.#bulletin.checking('asking the server for the log', 0, 1);
     const facts = await getLog(this.#door, this.log);
-    this.#state.facts = facts;
-    this.#state.durable = facts.durableSize;
-    await this.#chooseKey(facts);
+    this.state.facts = facts;
+    this.state.durable = facts.durableSize;
+    this.#use(await this.#acquaintance.choose(facts));
     this.#remembered = await this.#memory.remembered(this.#judge!.memoryKey);
     this.#showMemory();
     const note = await this.#fetchCheckpoint();
     await this.#accept(note, false);
     await this.#load();
     this.#accepted = true;
-    this.#state.checking = undefined;
+    this.state.checking = undefined;
     this.#judgeAbsence();
   }
 
-  async #chooseKey(facts: LogFacts): Promise<void> {
-    const claimed = parseVkey(facts.vkey);
-    const known = await this.#memory.known(this.#knownAs);
-    this.#changed = undefined;
-    if (known === undefined) {
-      if (typeof claimed === 'string')
-        throw new ApiError(200, 'BAD_ANSWER', `the log's key cannot be read: ${claimed}`);
-      await this.#memory.know({
-        log: this.#knownAs,
-        vkey: facts.vkey,
-        how: 'first visit',
-        at: this.#clock.now(),
-        witnesses: [],
-      });
-      this.#useKey(
-        {
-          log: this.#knownAs,
-          vkey: facts.vkey,
-          how: 'first visit',
-          at: this.#clock.now(),
-          witnesses: [],
-        },
-        claimed,
-      );
-      return;
-    }
-    const kept = parseVkey(known.vkey);
-    if (typeof kept === 'string')
-      throw new ApiError(200, 'BAD_MEMORY', `the remembered key cannot be read: ${kept}`);
-    if (known.vkey !== facts.vkey && known.how === 'first visit' && typeof claimed !== 'string') {
-      this.#changed =
-        claimed.name === kept.name
-          ? `The log's key is not the one that this browser saw before (${kept.id} then, ${claimed.id} now).`
-          : `Another log answers under this name: ${claimed.name} now, ${kept.name} when this browser was here before.`;
-      this.#useKey(known, claimed);
-      return;
-    }
-    this.#useKey(known, kept);
-  }
-
-  #useKey(known: KnownLog, key: Vkey): void {
+  #use({ known, key, changed }: Chosen): void {
+    this.#missing.changed = changed;
     this.#key = key;
     this.#witnesses = known.witnesses
       .map(parseVkey)
       .filter((one): one is Vkey => typeof one !== 'string');
-    this.#state.origin = key.name;
-    this.#state.vkey = key.text;
-    this.#state.pin = { how: known.how, at: known.at };
-    this.#state.witnessKeys = this.#witnesses.length;
+    this.state.origin = key.name;
+    this.state.vkey = key.text;
+    this.state.pin = { how: known.how, at: known.at };
+    this.state.witnessKeys = this.#witnesses.length;
     this.#judge = new CheckpointJudge({
       door: this.#door,
       memory: this.#memory,
@@ -281,13 +173,13 @@ export class LogWatch {
       log: this.log,
       key,
       witnesses: this.#witnesses,
-      grown: (size, newSize) => this.#rootAt(size, newSize),
+      grown: (size, newSize) => this.#trail.rootAt(size, newSize),
     });
   }
 
   #showMemory(): void {
     const kept = this.#remembered;
-    this.#state.memory =
+    this.state.memory =
       // What this very visit saw is no memory.
       kept === undefined || kept.first.at >= this.#openedAt
         ? undefined
@@ -297,7 +189,7 @@ export class LogWatch {
             lastSize: kept.last.size,
             lastAt: kept.last.at,
           };
-    this.#state.seen = kept?.seen ?? [];
+    this.state.seen = kept?.seen ?? [];
   }
 
   #fetchCheckpoint(): Promise<string> {
@@ -311,39 +203,26 @@ export class LogWatch {
     } catch (error) {
       if (!(error instanceof Contradiction)) throw error;
       await this.#loadOnce(true);
-      this.#flicker(error.message);
+      this.#bulletin.flicker(error.message);
     }
   }
 
   async #loadOnce(fresh: boolean): Promise<void> {
-    const checkpoint = this.#checkpoint!;
-    const { frontier, first, rows, leaves } = await readBack(
+    const beginning = await readBack(
       {
         door: this.#door,
         log: this.log,
         genesis: this.#genesis(),
         bench: this.#judge!.bench,
-        progress: (sentence, done, of) => this.#checking(sentence, done, of),
+        progress: (sentence, done, of) => this.#bulletin.checking(sentence, done, of),
       },
-      checkpoint,
+      this.#checkpoint!,
       fresh,
     );
-    this.#frontier = frontier;
-    this.#pending = [];
-    this.#next = checkpoint.size;
-    this.#lastLeaf = leaves[leaves.length - 1] ?? this.#genesis();
-    this.#state.recomputedFrom = first;
-    this.#state.recomputed += rows.length;
-    this.#recent = rows;
-    this.#tell({
-      event: 'rows',
-      log: this.log,
-      rows,
-      first,
-      next: this.#next,
-      reset: true,
-      at: this.#clock.now(),
-    });
+    this.#trail.begin(beginning, this.#genesis());
+    this.state.recomputedFrom = beginning.first;
+    this.state.recomputed += beginning.rows.length;
+    this.#bulletin.rows(beginning.rows, beginning.first, this.#trail.next, true);
   }
 
   #genesis(): Hash {
@@ -366,7 +245,7 @@ export class LogWatch {
       if (!(error instanceof Contradiction) || again) throw error;
       // The second look, past all caches.
       await this.#accept(await this.#fetchCheckpoint(), true);
-      this.#flicker(error.message);
+      this.#bulletin.flicker(error.message);
     }
   }
 
@@ -375,17 +254,17 @@ export class LogWatch {
     const now = this.#clock.now();
     switch (verdict.kind) {
       case 'older':
-        this.#lagging = verdict.sentence;
+        this.#missing.lagging = verdict.sentence;
         return;
       case 'cosigned':
-        this.#lagging = undefined;
+        this.#missing.lagging = undefined;
         return this.#takeCosigned(verdict.checkpoint, verdict.cosignatures, now);
       case 'newest':
         this.#remembered = verdict.remembered;
-        this.#state.seen = verdict.remembered.seen;
-        this.#state.consistentSince = Math.min(
+        this.state.seen = verdict.remembered.seen;
+        this.state.consistentSince = Math.min(
           verdict.remembered.first.size,
-          this.#state.consistentSince ?? Infinity,
+          this.state.consistentSince ?? Infinity,
         );
         this.#take(verdict.checkpoint, verdict.cosignatures, now);
     }
@@ -394,34 +273,34 @@ export class LogWatch {
   #take(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
     const before = this.#checkpoint;
     this.#checkpoint = checkpoint;
-    this.#confirmedAt = now;
-    this.#lagging = undefined;
-    this.#withheld = undefined;
+    this.#missing.confirmedAt = now;
+    this.#missing.lagging = undefined;
+    this.#missing.withheld = undefined;
     if (
       before === undefined ||
       before.size !== checkpoint.size ||
-      this.#state.checkpoint === undefined
+      this.state.checkpoint === undefined
     ) {
-      this.#state.checkpoint = {
+      this.state.checkpoint = {
         size: checkpoint.size,
         root: toHex(checkpoint.root),
         note: checkpoint.noteText,
         at: now,
       };
-      this.#step({ kind: 'checkpoint', at: now, size: checkpoint.size });
+      this.#bulletin.step({ kind: 'checkpoint', at: now, size: checkpoint.size });
     } else {
-      this.#state.checkpoint = { ...this.#state.checkpoint, note: checkpoint.noteText };
+      this.state.checkpoint = { ...this.state.checkpoint, note: checkpoint.noteText };
     }
     if (cosignatures.length > 0) this.#takeCosigned(checkpoint, cosignatures, now);
   }
 
   #takeCosigned(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
-    this.#confirmedAt = now;
-    if (checkpoint.size < (this.#state.cosignedSize ?? 0)) return;
+    this.#missing.confirmedAt = now;
+    if (checkpoint.size < (this.state.cosignedSize ?? 0)) return;
     this.#cosigned = checkpoint;
-    this.#state.cosignatures = cosignatures;
-    this.#state.cosignedSize = checkpoint.size;
-    this.#step({
+    this.state.cosignatures = cosignatures;
+    this.state.cosignedSize = checkpoint.size;
+    this.#bulletin.step({
       kind: 'cosigned',
       at: now,
       size: checkpoint.size,
@@ -429,142 +308,80 @@ export class LogWatch {
     });
   }
 
-  #rootAt(size: number, newSize: number): { before: Hash; after: Hash } | undefined {
-    const frontier = this.#frontier;
-    if (
-      frontier === undefined ||
-      frontier.size !== size ||
-      frontier.size + this.#pending.length < newSize
-    )
-      return undefined;
-    const grown = frontier.clone();
-    for (const leaf of this.#pending.slice(0, newSize - size)) grown.append(leaf);
-    return { before: frontier.root(), after: grown.root() };
-  }
-
   // ---- following -------------------------------------------------------------------------------------------------
 
-  async #follow(signal: AbortSignal): Promise<void> {
-    let response: Response;
-    try {
-      response = await this.#door.stream(
-        `logs/${this.log}/live?from=${this.#next}`,
-        signal,
-        undefined,
-      );
-    } catch (error) {
-      // A server or a proxy without it: ask again and again instead.
-      if (
-        error instanceof ApiError &&
-        (error.status === 404 || error.status === 405) &&
-        error.reason === 'ROUTE_NOT_FOUND'
-      ) {
-        return this.#poll(signal);
-      }
-      throw error;
-    }
-    this.#state.transport = 'stream';
-    this.#publish();
-    for await (const event of readEvents(response.body!)) {
-      if (event !== undefined) await this.#heard(event.name, JSON.parse(event.data) as Json);
-    }
-    if (!signal.aborted) throw new ApiError(0, 'NO_ANSWER', 'the stream ended');
-  }
-
-  async #heard(name: string, data: Json): Promise<void> {
-    switch (name) {
-      case 'rows': {
-        const records = (data['records'] as unknown[]).map((one) => bytesOf(one, 'records'));
-        await this.#rows(countOf(data['first'], 'first'), records);
-        break;
-      }
-      case 'checkpoint':
-        await this.#serially(() => this.#accept(String(data['note']), false));
-        await this.#fold();
-        this.#judgeAbsence();
-        break;
-      case 'gap':
-        await this.#gap(countOf(data['from'], 'from'), countOf(data['to'], 'to'));
-        break;
-      case 'stats':
-        this.#state.durable = countOf(data['durableSize'] ?? data['durable'], 'durableSize');
-        this.#step({
-          kind: 'stats',
-          at: this.#clock.now(),
-          size: countOf(data['size'], 'size'),
-          durable: this.#state.durable,
-          rate: Number(data['rate'] ?? 0),
-        });
-        break;
-    }
-  }
-
-  async #poll(signal: AbortSignal): Promise<void> {
-    this.#state.transport = 'polling';
-    this.#publish();
-    while (!signal.aborted) {
-      const page = await getRecords(this.#door, this.log, this.#next, 1000);
-      if (page.records.length > 0) await this.#rows(this.#next, page.records);
-      if (page.size !== this.#checkpoint?.size) {
-        const note = await this.#fetchCheckpoint();
+  #followed(): Followed {
+    const next = (): number => this.#trail.next;
+    const size = (): number | undefined => this.#checkpoint?.size;
+    return {
+      get next() {
+        return next();
+      },
+      get size() {
+        return size();
+      },
+      transport: (kind) => {
+        this.state.transport = kind;
+        this.#bulletin.publish();
+      },
+      rows: (first, records) => this.#rows(first, records),
+      checkpoint: async (told) => {
+        const note = told ?? (await this.#fetchCheckpoint());
         await this.#serially(() => this.#accept(note, false));
         await this.#fold();
         this.#judgeAbsence();
-      }
-      if (page.records.length < 1000) await this.#clock.sleep(500, signal);
-    }
+      },
+      gap: (from, to) => this.#gap(from, to),
+      stats: (sizeThere, durable, rate) => {
+        this.state.durable = durable;
+        const at = this.#clock.now();
+        this.#bulletin.step({ kind: 'stats', at, size: sizeThere, durable, rate });
+      },
+    };
   }
 
   async #rows(first: number, records: readonly Uint8Array[]): Promise<void> {
-    if (first !== this.#next) {
-      if (first < this.#next) return this.#rows(this.#next, records.slice(this.#next - first));
-      return this.#gap(this.#next, first);
-    }
+    const { next } = this.#trail;
+    if (first < next) return this.#rows(next, records.slice(next - first));
+    if (first > next) return this.#gap(next, first);
     if (records.length === 0) return;
-    let read: Leaves;
-    try {
-      read = hashRows(records, first, this.#lastLeaf);
-    } catch (error) {
-      if (!(error instanceof Contradiction)) throw error;
-      const page = await getRecords(this.#door, this.log, first, records.length, true);
-      try {
-        read = hashRows(page.records, first, this.#lastLeaf);
-      } catch (still) {
-        // Another history looks like a broken chain at first. What was signed says which it is, and is evidence.
-        const note = await this.#fetchCheckpoint();
-        await this.#serially(() => this.#accept(note, false));
-        throw still;
-      }
-      this.#flicker(error.message);
-    }
-    this.#next = first + read.rows.length;
-    this.#lastLeaf = read.leaves[read.leaves.length - 1]!;
-    this.#pending.push(...read.leaves);
-    this.#state.recomputed += read.rows.length;
-    this.#recent = [...this.#recent, ...read.rows].slice(-recentMax);
+    const read = await this.#read(first, records);
+    this.#trail.take(read);
+    this.state.recomputed += read.rows.length;
     const now = this.#clock.now();
-    if (this.#state.uncovered === 0) this.#uncoveredSince = now;
-    this.#tell({
-      event: 'rows',
-      log: this.log,
-      rows: read.rows,
-      first,
-      next: this.#next,
-      reset: false,
-      at: now,
-    });
-    this.#step({ kind: 'batch', at: now, first, count: read.rows.length });
+    if (this.state.uncovered === 0) this.#missing.uncoveredBegins(now);
+    this.#bulletin.rows(read.rows, first, this.#trail.next, false);
+    this.#bulletin.step({ kind: 'batch', at: now, first, count: read.rows.length });
     await this.#fold();
-    if (this.#pending.length > pendingMax) {
+    if (this.#trail.pending > pendingMax) {
       // Nobody signs what comes in. Half a million hashes is what a browser should hold; begin again behind them.
       this.#accepted = false;
       throw new ApiError(200, 'NO_CHECKPOINT', 'no checkpoint covers the records that come');
     }
   }
 
+  async #read(first: number, records: readonly Uint8Array[]): Promise<Leaves> {
+    try {
+      return this.#trail.read(records, first);
+    } catch (error) {
+      if (!(error instanceof Contradiction)) throw error;
+      const page = await getRecords(this.#door, this.log, first, records.length, true);
+      try {
+        const read = this.#trail.read(page.records, first);
+        this.#bulletin.flicker(error.message);
+        return read;
+      } catch (still) {
+        // Another history looks like a broken chain at first. What was signed says which it is, and is evidence.
+        const note = await this.#fetchCheckpoint();
+        await this.#serially(() => this.#accept(note, false));
+        throw still;
+      }
+    }
+  }
+
   // More came than was sent here: go on behind the gap, from a tree that is proven anew.
   async #gap(from: number, to: number): Promise<void> {
-    this.#step({ kind: 'gap', at: this.#clock.now(), first: from, count: to - from });
+    this.#bulletin.step({ kind: 'gap', at: this.#clock.now(), first: from, count: to - from });
     this.#accepted = false;
     throw new ApiError(200, 'GAP', `${thousands(to - from)} records were passed over`);
   }
@@ -572,53 +389,36 @@ export class LogWatch {
   // Folds what the newest checkpoint covers into the tree, and compares the root.
   async #fold(): Promise<void> {
     const checkpoint = this.#checkpoint;
-    const frontier = this.#frontier;
-    if (checkpoint === undefined || frontier === undefined) return;
-    const covered = checkpoint.size - frontier.size;
-    if (covered > this.#pending.length || covered < 0) {
-      this.#uncovered();
+    const first = this.#trail.size;
+    if (checkpoint === undefined || first === undefined) return;
+    if (!this.#trail.fold(checkpoint)) {
+      // One of the rows was not what was signed. Begin again past all caches: what is still wrong then is a finding.
+      this.#trail.drop();
+      await this.#loadOnce(true);
+      this.#bulletin.flicker(
+        `The records ${thousands(first)} to ${thousands(checkpoint.size - 1)} did not lead to the signed root at first.`,
+      );
       return;
     }
-    if (covered > 0) {
-      const grown = frontier.clone();
-      for (let i = 0; i < covered; i++) grown.append(this.#pending[i]!);
-      if (!equal(grown.root(), checkpoint.root)) {
-        // One of the rows was not what was signed. Begin again past all caches: what is still wrong then is a finding.
-        const first = frontier.size;
-        this.#frontier = undefined;
-        this.#pending = [];
-        await this.#loadOnce(true);
-        this.#flicker(
-          `The records ${thousands(first)} to ${thousands(checkpoint.size - 1)} did not lead to the signed root at first.`,
-        );
-        return;
-      }
-      this.#frontier = grown;
-      this.#pending = this.#pending.slice(covered);
-    }
-    this.#uncovered();
+    const before = this.state.uncovered;
+    this.state.uncovered = this.#trail.pending;
+    if (before > this.state.uncovered) this.#missing.uncoveredBegins(this.#clock.now());
+    this.#bulletin.publish();
   }
 
-  #uncovered(): void {
-    const before = this.#state.uncovered;
-    this.#state.uncovered = this.#pending.length;
-    if (before > this.#state.uncovered) this.#uncoveredSince = this.#clock.now();
-    this.#publish();
-  }
-
-  // ---- what is missing -------------------------------------------------------------------------------------------
+  // ---- what is missing, and what does not fit --------------------------------------------------------------------
 
   // The stream says what is new; that nothing is new has to be asked for.
   async #confirmAgainAndAgain(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#clock.sleep(confirmEveryMs / 2, signal);
       if (signal.aborted) return;
-      if (this.#accepted && this.#clock.now() - this.#confirmedAt >= confirmEveryMs) {
+      if (this.#accepted && this.#clock.now() - this.#missing.confirmedAt >= confirmEveryMs) {
         try {
           const note = await this.#fetchCheckpoint();
           await this.#serially(() => this.#accept(note, false));
           await this.#fold();
-          this.#unreachable = undefined;
+          this.#missing.unreachable = undefined;
         } catch (error) {
           await this.#failed(error);
         }
@@ -628,84 +428,27 @@ export class LogWatch {
   }
 
   #judgeAbsence(): void {
-    const now = this.#clock.now();
-    const found = absenceOf({
-      now,
-      unreachable: this.#unreachable,
-      begun: this.#accepted,
-      withheld: this.#withheld,
-      changed: this.#changed,
-      lagging: this.#lagging,
-      confirmedAt: this.#confirmedAt,
-      uncovered: this.#state.uncovered,
-      uncoveredSince: this.#uncoveredSince,
-      witnessKeys: this.#witnesses.length,
-      cosignatures: this.#state.cosignatures,
-    });
-    const before = this.#state.absent;
-    if (found === undefined) this.#state.absent = undefined;
-    else if (before?.word !== found.word) {
-      this.#wordSince = found.since ?? now;
-      this.#state.absent = { word: found.word, sentence: found.sentence, since: this.#wordSince };
-    } else {
-      this.#state.absent = { word: found.word, sentence: found.sentence, since: this.#wordSince };
-    }
-    if (this.#state.checking !== undefined && this.#unreachable !== undefined)
-      this.#state.checking = undefined;
-    this.#publish();
+    this.#missing.judge(this.state, this.#accepted, this.#clock.now());
+    this.#bulletin.publish();
   }
 
   async #record(contradiction: Contradiction): Promise<void> {
     const last = this.#remembered?.last;
-    const same = this.#state.broken.find(
+    const same = this.state.broken.find(
       (one) => one.kind === contradiction.finding.kind && one.index === contradiction.finding.index,
     );
     if (same !== undefined) return;
     const now = this.#clock.now();
     const finding: Finding = {
       ...contradiction.finding,
-      id: now * 1000 + this.#state.broken.length,
+      id: now * 1000 + this.state.broken.length,
       at: now,
       lastGood: last === undefined ? undefined : { size: last.size, root: last.root, at: last.at },
     };
-    this.#state.broken = [...this.#state.broken, finding];
-    this.#state.checking = undefined;
+    this.state.broken = [...this.state.broken, finding];
+    this.state.checking = undefined;
     await this.#memory.addFinding(this.#knownAs, finding);
-    this.#publish();
-  }
-
-  #flicker(sentence: string): void {
-    this.#state.flickers = [
-      ...this.#state.flickers.slice(-19),
-      { at: this.#clock.now(), sentence },
-    ];
-  }
-
-  #checking(sentence: string, done: number, of: number): void {
-    this.#state.checking = { sentence, done, of };
-    this.#publish();
-  }
-
-  #step(step: Step): void {
-    this.#tell({ event: 'step', log: this.log, step });
-  }
-
-  // At 20 batches a second the state would cost more than the rows. What turns the seal is told at once.
-  #publish(): void {
-    const { broken, absent, checking, checkpoint } = this.#state;
-    const turn = `${broken.length} ${absent?.word} ${checking === undefined} ${checkpoint === undefined}`;
-    if (turn === this.#toldTurn) {
-      this.#telling ??= setTimeout(() => this.#tellState(), publishEveryMs);
-      return;
-    }
-    this.#toldTurn = turn;
-    this.#tellState();
-  }
-
-  #tellState(): void {
-    clearTimeout(this.#telling);
-    this.#telling = undefined;
-    this.#tell({ event: 'trust', log: this.log, state: this.#state });
+    this.#bulletin.publish();
   }
 
   // ---- on request ------------------------------------------------------------------------------------------------
@@ -716,18 +459,12 @@ export class LogWatch {
     if (first.holds) return first;
     const second = await this.#proveOnce(index, true);
     if (second.holds) {
-      this.#flicker(`Record ${thousands(index)} did not lead to the signed root at first.`);
+      this.#bulletin.flicker(
+        `Record ${thousands(index)} did not lead to the signed root at first.`,
+      );
       return second;
     }
-    const top = second.rungs[second.rungs.length - 1]?.result ?? second.row.hash;
-    const checkpoint = parseCheckpoint(second.note) as Checkpoint;
-    const shown = {
-      index,
-      record: second.row.bytes,
-      path: second.path.map(hexBytes),
-      top: second.rungs.length === 0 && second.size > 1 ? undefined : hexBytes(top),
-    };
-    await this.#record(notInTree(this.#judge!.bench, checkpoint, shown));
+    await this.#record(contradictionIn(second, index, this.#judge!.bench));
     return second;
   }
 
@@ -755,70 +492,45 @@ export class LogWatch {
 
   /** Whether a row that the page shows is the record that is under the checkpoint: for answers of the search. */
   async cover(index: number, hash: string): Promise<boolean> {
-    const held = this.#recent.find((row) => row.index === index);
-    const frontier = this.#frontier;
+    const held = this.recent.find((row) => row.index === index);
+    const folded = this.#trail.size;
     if (
       held !== undefined &&
-      frontier !== undefined &&
-      index < frontier.size &&
-      index >= this.#state.recomputedFrom
+      folded !== undefined &&
+      index < folded &&
+      index >= this.state.recomputedFrom
     ) {
       return held.hash === hash;
     }
     const checkpoint = await this.#checkpointWith(index);
+    const leaf = fromHex(hash)!;
     for (const fresh of [false, true]) {
-      const path = await getInclusion(this.#door, this.log, index, checkpoint.size, fresh);
-      const rungs = climb(BigInt(index), BigInt(checkpoint.size), hexBytes(hash), path);
-      const top =
-        rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? hexBytes(hash));
-      if (top !== undefined && equal(top, checkpoint.root)) return true;
+      if (await isIncluded(this.#door, this.log, checkpoint, { index, leaf, fresh })) return true;
     }
     return (await this.prove(index)).row.hash === hash;
   }
 
   async pin(vkey: string, how: 'link' | 'by hand'): Promise<void> {
-    const before = await this.#memory.known(this.#knownAs);
-    if (before !== undefined && before.vkey === vkey && before.how !== 'first visit') return;
-    await this.#memory.know({
-      log: this.#knownAs,
-      vkey,
-      how,
-      at: this.#clock.now(),
-      witnesses: before?.witnesses ?? [],
-    });
-    await this.#restart();
+    if (await this.#acquaintance.pin(vkey, how)) await this.#restart();
   }
 
   async policy(vkey: string | undefined, witnesses: readonly string[]): Promise<void> {
-    const before = await this.#memory.known(this.#knownAs);
-    await this.#memory.know({
-      log: this.#knownAs,
-      vkey: vkey ?? before?.vkey ?? this.#state.vkey,
-      how: vkey === undefined ? (before?.how ?? 'first visit') : 'by hand',
-      at: this.#clock.now(),
-      witnesses: [...witnesses],
-    });
+    await this.#acquaintance.policy(vkey, witnesses, this.state.vkey);
     await this.#restart();
   }
 
   /** Another log stands under this name, and the reader takes it for what it is. */
   async acceptChange(): Promise<void> {
-    const vkey = this.#state.facts?.vkey;
+    const vkey = this.state.facts?.vkey;
     if (vkey === undefined) return;
-    await this.#memory.know({
-      log: this.#knownAs,
-      vkey,
-      how: 'first visit',
-      at: this.#clock.now(),
-      witnesses: [],
-    });
+    await this.#acquaintance.meet(vkey);
     await this.#restart();
   }
 
   async forget(): Promise<void> {
-    if (this.#judge !== undefined) await this.#memory.forget(this.#knownAs, this.#judge!.memoryKey);
-    this.#state.broken = [];
-    this.#state.flickers = [];
+    if (this.#judge !== undefined) await this.#memory.forget(this.#knownAs, this.#judge.memoryKey);
+    this.state.broken = [];
+    this.state.flickers = [];
     await this.#restart();
   }
 
@@ -829,11 +541,9 @@ export class LogWatch {
     this.#end = new AbortController();
     this.#accepted = false;
     this.#checkpoint = this.#cosigned = undefined;
-    this.#frontier = undefined;
-    this.#pending = [];
-    this.#lagging = this.#withheld = this.#changed = this.#unreachable = undefined;
-    this.#confirmedAt = 0;
-    Object.assign(this.#state, {
+    this.#trail.drop();
+    this.#missing.forget();
+    Object.assign(this.state, {
       checkpoint: undefined,
       cosignedSize: undefined,
       cosignatures: [],
@@ -844,10 +554,4 @@ export class LogWatch {
     });
     this.start();
   }
-}
-
-function hexBytes(hex: string): Uint8Array {
-  const bytes = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(hex.slice(2 * i, 2 * i + 2), 16);
-  return bytes;
 }

@@ -7,10 +7,11 @@ import { decodeRow } from '../record/row.ts';
 import { Contradiction } from './contradiction.ts';
 import { explain } from './explain.ts';
 import { hashRows } from './leaves.ts';
+import { realClock } from './clock.ts';
 import { openMemory } from './memory.ts';
 import { parsePolicy } from './policy.ts';
 import type { Asked, Linked, Told } from './protocol.ts';
-import { LogWatch, realClock } from './watch.ts';
+import { LogWatch } from './watch.ts';
 
 interface Port {
   postMessage(message: Told): void;

@@ -2,25 +2,24 @@
 
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { ApiError } from '../api/client.ts';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
-import { csvColumns, csvLine, jsonLine } from '../record/export.ts';
 import { narrowed } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
-import { plainText } from '../record/safety.ts';
 import { go, writeRoute } from '../route.ts';
 import { Search, type Facet, type Order } from '../search.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
-import { useKeys } from '../parts/hooks.ts';
+import { ExportMenu } from '../parts/export.tsx';
+import { FacetBox } from '../parts/facet.tsx';
+import { useRowKeys } from '../parts/hooks.ts';
 import { List, type ListControl } from '../parts/list.tsx';
 import { errorOf, examples } from '../parts/query.tsx';
 import { columnNames, EventRow, ordinaryColumns, RowHead, type Column } from '../parts/rows.tsx';
 import { RangeMenu } from '../parts/range.tsx';
-import { saveBlob, saveText } from '../parts/save.ts';
 import { SavedMenu } from '../parts/saved.tsx';
-import { Command, Copy, OutcomeMark, ServerSays, Strange } from '../parts/text.tsx';
+import { ServerSays } from '../parts/text.tsx';
+import { IsThatAll } from './is-that-all.tsx';
 
 export interface ExploreState {
   query: string;
@@ -69,192 +68,6 @@ interface Props {
   onError: (error: { column: number | undefined; message: string } | undefined) => void;
 }
 
-function FacetBox({
-  facet,
-  total,
-  exact,
-  query,
-  choose,
-  byServer,
-}: {
-  facet: Facet;
-  total: number;
-  exact: boolean;
-  query: string;
-  choose: (value: string, exclude: boolean) => void;
-  byServer: boolean;
-}): JSX.Element {
-  const [within, setWithin] = useState('');
-  const shown = facet.values.filter((one) =>
-    one.value.toLowerCase().includes(within.toLowerCase()),
-  );
-  const most = Math.max(1, ...facet.values.map((one) => one.count));
-  return (
-    <section class="facet" aria-label={facet.field}>
-      <h3>
-        {facet.field}
-        {!exact && <small title="Not all records are counted yet"> partial</small>}
-      </h3>
-      {facet.values.length >= 8 && (
-        <input
-          type="search"
-          aria-label={`Search in ${facet.field}`}
-          placeholder="within the top 10"
-          value={within}
-          onInput={(event) => setWithin(event.currentTarget.value)}
-        />
-      )}
-      <ul>
-        {shown.map((one) => (
-          <li key={one.value}>
-            <button
-              type="button"
-              class={query.includes(one.value) ? 'on' : ''}
-              title={`${plainText(one.value.slice(0, 300))}\n${thousands(one.count)} of ${thousands(total)}${byServer ? ', the server says' : ', counted here'}\nclick: only these · Alt: without these`}
-              onClick={(event) => choose(one.value, event.altKey)}
-            >
-              <span class="bar" style={{ width: `${(one.count / most) * 100}%` }} />
-              <span class="facet-value">
-                {facet.field === 'outcome' ? (
-                  <OutcomeMark outcome={one.value as never} />
-                ) : (
-                  <Strange text={one.value} />
-                )}
-              </span>
-              <span class="number">{thousands(one.count)}</span>
-            </button>
-          </li>
-        ))}
-        {facet.others > 0 && <li class="fine others">{thousands(facet.others)} others</li>}
-      </ul>
-    </section>
-  );
-}
-
-function commands(log: string, search: Search): [string, string][] {
-  const query = search.query.replaceAll("'", "'\\''");
-  const host = location.hostname;
-  const address = new URL(
-    `logs/${log}/search?${new URLSearchParams({ q: search.query, order: search.order })}`,
-    document.baseURI,
-  ).href;
-  return [
-    ['graven', `graven search '${query}' --log ${log} --${search.order} --server ${host}:7465`],
-    ['curl', `curl -s '${address.replaceAll("'", '%27')}'`],
-    [
-      'grpcurl',
-      `grpcurl ${location.protocol === 'https:' ? '' : '-plaintext '}-d '${JSON.stringify({ log, query: search.query }).replaceAll("'", "'\\''")}' ${host}:7465 graven.v1.AuditLogService/Search`,
-    ],
-  ];
-}
-
-interface Exporting {
-  kind: 'jsonl' | 'csv';
-  done: number;
-  stop: AbortController;
-}
-
-function useExport(
-  search: Search | undefined,
-  log: string,
-): [Exporting | undefined, (kind: 'jsonl' | 'csv') => void] {
-  const [running, setRunning] = useState<Exporting>();
-  const start = (kind: 'jsonl' | 'csv'): void => {
-    if (search === undefined) return;
-    const stop = new AbortController();
-    setRunning({ kind, done: 0, stop });
-    void (async () => {
-      const parts: string[] = kind === 'csv' ? [csvColumns.join(',') + '\r\n'] : [];
-      let done = 0;
-      for await (const rows of search.all(stop.signal)) {
-        parts.push(rows.map(kind === 'csv' ? csvLine : jsonLine).join(''));
-        done += rows.length;
-        setRunning({ kind, done, stop });
-      }
-      // What was cancelled is not saved: half an export looks like a whole one.
-      if (!stop.signal.aborted)
-        saveBlob(
-          `${log}.${kind}`,
-          new Blob(parts, {
-            type: kind === 'csv' ? 'text/csv;charset=utf-8' : 'application/jsonl',
-          }),
-        );
-      setRunning(undefined);
-    })().catch(() => setRunning(undefined));
-  };
-  return [running, start];
-}
-
-function IsThatAll({
-  search,
-  log,
-  readHere,
-}: {
-  search: Search;
-  log: string;
-  readHere: () => void;
-}): JSX.Element {
-  const [statement, setStatement] = useState<string>();
-  const { state } = search;
-  return (
-    <details class="how">
-      <summary>Is that all?</summary>
-      {state.by === 'page' ? (
-        <p>
-          {state.exact
-            ? `Yes, up to size ${thousands(state.treeSize)}: this page read all ${thousands(state.scanned)} records, each links to the one before it, the last one is in the signed tree, and each was matched here.`
-            : `Not known yet: this page has read ${thousands(state.scanned)} of ${thousands(state.treeSize)} records.`}
-        </p>
-      ) : (
-        <>
-          <p>
-            The server says so{state.exact ? '' : ', and not yet of the whole log'}. Whoever needs
-            more than its word reads all {thousands(state.treeSize)} records and matches each of
-            them: this page can do that here; what it finds then is checked like everything else
-            that it reads.
-          </p>
-          <p class="row">
-            <button type="button" class="primary" onClick={readHere}>
-              read the whole log here
-            </button>
-            <button
-              type="button"
-              onClick={() => {
-                search.statement().then(setStatement, (error: unknown) => {
-                  const none = error instanceof ApiError && error.reason === 'ROUTE_NOT_FOUND';
-                  setStatement(
-                    none
-                      ? 'This server gives no signed statements.'
-                      : `Not to be had: ${error instanceof Error ? error.message : String(error)}.`,
-                  );
-                });
-              }}
-            >
-              the server's signed statement
-            </button>
-            {statement !== undefined && (
-              <>
-                <Copy text={statement} />
-                <button type="button" onClick={() => saveText(`${log}-answer.txt`, statement)}>
-                  save
-                </button>
-              </>
-            )}
-          </p>
-          {statement !== undefined && (
-            <pre class="note" tabIndex={0}>
-              {statement}
-            </pre>
-          )}
-        </>
-      )}
-      {commands(log, search).map(([name, text]) => (
-        <Command key={name} label={name} text={text} />
-      ))}
-    </details>
-  );
-}
-
 /** Rows on the screen are looked up in the tree, a few at a time, when the list stands still. */
 function useCover(
   link: Link,
@@ -293,6 +106,39 @@ function useCover(
     };
   }, [link, log, search, range[0], range[1], rows]);
   return covered.current;
+}
+
+function ColumnsMenu({
+  chosen,
+  choose,
+}: {
+  chosen: readonly Column[];
+  choose: (columns: readonly Column[]) => void;
+}): JSX.Element {
+  return (
+    <details class="menu">
+      <summary>columns</summary>
+      <fieldset>
+        <legend class="off-screen">Columns</legend>
+        {columnNames.map((name) => (
+          <label key={name}>
+            <input
+              type="checkbox"
+              checked={chosen.includes(name)}
+              onChange={(event) =>
+                choose(
+                  event.currentTarget.checked
+                    ? columnNames.filter((one) => one === name || chosen.includes(one))
+                    : chosen.filter((one) => one !== name),
+                )
+              }
+            />{' '}
+            {name}
+          </label>
+        ))}
+      </fieldset>
+    </details>
+  );
 }
 
 function countWords(search: Search, range: [number, number]): string {
@@ -364,7 +210,6 @@ export function Explore({
     if (answer !== undefined && answer.facets.length > 0) onSeen(answer.facets);
   }, [answer?.facets]);
   const covered = useCover(link, log, search, range, answer?.count ?? 0);
-  const [exporting, startExport] = useExport(search, log);
 
   const set = (change: Partial<ExploreState>): void =>
     go(exploreRoute(log, { ...state, ...change }));
@@ -393,26 +238,10 @@ export function Explore({
     const row = search?.row(next);
     if (selected !== undefined && row !== undefined) open(row);
   };
-  useKeys(
-    active
-      ? {
-          j: () => move(1),
-          k: () => move(-1),
-          ArrowDown: (event) => {
-            event.preventDefault();
-            move(1);
-          },
-          ArrowUp: (event) => {
-            event.preventDefault();
-            move(-1);
-          },
-          Enter: () => {
-            const row = search?.row(cursor);
-            if (row !== undefined) open(row);
-          },
-        }
-      : {},
-  );
+  useRowKeys(active, move, () => {
+    const row = search?.row(cursor);
+    if (row !== undefined) open(row);
+  });
 
   const times = useMemo(
     () => answer?.buckets.map((bucket) => bucket.start / 1000) ?? [],
@@ -509,53 +338,8 @@ export function Explore({
             {state.order} first
           </button>
           <SavedMenu log={log} />
-          <details class="menu">
-            <summary>columns</summary>
-            <fieldset>
-              <legend class="off-screen">Columns</legend>
-              {columnNames.map((name) => (
-                <label key={name}>
-                  <input
-                    type="checkbox"
-                    checked={state.columns.includes(name)}
-                    onChange={(event) =>
-                      set({
-                        columns: event.currentTarget.checked
-                          ? columnNames.filter((one) => one === name || state.columns.includes(one))
-                          : state.columns.filter((one) => one !== name),
-                      })
-                    }
-                  />{' '}
-                  {name}
-                </label>
-              ))}
-            </fieldset>
-          </details>
-          {exporting === undefined ? (
-            <details class="menu">
-              <summary>export</summary>
-              <div>
-                <button type="button" onClick={() => startExport('jsonl')}>
-                  JSON Lines
-                </button>
-                <button type="button" onClick={() => startExport('csv')}>
-                  CSV
-                </button>
-              </div>
-            </details>
-          ) : (
-            <span class="exporting" role="status">
-              <progress
-                max={Math.max(1, answer?.count ?? 1)}
-                value={exporting.done}
-                aria-label="Export"
-              />{' '}
-              {thousands(exporting.done)}{' '}
-              <button type="button" onClick={() => exporting.stop.abort()}>
-                cancel
-              </button>
-            </span>
-          )}
+          <ColumnsMenu chosen={state.columns} choose={(columns) => set({ columns })} />
+          <ExportMenu search={search} log={log} />
         </div>
         <List
           label="Records that match"

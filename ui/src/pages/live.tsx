@@ -9,7 +9,7 @@ import type { Row } from '../record/row.ts';
 import { go, writeRoute } from '../route.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
-import { useFeed, useKeys, useNow } from '../parts/hooks.ts';
+import { useFeed, useNow, useRowKeys } from '../parts/hooks.ts';
 import { Icon } from '../parts/icons.tsx';
 import { List, type ListControl } from '../parts/list.tsx';
 import { errorOf } from '../parts/query.tsx';
@@ -103,32 +103,20 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
     control.current?.show(next);
     if (selected !== undefined) open(row);
   };
-  useKeys(
-    active
-      ? {
-          j: () => move(1),
-          k: () => move(-1),
-          ArrowDown: (event) => {
-            event.preventDefault();
-            move(1);
-          },
-          ArrowUp: (event) => {
-            event.preventDefault();
-            move(-1);
-          },
-          Enter: () => {
-            const row = rows.find((one) => one.index === cursor);
-            if (row !== undefined) open(row);
-          },
-          p: () => {
-            if (held === undefined) {
-              setPaused(true);
-              hold();
-            } else release();
-          },
-          Home: release,
-        }
-      : {},
+  const pauseOrFollow = (): void => {
+    if (held === undefined) {
+      setPaused(true);
+      hold();
+    } else release();
+  };
+  useRowKeys(
+    active,
+    move,
+    () => {
+      const row = rows.find((one) => one.index === cursor);
+      if (row !== undefined) open(row);
+    },
+    { p: pauseOrFollow, Home: release },
   );
 
   const rates = useMemo(() => ratesOf(feed, now), [feed, now]);
@@ -160,12 +148,7 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
             class="pause"
             aria-pressed={held !== undefined}
             title="p"
-            onClick={() => {
-              if (held === undefined) {
-                setPaused(true);
-                hold();
-              } else release();
-            }}
+            onClick={pauseOrFollow}
           >
             <Icon name={held === undefined ? 'pause' : 'play'} />
             <span>{held === undefined ? 'pause' : 'follow'}</span>

@@ -1,126 +1,23 @@
 // Trust: what this browser checked and when, with which keys, and what all of that proves and does not.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { ApiError, HttpDoor, type Json } from '../api/client.ts';
-import type { Explained, Finding, TrustState } from '../engine/protocol.ts';
+import { ApiError } from '../api/client.ts';
+import type { TrustState } from '../engine/protocol.ts';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
 import { useFeed, useNow } from '../parts/hooks.ts';
-import { saveText } from '../parts/save.ts';
 import { SealShape } from '../parts/seal.tsx';
 import { Copy, fullTime, Hash, Section, ServerSays } from '../parts/text.tsx';
-import { writeRoute } from '../route.ts';
 import { sealOf, span, thousands } from '../seal.ts';
+import { DropExplain } from './drop.tsx';
+import { Incident } from './incident.tsx';
+import { Server } from './server.tsx';
 
 interface Props {
   link: Link;
   feed: Feed;
   log: string;
-}
-
-function Incident({ finding, log }: { finding: Finding; log: string }): JSX.Element {
-  const good = finding.lastGood;
-  return (
-    <section class="incident" role="alert">
-      <h2>
-        <SealShape kind="broken" size={20} /> {finding.sentence}
-      </h2>
-      <dl>
-        <div>
-          <dt>kind</dt>
-          <dd>{finding.kind}</dd>
-        </div>
-        <div>
-          <dt>found</dt>
-          <dd>{fullTime(finding.at)}, and again on a second look past all caches</dd>
-        </div>
-        <div>
-          <dt>claimed</dt>
-          <dd class="mono">{finding.claimed}</dd>
-        </div>
-        <div>
-          <dt>computed here</dt>
-          <dd class="mono">{finding.computed}</dd>
-        </div>
-        <div>
-          <dt>last agreement</dt>
-          <dd>
-            {good === undefined ? (
-              'none: this browser saw nothing of the log before'
-            ) : (
-              <>
-                size {thousands(good.size)}, {fullTime(good.at)}, root <Hash hex={good.root} />
-              </>
-            )}
-          </dd>
-        </div>
-        {good !== undefined && (
-          <div>
-            <dt>records between</dt>
-            <dd>
-              <a href={writeRoute(log, 'explore', { q: `index:>=${good.size}`, order: 'oldest' })}>
-                those that came since size {thousands(good.size)}
-              </a>
-              , as the server shows them now
-            </dd>
-          </div>
-        )}
-        {finding.index !== undefined && (
-          <div>
-            <dt>record</dt>
-            <dd>
-              <a href={writeRoute(log, 'record', {}, finding.index)}>{thousands(finding.index)}</a>
-            </dd>
-          </div>
-        )}
-        <div>
-          <dt>not known</dt>
-          <dd>
-            who did it, whether others were shown the same, and which of the two is what was written
-            first
-          </dd>
-        </div>
-      </dl>
-      <p class="row no-print">
-        {finding.evidence !== undefined ? (
-          <>
-            <button
-              type="button"
-              class="primary danger"
-              onClick={() =>
-                saveText(`${log}-${finding.kind.replace(' ', '-')}.evidence`, finding.evidence!)
-              }
-            >
-              save the evidence
-            </button>
-            <Copy
-              text={`graven verify --evidence ${log}-${finding.kind.replace(' ', '-')}.evidence`}
-              label="copy the command that judges it"
-            />
-          </>
-        ) : (
-          <button
-            type="button"
-            class="primary danger"
-            onClick={() =>
-              saveText(`${log}-finding.json`, JSON.stringify(finding, null, 2), 'application/json')
-            }
-          >
-            save what was found
-          </button>
-        )}
-        <button type="button" onClick={() => window.print()}>
-          print
-        </button>
-      </p>
-      <p class="fine">
-        Others who may hold checkpoints of this log: its witnesses, monitors, and everybody with a
-        receipt. Ask them. Before anything else is touched, where the server runs:{' '}
-        <code>graven preserve</code>.
-      </p>
-    </section>
-  );
 }
 
 function KeyForm({
@@ -205,81 +102,6 @@ function Forget({ link, log }: { link: Link; log: string }): JSX.Element {
         </button>
       </p>
     </details>
-  );
-}
-
-export function DropExplain({ link, log }: { link: Link; log: string }): JSX.Element {
-  const [said, setSaid] = useState<{ name: string; explained: Explained }>();
-  const input = useRef<HTMLInputElement>(null);
-  const read = (file: File): void => {
-    void file.arrayBuffer().then(async (bytes) => {
-      const explained = await link.ask<Explained>({
-        call: 'explain',
-        log,
-        name: file.name,
-        bytes: new Uint8Array(bytes),
-      });
-      setSaid({ name: file.name, explained });
-    });
-  };
-  useEffect(() => {
-    const over = (event: DragEvent): void => event.preventDefault();
-    const drop = (event: DragEvent): void => {
-      event.preventDefault();
-      const file = event.dataTransfer?.files[0];
-      if (file !== undefined) read(file);
-    };
-    window.addEventListener('dragover', over);
-    window.addEventListener('drop', drop);
-    return () => {
-      window.removeEventListener('dragover', over);
-      window.removeEventListener('drop', drop);
-    };
-  }, [link, log]);
-  const verdict = said?.explained.holds;
-  return (
-    <Section title="What is this file?">
-      <p class="fine">
-        Drop a receipt, checkpoint, key, evidence or export anywhere on the page. It stays in this
-        browser.
-      </p>
-      <p class="no-print">
-        <input
-          ref={input}
-          type="file"
-          aria-label="A file to explain"
-          onChange={(event) => {
-            const file = event.currentTarget.files?.[0];
-            if (file !== undefined) read(file);
-          }}
-        />
-      </p>
-      {said !== undefined && (
-        <div
-          class={`verdict ${verdict === true ? 'good' : verdict === false ? 'bad' : ''}`}
-          role="status"
-          data-explained={String(verdict)}
-        >
-          <SealShape
-            kind={verdict === true ? 'verified' : verdict === false ? 'broken' : 'unpinned'}
-            size={22}
-          />
-          <div>
-            <p>
-              <b>{said.name}</b>: {said.explained.sentence}
-            </p>
-            <dl>
-              {said.explained.facts.map(([name, value]) => (
-                <div key={name} class="field-line">
-                  <dt>{name}</dt>
-                  <dd class="mono">{value}</dd>
-                </div>
-              ))}
-            </dl>
-          </div>
-        </div>
-      )}
-    </Section>
   );
 }
 
@@ -371,103 +193,6 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
           )}
         </ul>
       </div>
-    </Section>
-  );
-}
-
-const shownStatus: readonly [string, string][] = [
-  ['state', 'state'],
-  ['stateReason', 'why'],
-  ['version', 'version'],
-  ['startedAt', 'started'],
-  ['eventsAppended', 'events since then'],
-  ['eventsDuplicate', 'duplicates'],
-  ['requestsRefused', 'refused'],
-  ['checkpointsSigned', 'checkpoints signed'],
-  ['batches', 'batches'],
-  ['diskFreeBytes', 'disk left'],
-  ['journalBytesUsed', 'journal'],
-  ['recoveryReport', 'recovery'],
-];
-
-function shownValue(value: string): string {
-  if (/^\d+$/.test(value)) return Number(value).toLocaleString('en-US');
-  if (value.startsWith('SERVER_STATE_'))
-    return value.slice('SERVER_STATE_'.length).toLowerCase().replaceAll('_', ' ');
-  return /^\d{4}-\d\d-\d\dT/.test(value) ? fullTime(Date.parse(value)) : value;
-}
-
-/** What the scrubber, which reads all that is stored again and again, says. */
-function scrubLines(status: Json): [string, string][] {
-  const scrub = status['scrub'] as Json | undefined;
-  if (scrub === undefined || scrub === null) return [];
-  const last =
-    typeof scrub['lastRoundEndedAt'] === 'string'
-      ? fullTime(Date.parse(scrub['lastRoundEndedAt']))
-      : 'not yet';
-  return [
-    [
-      'scrubber',
-      `round ${Number(scrub['rounds'] ?? 0) + 1}, ${Math.round(Number(scrub['progress'] ?? 0) * 100)} %`,
-    ],
-    ['last full pass', last],
-    ['found by it', thousands(Number(scrub['findingsCount'] ?? 0))],
-  ];
-}
-
-function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element {
-  const [status, setStatus] = useState<Json>();
-  useEffect(() => {
-    const door = new HttpDoor(link.base, () => link.token);
-    const load = (): void => void door.getJson('status', true).then(setStatus, () => undefined);
-    load();
-    const timer = setInterval(load, 5000);
-    return () => clearInterval(timer);
-  }, [link]);
-  const size = (value: string): string =>
-    Number(value) > 1e9
-      ? `${(Number(value) / 1e9).toFixed(1)} GB`
-      : `${(Number(value) / 1e6).toFixed(1)} MB`;
-  return (
-    <Section title="Server" aside={<ServerSays />}>
-      <dl class="facts">
-        <div>
-          <dt>exactly once within</dt>
-          <dd>
-            {trust.facts === undefined
-              ? ''
-              : `${Number(trust.facts.duplicateWindow).toLocaleString('en-US')} records`}
-          </dd>
-        </div>
-        <div>
-          <dt>durable</dt>
-          <dd>{thousands(trust.durable)}</dd>
-        </div>
-        {trust.facts?.cosignedSize !== undefined && (
-          <div>
-            <dt>cosigned</dt>
-            <dd>{thousands(trust.facts.cosignedSize)}</dd>
-          </div>
-        )}
-        {status !== undefined &&
-          shownStatus.map(([name, words]) => {
-            const value = status[name];
-            if (typeof value !== 'string' || value === '') return null;
-            return (
-              <div key={name}>
-                <dt>{words}</dt>
-                <dd>{name.includes('Bytes') ? size(value) : shownValue(value)}</dd>
-              </div>
-            );
-          })}
-        {status !== undefined &&
-          scrubLines(status).map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd class={name === 'found by it' && value !== '0' ? 'bad' : ''}>{value}</dd>
-            </div>
-          ))}
-      </dl>
     </Section>
   );
 }

@@ -137,12 +137,9 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
     });
     resized.observe(box.current!);
     const themed = settings.listen(draw);
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
-    scheme.addEventListener('change', draw);
     return () => {
       resized.disconnect();
       themed();
-      scheme.removeEventListener('change', draw);
       plot.current?.destroy();
       plot.current = null;
     };

@@ -102,3 +102,29 @@ export function useKeys(keys: Keys): void {
     return () => window.removeEventListener('keydown', pressed);
   }, []);
 }
+
+/** The keys of a list of rows: j, k and the arrows move, Enter opens. */
+export function useRowKeys(
+  active: boolean,
+  move: (by: number) => void,
+  open: () => void,
+  more: Keys = {},
+): void {
+  const arrow = (by: number) => (event: KeyboardEvent) => {
+    // Not also a scroll.
+    event.preventDefault();
+    move(by);
+  };
+  useKeys(
+    active
+      ? {
+          j: () => move(1),
+          k: () => move(-1),
+          ArrowDown: arrow(1),
+          ArrowUp: arrow(-1),
+          Enter: open,
+          ...more,
+        }
+      : {},
+  );
+}

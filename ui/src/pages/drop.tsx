@@ -1,0 +1,83 @@
+// A file that was dropped on the page, explained.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { JSX } from 'preact';
+import type { Explained } from '../engine/protocol.ts';
+import type { Link } from '../link.ts';
+import { SealShape } from '../parts/seal.tsx';
+import { Section } from '../parts/text.tsx';
+
+export function DropExplain({ link, log }: { link: Link; log: string }): JSX.Element {
+  const [said, setSaid] = useState<{ name: string; explained: Explained }>();
+  const input = useRef<HTMLInputElement>(null);
+  const read = (file: File): void => {
+    void file.arrayBuffer().then(async (bytes) => {
+      const explained = await link.ask<Explained>({
+        call: 'explain',
+        log,
+        name: file.name,
+        bytes: new Uint8Array(bytes),
+      });
+      setSaid({ name: file.name, explained });
+    });
+  };
+  useEffect(() => {
+    const over = (event: DragEvent): void => event.preventDefault();
+    const drop = (event: DragEvent): void => {
+      event.preventDefault();
+      const file = event.dataTransfer?.files[0];
+      if (file !== undefined) read(file);
+    };
+    window.addEventListener('dragover', over);
+    window.addEventListener('drop', drop);
+    return () => {
+      window.removeEventListener('dragover', over);
+      window.removeEventListener('drop', drop);
+    };
+  }, [link, log]);
+  const verdict = said?.explained.holds;
+  return (
+    <Section title="What is this file?">
+      <p class="fine">
+        Drop a receipt, checkpoint, key, evidence or export anywhere on the page. It stays in this
+        browser.
+      </p>
+      <p class="no-print">
+        <input
+          ref={input}
+          type="file"
+          aria-label="A file to explain"
+          onChange={(event) => {
+            const file = event.currentTarget.files?.[0];
+            if (file !== undefined) read(file);
+          }}
+        />
+      </p>
+      {said !== undefined && (
+        <div
+          class={`verdict ${verdict === true ? 'good' : verdict === false ? 'bad' : ''}`}
+          role="status"
+          data-explained={String(verdict)}
+        >
+          <SealShape
+            kind={verdict === true ? 'verified' : verdict === false ? 'broken' : 'unpinned'}
+            size={22}
+          />
+          <div>
+            <p>
+              <b>{said.name}</b>: {said.explained.sentence}
+            </p>
+            <dl>
+              {said.explained.facts.map(([name, value]) => (
+                <div key={name} class="field-line">
+                  <dt>{name}</dt>
+                  <dd class="mono">{value}</dd>
+                </div>
+              ))}
+            </dl>
+          </div>
+        </div>
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,234 @@
+// The fields of a record in groups, each value a filter; and details as a tree.
+
+import type { ComponentChildren, JSX } from 'preact';
+import { timeOfNs } from '../record/export.ts';
+import { narrowed } from '../record/query.ts';
+import { plainMessage, timestampText, type Plain, type TreeNode } from '../record/tree.ts';
+import { go, writeRoute } from '../route.ts';
+import { Copy, Hash, Section, Strange } from '../parts/text.tsx';
+
+const filterFields: Readonly<Record<string, string>> = {
+  'event.actor.id': 'actor.id',
+  'event.actor.type': 'actor.type',
+  'event.actor.name': 'actor.name',
+  'event.action': 'action',
+  'event.outcome': 'outcome',
+  'event.source.service': 'service',
+  'event.source.ip': 'ip',
+  'event.trace_id': 'trace',
+  'event.span_id': 'span',
+  'event.request_id': 'request',
+  'event.session_id': 'session',
+  'event.correlation_id': 'correlation',
+  'event.event_id': 'event_id',
+  written_by: 'written_by',
+  'entry.actor': 'actor.id',
+  'entry.action': 'action',
+  'entry.event_id': 'event_id',
+  assigned_event_id: 'event_id',
+  'event.outcome_reason': 'reason',
+};
+
+function filterField(path: string): string | undefined {
+  const target = /^event\.targets\[\d+\]\.(type|id|name)$/.exec(path);
+  return target === null ? filterFields[path] : `target.${target[1]}`;
+}
+
+const groups: readonly [string, RegExp][] = [
+  ['Who', /^(event\.actor|entry\.actor|written_by$)/],
+  [
+    'What',
+    /^(event\.action|entry\.action|event\.outcome|event\.outcome_reason|event\.event_id|entry\.event_id|assigned_event_id)/,
+  ],
+  ['To what', /^event\.targets/],
+  ['When', /^(received_at|event\.occurred_at|entry\.timestamp)/],
+  ['From where', /^event\.source/],
+  [
+    'Belongs to',
+    /^(event\.(trace_id|span_id|parent_span_id|request_id|session_id|correlation_id|producer)|traceparent)/,
+  ],
+  ['Labels', /^event\.labels/],
+];
+
+function leaves(nodes: readonly TreeNode[]): TreeNode[] {
+  return nodes.flatMap((node) => {
+    const whole =
+      node.path === 'event.occurred_at' ||
+      /^event\.labels\[/.test(node.path) ||
+      /^event\.details_/.test(node.path);
+    return node.kind === 'message' && !whole ? leaves(node.children) : [node];
+  });
+}
+
+function FieldValue({ log, node }: { log: string; node: TreeNode }): JSX.Element {
+  if (node.path === 'event.occurred_at')
+    return (
+      <span>
+        {timestampText(node)} <small>by the client's clock</small>
+      </span>
+    );
+  if (node.path === 'received_at')
+    return (
+      <span>
+        {timeOfNs(node.shown)} <small>by the server's clock</small>
+      </span>
+    );
+  if (node.kind === 'hash') return <Hash hex={node.shown} />;
+  if (/^event\.labels\[/.test(node.path)) {
+    const [key, value] = [1, 2].map(
+      (number) => node.children.find((child) => child.number === number)?.shown ?? '',
+    );
+    return (
+      <Filtering log={log} field={`label.${key}`} value={value!}>
+        <Strange text={`${key} = ${value}`} whole />
+      </Filtering>
+    );
+  }
+  const field = filterField(node.path);
+  const shown =
+    node.kind === 'unknown' ? (
+      <code class="unknown">{node.shown.slice(0, 400)}</code>
+    ) : (
+      <Strange text={node.shown} whole />
+    );
+  return field === undefined ? (
+    shown
+  ) : (
+    <Filtering log={log} field={field} value={node.shown}>
+      {shown}
+    </Filtering>
+  );
+}
+
+function Filtering({
+  log,
+  field,
+  value,
+  children,
+}: {
+  log: string;
+  field: string;
+  value: string;
+  children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="value"
+      title="click: look for it · Alt: without it"
+      onClick={(event) =>
+        go(writeRoute(log, 'explore', { q: narrowed('', field, value, event.altKey) }))
+      }
+    >
+      {children}
+    </button>
+  );
+}
+
+function FieldGroups({ log, tree }: { log: string; tree: readonly TreeNode[] }): JSX.Element {
+  const all = leaves(tree).filter((node) => !/^event\.details_/.test(node.path));
+  const taken = new Set<TreeNode>();
+  const blocks = groups.map(([title, pattern]) => {
+    const found = all.filter((node) => pattern.test(node.path) && !taken.has(node));
+    found.forEach((node) => taken.add(node));
+    return [title, found] as const;
+  });
+  const rest = all.filter(
+    (node) => !taken.has(node) && node.path !== 'index' && node.path !== 'previous_hash',
+  );
+  return (
+    <div class="fields">
+      {[...blocks, ['Other', rest] as const]
+        .filter(([, found]) => found.length > 0)
+        .map(([title, found]) => (
+          <section key={title} class="field-group">
+            <h2>{title}</h2>
+            <dl>
+              {found.map((node) => (
+                <div key={node.path + node.start} class="field-line">
+                  <dt title={node.path}>
+                    {node.path.replace(/^(event|entry)\./, '')}
+                    {node.name === undefined && <small> unknown field</small>}
+                  </dt>
+                  <dd>
+                    <FieldValue log={log} node={node} />
+                    {node.flaw !== undefined && <small class="bad"> {node.flaw}</small>}{' '}
+                    <Copy text={node.shown} />
+                  </dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+    </div>
+  );
+}
+
+function PlainTree({ value }: { value: Plain }): JSX.Element {
+  if (value === null) return <i>null</i>;
+  if (typeof value === 'string') return <Strange text={value} />;
+  if (typeof value !== 'object') return <span class="number">{String(value)}</span>;
+  const entries = Array.isArray(value)
+    ? value.map((one, i) => [String(i), one] as const)
+    : Object.entries(value);
+  if (entries.length === 0) return <i>{Array.isArray(value) ? 'empty list' : 'empty'}</i>;
+  return (
+    <ul class="tree">
+      {entries.map(([key, one]) => (
+        <li key={key}>
+          {typeof one === 'object' && one !== null ? (
+            <details open={entries.length <= 12}>
+              <summary>
+                <Strange text={key} />
+              </summary>
+              <PlainTree value={one} />
+            </details>
+          ) : (
+            <>
+              <span class="key">
+                <Strange text={key} />
+              </span>{' '}
+              <PlainTree value={one} />
+            </>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Details({ tree }: { tree: readonly TreeNode[] }): JSX.Element | null {
+  const details = leaves(tree).find(
+    (node) => node.path === 'event.details_struct' || node.path === 'event.details_any',
+  );
+  if (details === undefined) return null;
+  return (
+    <Section title="Details">
+      {details.name === 'details_struct' ? (
+        <PlainTree
+          value={(plainMessage(tree) as { event: { detailsStruct: Plain } }).event.detailsStruct}
+        />
+      ) : (
+        <dl>
+          {details.children.map((child) => (
+            <div key={child.path} class="field-line">
+              <dt>{child.name ?? child.number}</dt>
+              <dd>
+                <code class="unknown">{child.shown}</code>
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </Section>
+  );
+}
+
+export function Fields({ log, tree }: { log: string; tree: readonly TreeNode[] }): JSX.Element {
+  return (
+    <>
+      <FieldGroups log={log} tree={tree} />
+      <Details tree={tree} />
+    </>
+  );
+}

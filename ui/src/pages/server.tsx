@@ -1,0 +1,106 @@
+// What the server says of itself: its state, its disk, its scrubber. Nobody checked it.
+
+import { useEffect, useState } from 'preact/hooks';
+import type { JSX } from 'preact';
+import { HttpDoor, type Json } from '../api/client.ts';
+import type { TrustState } from '../engine/protocol.ts';
+import type { Link } from '../link.ts';
+import { fullTime, Section, ServerSays } from '../parts/text.tsx';
+import { thousands } from '../seal.ts';
+
+const shownStatus: readonly [string, string][] = [
+  ['state', 'state'],
+  ['stateReason', 'why'],
+  ['version', 'version'],
+  ['startedAt', 'started'],
+  ['eventsAppended', 'events since then'],
+  ['eventsDuplicate', 'duplicates'],
+  ['requestsRefused', 'refused'],
+  ['checkpointsSigned', 'checkpoints signed'],
+  ['batches', 'batches'],
+  ['diskFreeBytes', 'disk left'],
+  ['journalBytesUsed', 'journal'],
+  ['recoveryReport', 'recovery'],
+];
+
+function shownValue(value: string): string {
+  if (/^\d+$/.test(value)) return Number(value).toLocaleString('en-US');
+  if (value.startsWith('SERVER_STATE_'))
+    return value.slice('SERVER_STATE_'.length).toLowerCase().replaceAll('_', ' ');
+  return /^\d{4}-\d\d-\d\dT/.test(value) ? fullTime(Date.parse(value)) : value;
+}
+
+/** What the scrubber, which reads all that is stored again and again, says. */
+function scrubLines(status: Json): [string, string][] {
+  const scrub = status['scrub'] as Json | undefined;
+  if (scrub === undefined || scrub === null) return [];
+  const last =
+    typeof scrub['lastRoundEndedAt'] === 'string'
+      ? fullTime(Date.parse(scrub['lastRoundEndedAt']))
+      : 'not yet';
+  return [
+    [
+      'scrubber',
+      `round ${Number(scrub['rounds'] ?? 0) + 1}, ${Math.round(Number(scrub['progress'] ?? 0) * 100)} %`,
+    ],
+    ['last full pass', last],
+    ['found by it', thousands(Number(scrub['findingsCount'] ?? 0))],
+  ];
+}
+
+export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element {
+  const [status, setStatus] = useState<Json>();
+  useEffect(() => {
+    const door = new HttpDoor(link.base, () => link.token);
+    const load = (): void => void door.getJson('status', true).then(setStatus, () => undefined);
+    load();
+    const timer = setInterval(load, 5000);
+    return () => clearInterval(timer);
+  }, [link]);
+  const size = (value: string): string =>
+    Number(value) > 1e9
+      ? `${(Number(value) / 1e9).toFixed(1)} GB`
+      : `${(Number(value) / 1e6).toFixed(1)} MB`;
+  return (
+    <Section title="Server" aside={<ServerSays />}>
+      <dl class="facts">
+        <div>
+          <dt>exactly once within</dt>
+          <dd>
+            {trust.facts === undefined
+              ? ''
+              : `${Number(trust.facts.duplicateWindow).toLocaleString('en-US')} records`}
+          </dd>
+        </div>
+        <div>
+          <dt>durable</dt>
+          <dd>{thousands(trust.durable)}</dd>
+        </div>
+        {trust.facts?.cosignedSize !== undefined && (
+          <div>
+            <dt>cosigned</dt>
+            <dd>{thousands(trust.facts.cosignedSize)}</dd>
+          </div>
+        )}
+        {status !== undefined &&
+          shownStatus.map(([name, words]) => {
+            const value = status[name];
+            if (typeof value !== 'string' || value === '') return null;
+            return (
+              <div key={name}>
+                <dt>{words}</dt>
+                <dd>{name.includes('Bytes') ? size(value) : shownValue(value)}</dd>
+              </div>
+            );
+          })}
+        {status !== undefined &&
+          scrubLines(status).map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd class={name === 'found by it' && value !== '0' ? 'bad' : ''}>{value}</dd>
+            </div>
+          ))}
+      </dl>
+    </Section>
+  );
+}

@@ -37,9 +37,17 @@ absl::StatusOr<pid_t> Spawn(const std::string& folder, const std::vector<std::st
   posix_spawn_file_actions_addopen(&files, 0, In(folder).c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, 1, (Out(folder) + suffix).c_str(), write, 0600);
   posix_spawn_file_actions_addopen(&files, 2, (Err(folder) + suffix).c_str(), write, 0600);
+  // Who started it may have blocked the signals that end it.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
   const int error =
-      posix_spawn(&pid, "/proc/self/exe", &files, nullptr, argv.data(), environment.data());
+      posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv.data(), environment.data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0) return absl::ErrnoToStatus(error, "graven cannot be started");
   return pid;

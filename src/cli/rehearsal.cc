@@ -15,6 +15,7 @@
 #include "base/sha256.h"
 #include "base/status_macros.h"
 #include "cli/child_process.h"
+#include "cli/lying_door.h"
 #include "client/client.h"
 #include "fmt/format.h"
 #include "http/client.h"
@@ -31,6 +32,7 @@ namespace files = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr int kFirstEvents = 300;
+constexpr int kArrivingEventsMax = 600;  // while somebody looks at the page before the attack
 constexpr size_t kFlippedFileBytesMax = size_t{1} << 30;
 constexpr size_t kReadyBytesMax = size_t{1} << 20;
 constexpr const char* kWitnessName = "rehearsal.example/witness";
@@ -39,9 +41,13 @@ constexpr const char* kWitnessName = "rehearsal.example/witness";
 // attacks leaves them out.
 enum class Witnessed { kYes, kNo };
 
+// Whether a server's page stands at the address that the audience was given.
+enum class Shown { kNo, kYes };
+
 struct RunningServer {
   ChildProcess process;
   std::string address;
+  std::string http;  // URL of its page, when it has one
 };
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -55,6 +61,19 @@ std::string OneLine(const std::string& text) {
   }
   while (line.ends_with(' ')) line.pop_back();
   return line;
+}
+
+// A key as part of a URL.
+std::string InUrl(std::string_view text) {
+  std::string safe;
+  for (const char c : text) {
+    if (c == '%' || c == '+' || c == '/' || c == '=') {
+      safe += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
 }
 
 class Rehearsal {
@@ -83,6 +102,7 @@ class Rehearsal {
         break;
     }
     if (options_.keep) report_.folder = work_;
+    if (options_.look) RETURN_IF_ERROR(LetAudienceLook());
     return report_;
   }
 
@@ -160,7 +180,8 @@ class Rehearsal {
 
   // kFailedPrecondition: it does not start, and why.
   absl::StatusOr<RunningServer> Serve(const std::string& name,
-                                      Witnessed witnessed = Witnessed::kYes) {
+                                      Witnessed witnessed = Witnessed::kYes,
+                                      Shown shown = Shown::kNo) {
     const std::string ready = Path(name + ".ready");
     std::vector<std::string> arguments = {"serve",       "--data",       Path(name), "--listen",
                                           "127.0.0.1:0", "--ready-file", ready};
@@ -168,9 +189,54 @@ class Rehearsal {
     if (witnessed == Witnessed::kYes && witness_) {
       arguments.insert(arguments.end(), {"--policy", Path("policy")});
     }
+    const bool has_page = options_.audience.has_value();
+    if (has_page) {
+      arguments.insert(arguments.end(),
+                       {"--http", shown == Shown::kYes ? page_address_ : "127.0.0.1:0"});
+    }
+    // That of an earlier start must not be taken for this one's.
+    std::error_code ignored;
+    files::remove(ready, ignored);
     ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(work_, arguments));
-    ASSIGN_OR_RETURN(const Json json, WaitUntilReady(process, ready, "grpc"));
-    return RunningServer{std::move(process), json["grpc"][0].get<std::string>()};
+    ASSIGN_OR_RETURN(const Json json, WaitUntilReady(process, ready, has_page ? "http" : "grpc"));
+    RunningServer server{std::move(process), json["grpc"][0].get<std::string>(), {}};
+    if (has_page) server.http = json["http"][0].get<std::string>();
+    while (server.http.ends_with('/')) server.http.pop_back();
+    if (shown == Shown::kYes) page_address_ = server.http.substr(server.http.find("://") + 3);
+    return server;
+  }
+
+  // Until the audience says that it has seen enough: a green page, and events that arrive.
+  absl::Status LetAudienceSee(const RunningServer& server) {
+    if (!options_.audience) return absl::OkStatus();
+    options_.audience->invite(
+        fmt::format("{}/#/{}/live?pin={}", server.http, options_.log, InUrl(key_->Format())));
+    for (int i = 0;; ++i) {
+      ASSIGN_OR_RETURN(const bool begin, options_.audience->ready());
+      if (begin) return absl::OkStatus();
+      if (i >= kArrivingEventsMax) continue;
+      RETURN_IF_ERROR(Append(server, 1, "invoice.review"));
+      ++arrived_;
+    }
+  }
+
+  // The attacked log, at the address that the audience knows.
+  absl::Status LetAudienceLook() {
+    const bool flip = options_.attack == Attack::kFlip;
+    ASSIGN_OR_RETURN(RunningServer server,
+                     Serve(attacked_, Witnessed::kNo, flip ? Shown::kNo : Shown::kYes));
+    std::unique_ptr<LyingDoor> door;
+    if (flip) {
+      // The server itself found the damage and shows nothing; so what it shows is changed instead.
+      RETURN_IF_ERROR(Append(server, 20, "invoice.approve"));
+      ASSIGN_OR_RETURN(const std::string note, NewestNote(server.address, "published"));
+      ASSIGN_OR_RETURN(const note::Checkpoint newest, note::OpenCheckpoint(note, *key_));
+      const uint64_t index = newest.size.value - 10;
+      ASSIGN_OR_RETURN(door, LyingDoor::Open(page_address_, server.http, options_.log, index));
+      report_.done += fmt::format("; on the page, one bit of record {}", index);
+    }
+    options_.look(report_);
+    return absl::OkStatus();
   }
 
   absl::Status Append(const RunningServer& server, int count, std::string_view action) {
@@ -385,9 +451,12 @@ class Rehearsal {
 
   absl::Status Flip() {
     {
-      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log", Witnessed::kYes, Shown::kYes));
+      RETURN_IF_ERROR(LetAudienceSee(server));
       RETURN_IF_ERROR(LetAllSee(server));
     }
+    attacked_ = "shown";
+    if (options_.audience) RETURN_IF_ERROR(Copy(Path("log"), Path(attacked_)));
     RETURN_IF_ERROR(FlipOneBit(Path("log")));
     RETURN_IF_ERROR(AskVerify("log"));
     return ServeAndAskMonitor("log");
@@ -426,12 +495,15 @@ class Rehearsal {
   absl::Status Fork() {
     RETURN_IF_ERROR(Copy(Path("log"), Path("other")));
     {
-      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log", Witnessed::kYes, Shown::kYes));
       RETURN_IF_ERROR(Append(server, 20, "invoice.reject"));
+      RETURN_IF_ERROR(LetAudienceSee(server));
       RETURN_IF_ERROR(LetAllSee(server));
     }
-    ASSIGN_OR_RETURN(RunningServer other, Serve("other", Witnessed::kNo));
-    RETURN_IF_ERROR(Append(other, 40, "invoice.approve"));
+    attacked_ = "other";
+    ASSIGN_OR_RETURN(RunningServer other, Serve("other", Witnessed::kNo, Shown::kYes));
+    // A longer history: a shorter one would be a rollback.
+    RETURN_IF_ERROR(Append(other, 40 + arrived_, "invoice.approve"));
     report_.done =
         "signed two histories with the log's key: one for the monitor, another for the others";
     RETURN_IF_ERROR(AskMonitor(other.address));
@@ -443,13 +515,16 @@ class Rehearsal {
   absl::Status Rollback() {
     RETURN_IF_ERROR(Copy(Path("log"), Path("before")));
     {
-      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log", Witnessed::kYes, Shown::kYes));
       RETURN_IF_ERROR(Append(server, 20, "secret.leak"));
+      RETURN_IF_ERROR(LetAudienceSee(server));
       RETURN_IF_ERROR(LetAllSee(server));
     }
     RETURN_IF_ERROR(Copy(Path("before"), Path("log")));
-    ASSIGN_OR_RETURN(RunningServer server, Serve("log", Witnessed::kNo));
-    report_.done = "put back the data folder, guard and all, as it was 20 events ago";
+    attacked_ = "log";
+    ASSIGN_OR_RETURN(RunningServer server, Serve("log", Witnessed::kNo, Shown::kYes));
+    report_.done = fmt::format("put back the data folder, guard and all, as it was {} events ago",
+                               20 + arrived_);
     RETURN_IF_ERROR(AskMonitor(server.address));
     RETURN_IF_ERROR(AskWitness(server.address));
     server.process.Stop();
@@ -464,14 +539,17 @@ class Rehearsal {
       RETURN_IF_ERROR(LetAllSee(server));
     }
     {
-      ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
+      ASSIGN_OR_RETURN(RunningServer server, Serve("log", Witnessed::kYes, Shown::kYes));
       RETURN_IF_ERROR(Append(server, 20, "secret.leak"));
+      RETURN_IF_ERROR(LetAudienceSee(server));
       RETURN_IF_ERROR(LetWitnessSee(server));
       RETURN_IF_ERROR(SaveCheckpoint(server, Path("clients.note")));
     }
-    ASSIGN_OR_RETURN(RunningServer server, Serve("before", Witnessed::kNo));
-    report_.done =
-        "signed 20 events more, gave the checkpoint to a client, and shows the others none of them";
+    attacked_ = "before";
+    ASSIGN_OR_RETURN(RunningServer server, Serve("before", Witnessed::kNo, Shown::kYes));
+    report_.done = fmt::format(
+        "signed {} events more, gave the checkpoint to a client, and shows the others none of them",
+        20 + arrived_);
     RETURN_IF_ERROR(AskMonitor(server.address, {"--checkpoint", Path("clients.note")}));
     RETURN_IF_ERROR(AskWitness(server.address));
     server.process.Stop();
@@ -483,6 +561,9 @@ class Rehearsal {
   std::optional<note::VerifierKey> key_;
   std::string witness_url_;
   std::optional<ChildProcess> witness_;
+  std::string attacked_;  // folder that the page shows in the end
+  std::string page_address_ = "127.0.0.1:0";
+  int arrived_ = 0;  // events while the audience looked
   RehearsalReport report_;
 };
 

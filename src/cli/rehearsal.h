@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +13,27 @@ namespace graven::cli {
 
 enum class Attack { kFlip, kFork, kRollback, kWithhold };
 
+// Somebody who has the page open in a browser: he sees it green, says when the attack may begin,
+// and sees it red, at one and the same address.
+struct RehearsalAudience {
+  // The honest log's page is served at `url`, which pins the log's key.
+  std::function<void(const std::string& url)> invite;
+  // Waits a second at most. True: begin. An error ends the rehearsal before any attack.
+  std::function<absl::StatusOr<bool>()> ready;
+};
+
+struct RehearsalReport;
+
 struct RehearsalOptions {
   Attack attack = Attack::kFlip;
   std::string data;  // folder to copy; empty: a small new log
   std::string log = "default";
   bool keep = false;  // the work folder stays
+
+  // Both or none. `look` is called with the whole report while the attacked log's page is served at
+  // the invitation's address; it returns when nobody looks any more.
+  std::optional<RehearsalAudience> audience;
+  std::function<void(const RehearsalReport&)> look;
 };
 
 // What one of those who look on saw.

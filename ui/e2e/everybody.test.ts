@@ -117,6 +117,49 @@ inChromium('for everybody', () => {
     });
   }
 
+  test("the theme is the system's until one is chosen, never flashes, and is light on paper", async () => {
+    const { page, context } = await visit('#/default/live', { scheme: 'dark' });
+    const theme = (): Promise<string | undefined> =>
+      page.evaluate(() => document.documentElement.dataset['theme']);
+    const paper = (): Promise<string> =>
+      page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    await sealIs(page, 'first');
+    assert.equal(await theme(), 'dark');
+    const darkPaper = await paper();
+    await page.emulateMedia({ colorScheme: 'light' });
+    await until('it follows the system', async () => (await theme()) === 'light');
+    assert.notEqual(await paper(), darkPaper);
+    await page.getByRole('button', { name: 'Use the dark theme' }).click();
+    assert.equal(await theme(), 'dark');
+    assert.equal(await paper(), darkPaper);
+    // Every frame from the first on, in the theme that was chosen and is not the system's.
+    await context.addInitScript(() => {
+      const seen: string[] = [];
+      (window as unknown as { seen: string[] }).seen = seen;
+      const frame = (): void => {
+        if (document.body !== null) seen.push(getComputedStyle(document.body).backgroundColor);
+        if (seen.length < 60) requestAnimationFrame(frame);
+      };
+      requestAnimationFrame(frame);
+    });
+    await page.reload();
+    await sealIs(page, 'first');
+    const seen = await until('frames', async () => {
+      const all = await page.evaluate(() => (window as unknown as { seen: string[] }).seen);
+      return all.length >= 20 && all;
+    });
+    assert.deepEqual([...new Set(seen)], [darkPaper]);
+    await page.emulateMedia({ media: 'print' });
+    assert.equal(await theme(), 'dark');
+    assert.equal(await paper(), 'rgb(255, 255, 255)');
+    assert.equal(
+      await page.evaluate(() =>
+        getComputedStyle(document.documentElement).getPropertyValue('--red').trim(),
+      ),
+      '#b3211a',
+    );
+  });
+
   test('no page is wider than its window, from 360 to 2,560 pixels', async () => {
     const { page } = await visit();
     await sealIs(page, 'first');

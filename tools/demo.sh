@@ -1,28 +1,36 @@
 #!/usr/bin/env bash
 # What `./dev run` shows: the server on loopback, real events from this machine's own files, a receipt
-# verified offline, the whole log verified from the outside. The server then stays until Ctrl-C.
-#   tools/demo.sh [--data DIR] [--once]
+# verified offline, the whole log verified from the outside. The server then stays until Ctrl-C, and
+# what happens on this machine arrives in its log.
+#   tools/demo.sh [--data DIR] [--once] [--no-live]
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 graven=${GRAVEN_BINARY:-build/release/graven}
-data=build/run/data once=
+python=/usr/bin/python3
+data=build/run/data once= live=1
 while [ $# -gt 0 ]; do
   case $1 in
     --data) data=$2 && shift 2 ;;
     --once) once=1 && shift ;;
+    --no-live) live= && shift ;;
     *) echo "run: unknown argument '$1'; see ./dev run --help" >&2 && exit 2 ;;
   esac
 done
 work=$(dirname "$data")
 mkdir -p "$work"
 ready=$work/ready.json log=$work/server.log
-server=
+server= follower=
 
 bold() { if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n%s\n' "$*"; fi; }
 show() { printf '$ graven %s\n' "$*"; "$graven" "$@"; }
 
 stop() {
   trap - EXIT INT TERM
+  # First who writes: it hands over what it has, and ends.
+  if [ -n "$follower" ]; then
+    kill -TERM "$follower" 2>/dev/null || true
+    wait "$follower" || true
+  fi
   [ -n "$server" ] && kill -TERM "$server" 2>/dev/null || exit "${1:-0}"
   local code=0
   wait "$server" || code=$?
@@ -51,6 +59,14 @@ start() {
   echo "The server did not start:" >&2
   tail -n 5 "$log" >&2
   exit 3
+}
+
+# Live events of this very machine. Sets `follower`.
+follow_this_machine() {
+  [ -n "$live" ] && [ -z "$once" ] && [ -x "$python" ] || return 0
+  setsid "$python" tools/host_events.py --graven "$graven" --server "$address" --parent $$ >>"$log" 2>&1 &
+  follower=$!
+  bold "6. What happens on this machine goes in live: programs that start and end, without their arguments"
 }
 
 import_real_events() {
@@ -94,6 +110,8 @@ show receipt verify "$work/0.receipt" --key "$vkey"
 bold "5. The whole log, verified from the outside"
 show verify --server "$address" --key "$vkey"
 
+follow_this_machine
+
 bold "Next"
 cat <<END
   export GRAVEN_SERVER=$address
@@ -102,7 +120,7 @@ cat <<END
   $graven logs list
   $graven --help
   grpcurl -plaintext $address list
-  $graven rehearse fork            # what a fork looks like, on a throw-away copy
+  $graven rehearse fork --page     # a throw-away copy is attacked, and its page turns red
 
 The page, live, with the log's key pinned:
   $url/#/default/live?pin=$(pin_of "$vkey")
@@ -112,5 +130,4 @@ bold "The server runs until Ctrl-C."
 code=0
 wait "$server" || code=$?
 server=
-trap - EXIT
-exit "$code"
+stop "$code"

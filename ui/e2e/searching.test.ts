@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { millionFound } from './million.ts';
 import { changeRecord } from './proxy.ts';
 import { matcher, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow } from '../src/record/row.ts';
@@ -159,32 +160,9 @@ inChromium('searching', () => {
   });
 
   test('a million rows can be scrolled to the end, and are fetched where one looks', async () => {
-    const total = 1_000_000;
-    const size = 500;
     const { page, proxy } = await visit('#/logs');
-    const all = (await (
-      await fetch(new URL(`/logs/default/records?first=0&count=${size}`, server.http))
-    ).json()) as { records: { record: string }[] };
-    proxy.lies = {
-      answer: (path) => {
-        if (!path.startsWith('/logs/default/search?')) return undefined;
-        const asked = new URLSearchParams(path.split('?')[1]);
-        const from = Number(asked.get('from_ordinal') ?? 0);
-        const records = Array.from({ length: Math.min(200, total - from) }, (_, i) => ({
-          index: String((from + i) % size),
-          recordHash: '',
-          record: all.records[(from + i) % size]!.record,
-        }));
-        return JSON.stringify({
-          query: '',
-          treeSize: '500',
-          count: { value: String(total), exact: true },
-          records,
-          nextCursor: from + 200 < total ? 'c' : '',
-          scannedTo: '0',
-        });
-      },
-    };
+    const { total, distinct, lies } = await millionFound(server);
+    proxy.lies = lies;
     await page.goto(page.url().replace(/#.*/, '#/default/explore?order=oldest'));
     await page.locator(`[data-count="${total}"]`).waitFor({ timeout: 30_000 });
     const list = page.locator('.explore .list');
@@ -208,7 +186,7 @@ inChromium('searching', () => {
       async () => (await page.locator('.event-row.waiting').count()) === 0,
     );
     const shown = await rowsOf(page);
-    assert.equal(shown[shown.length - 1], (total - 1) % size);
+    assert.equal(shown[shown.length - 1], (total - 1) % distinct);
     assert.deepEqual(
       shown,
       shown.map((_, i) => shown[0]! + i),

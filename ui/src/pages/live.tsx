@@ -140,7 +140,7 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
             <span class="figure">
               <b>{feed.rate(now).toFixed(feed.rate(now) < 10 ? 1 : 0)}</b> /s
             </span>
-            <span class="fine">{thousands(counted)} since this page was opened</span>
+            <span class="fine">counted here: {thousands(counted)}</span>
             <span class="fine">{transportWords(feed)}</span>
           </div>
           <button

@@ -74,9 +74,14 @@ export function Strip({
       >
         <span class="tile-fill" style={{ width: `${(filled / 256) * 100}%` }} />
         <span class="tile-text">
-          tile {thousands(Math.floor(size / 256))} · {filled}/256
+          tile {thousands(Math.floor(size / 256))} · <b>{filled}</b>/256
         </span>
       </div>
+      {trust?.checkpoint !== undefined && (
+        <p class="fine root" title={trust.checkpoint.root}>
+          root {shortHash(trust.checkpoint.root)}
+        </p>
+      )}
       <ol class="chain">
         {drawn.map((piece, i) => (
           <li key={i} class={piece.kind} title={piece.label}>
@@ -104,11 +109,6 @@ export function Strip({
       {drawn.length === 0 && (
         <p class="fine">
           Nothing new yet. Each batch, checkpoint and cosignature appears here as it happens.
-        </p>
-      )}
-      {trust?.checkpoint !== undefined && (
-        <p class="fine root" title={trust.checkpoint.root}>
-          root {shortHash(trust.checkpoint.root)}
         </p>
       )}
     </aside>

@@ -27,8 +27,9 @@ void AppendLoop::Absorb() {
   if (fitting > 0) {
     ledger_.Apply(std::span(taken_).first(fitting), &applied_);
     GRAVEN_CHECK(applied_.size() == fitting);
-    for (const ledger::RequestResult& result : applied_) {
-      if (absl::IsResourceExhausted(result.status)) no_room_ = result.status;
+    for (size_t i = 0; i < fitting; ++i) {
+      if (absl::IsResourceExhausted(applied_[i].status))
+        PutOff(applied_[i].status, taken_[i]->bytes);
     }
   }
   // What is behind the first one that found no room is put off too, so that the order stays.
@@ -67,17 +68,36 @@ size_t AppendLoop::FittingPrefix() {
   for (const sequencer::Request* request : taken_) bytes += request->bytes;
   // Only want of room is decided here; whatever else stands in the way is said per request by
   // Apply.
-  if (!absl::IsResourceExhausted(ledger_.CheckRoom(bytes))) return taken_.size();
+  if (!absl::IsResourceExhausted(ledger_.CheckRoom(bytes))) {
+    bytes_put_off_ = 0;
+    return taken_.size();
+  }
 
   size_t fitting = 0;
   bytes = 0;
   for (const sequencer::Request* request : taken_) {
     bytes += request->bytes;
-    no_room_ = ledger_.CheckRoom(bytes);
-    if (!no_room_.ok()) return fitting;
+    if (absl::Status room = ledger_.CheckRoom(bytes); !room.ok()) {
+      PutOff(std::move(room), request->bytes);
+      return fitting;
+    }
     ++fitting;
   }
   return fitting;  // room was made meanwhile
+}
+
+void AppendLoop::PutOff(absl::Status why, size_t bytes) {
+  no_room_ = std::move(why);
+  if (bytes_put_off_ == 0) bytes_put_off_ = bytes;
+}
+
+bool AppendLoop::HasRoomAgain() {
+  // Any other state than want of room is for Apply to say.
+  if (bytes_put_off_ != 0 && absl::IsResourceExhausted(ledger_.CheckRoom(bytes_put_off_))) {
+    return false;
+  }
+  bytes_put_off_ = 0;
+  return true;
 }
 
 RoundOutcome AppendLoop::Answer(const absl::Status& synced) {

@@ -56,7 +56,11 @@ class LedgerWithRoom final : public ledger::Ledger {
              std::vector<ledger::RequestResult>* results) override {
     real_.Apply(requests, results);
   }
-  absl::Status MakeDurable() override { return real_.MakeDurable(); }
+  mutable std::atomic<uint64_t> batches = 0;  // that were made durable, empty ones too
+  absl::Status MakeDurable() override {
+    batches.fetch_add(1);
+    return real_.MakeDurable();
+  }
   std::atomic<bool> publish_fails_late = false;  // when everything has been published
   std::atomic<uint64_t> failed_publishes = 0;
 

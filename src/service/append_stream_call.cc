@@ -338,10 +338,14 @@ void AppendStreams::ListForRetry(AppendStreamCall* call) {
   retry_.push_back(call);
 }
 
-void AppendStreams::AfterRound() {
+void AppendStreams::AfterRound(bool may_have_room) {
   current_.clear();
   current_.swap(retry_);
   for (AppendStreamCall* call : current_) {
+    if (!may_have_room && call->waits_for_room()) {
+      retry_.push_back(call);  // it stays listed
+      continue;
+    }
     call->listed_for_retry = false;
     call->Resubmit();
     ListForAcks(call);

@@ -74,6 +74,8 @@ class AppendStreamCall {
   // Nothing of it is under way: it may be deleted.
   bool idle() const;
   bool started() const { return started_; }
+  // Requests are held for which somebody waits.
+  bool waits_for_room() const { return holding_ && !done_ && !stopping_; }
 
   bool listed_for_acks = false;
   bool listed_for_retry = false;
@@ -137,8 +139,9 @@ class AppendStreams {
 
   // Arms one call; before the loop starts.
   void Start();
-  // After each round: acknowledgements go out, held requests are tried again.
-  void AfterRound();
+  // After each round: acknowledgements go out; held requests are tried again unless they are known
+  // to find no room.
+  void AfterRound(bool may_have_room);
   // Whether requests are held, so that the loop must not sleep long.
   bool holding() const { return !retry_.empty(); }
   void Stop();

@@ -261,6 +261,13 @@ TEST_F(GrpcServerTest, WantOfRoomHoldsStreamsInOrderAndRefusesUnaryCalls) {
   EXPECT_EQ(ReasonOf(refused), "JOURNAL_FULL");
   EXPECT_EQ(ledger_.DurableSize(ledger_.FindLog("")).value, 0u);
 
+  // The loop asks for room now and then; it makes no batches that cannot be.
+  const uint64_t batches = ledger_.batches;
+  for (const uint64_t asked = ledger_.refusals; ledger_.refusals < asked + 20;) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(ledger_.batches, batches);
+
   // All at once, and nothing else happens that could wake the server.
   ledger_.room_bytes = SIZE_MAX;
   uint64_t next = 0;

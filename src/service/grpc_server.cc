@@ -29,8 +29,8 @@ constexpr int kEventsPerDrainMax = 16'384;
 constexpr size_t kBytesPerDrainMax = size_t{512} << 10;
 // So much is applied at once, while more is still arriving.
 constexpr size_t kBytesPerAbsorb = size_t{32} << 10;
-// Held requests of streams are tried again so often.
-constexpr int64_t kRetryNs = 2'000'000;
+// While requests of streams are held, the journal is asked for room so often.
+constexpr int64_t kRetryNs = 5'000'000;
 
 constexpr int kWorkers = 2;
 constexpr int kMetadataBytesMax = 16 * 1024;
@@ -51,6 +51,7 @@ class GrpcServerImpl final : public GrpcServer {
   GrpcServerImpl(ledger::Ledger& ledger, engine::Engine& engine, Clock& clock, Random& random,
                  const GrpcServerOptions& options, engine::Authenticator authenticator)
       : engine_(engine),
+        clock_(clock),
         own_searches_(OwnSearches(ledger, engine, clock, options)),
         searches_(own_searches_ == nullptr ? *options.searches : *own_searches_),
         authenticator_(std::move(authenticator)),
@@ -83,11 +84,13 @@ class GrpcServerImpl final : public GrpcServer {
   void Configure(const GrpcServerOptions& options, grpc::ServerBuilder* builder);
   void Run();
   bool Drain();
+  bool MayHaveRoom();
   bool Next(gpr_timespec deadline, bool* got);
   void OnStop(bool ok);
   void OnWake(bool ok);
 
   engine::Engine& engine_;
+  Clock& clock_;
   const std::unique_ptr<search::Searches> own_searches_;
   search::Searches& searches_;
   const engine::Authenticator authenticator_;
@@ -106,6 +109,7 @@ class GrpcServerImpl final : public GrpcServer {
   WatchCalls watches_;
   std::vector<std::string> addresses_;
   int empty_polls_max_ = kEmptyPollsMax;  // the loop's own
+  int64_t next_try_ns_ = 0;               // the same
   CallTag<GrpcServerImpl> stop_tag_;
   grpc::Alarm stop_alarm_;
   std::promise<void> stop_seen_;
@@ -226,8 +230,19 @@ void GrpcServerImpl::Run() {
     size_t answered = engine_.loop().Round();
     empty_polls_max_ = answered == 1 ? 1 : kEmptyPollsMax;
     while (answered > 0) answered = engine_.loop().Round();
-    streams_.AfterRound();
+    streams_.AfterRound(MayHaveRoom());
   }
+}
+
+// What was held because the queue was full finds it empty after a round. What the journal had no
+// room for waits until it has: tried again at once it would be put off again, as fast as the loop
+// turns.
+bool GrpcServerImpl::MayHaveRoom() {
+  if (!engine_.loop().waits_for_room()) return true;
+  const int64_t now_ns = clock_.SteadyNs();
+  if (now_ns < next_try_ns_) return false;
+  next_try_ns_ = now_ns + kRetryNs;
+  return engine_.loop().HasRoomAgain();
 }
 
 void GrpcServerImpl::OnStop(bool) {

@@ -301,10 +301,11 @@ class Running {
       append_door_ = std::make_unique<engine::AppendDoor>(
           *ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(), engine_->meter(),
           rules_, SystemClock(), SystemRandom(), [this] { grpc_->WakeWriter(); });
-      started = http_->Start(
-          MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(),
-                      *append_door_, message_types_, GRAVEN_VERSION, SystemClock().WallNs()},
-                     metrics_, *searches_));
+      started = http_->Start(MakeRoutes(
+          {*ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(), *append_door_,
+           message_types_, engine_->scrub(), server_options.facts.witnesses, GRAVEN_VERSION,
+           server_options.facts.started_at_ns},
+          metrics_, *searches_));
     }
     if (started.ok()) {
       producers_ = std::make_unique<ProducerFollower>(

@@ -148,8 +148,8 @@ void WitnessFeed::SetMetrics() {
   }
 }
 
-std::vector<service::WitnessFacts> WitnessFeed::Facts() const {
-  std::vector<service::WitnessFacts> facts;
+std::vector<engine::WitnessFacts> WitnessFeed::Facts() const {
+  std::vector<engine::WitnessFacts> facts;
   if (feeder_ == nullptr) return facts;
   for (witness::WitnessState& state : feeder_->states()) {
     facts.push_back(

@@ -7,11 +7,11 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "engine/witness_facts.h"
 #include "ledger/ledger.h"
 #include "metrics/registry.h"
 #include "note/policy.h"
 #include "server/operational_log.h"
-#include "service/sync_calls.h"
 
 namespace graven::witness {
 class Feeder;
@@ -43,8 +43,8 @@ class WitnessFeed {
   // Before the engine stops.
   void Stop();
 
-  // How the witnesses answer, for GetStatus. Any thread.
-  std::vector<service::WitnessFacts> Facts() const;
+  // How the witnesses answer, for GetStatus and /status. Any thread.
+  std::vector<engine::WitnessFacts> Facts() const;
 
  private:
   class Logs;

@@ -392,5 +392,19 @@ TEST_F(GrpcServerTest, LogsAreCreatedListedInPagesAndNamedOnce) {
   EXPECT_EQ(names, (std::vector<std::string>{"a", "b", "default"}));
 }
 
+TEST_F(GrpcServerTest, LongWordsOfAWitnessAreCutBetweenCharacters) {
+  GrpcServerOptions options;
+  std::string said = "x";
+  for (int i = 0; i < 300; ++i) said += "\xC3\xA9";
+  options.facts.witnesses = [&] { return std::vector<engine::WitnessFacts>{{"one", 3, 1, said}}; };
+  Serve(options);
+  grpc::ClientContext context;
+  graven::v1::GetStatusResponse status;
+  ASSERT_TRUE(stub_->GetStatus(&context, graven::v1::GetStatusRequest(), &status).ok());
+  ASSERT_EQ(status.witnesses_size(), 1);
+  EXPECT_EQ(status.witnesses(0).logs_cosigned(), 3u);
+  EXPECT_EQ(status.witnesses(0).problem(), said.substr(0, 511));
+}
+
 }  // namespace
 }  // namespace graven::service

@@ -32,7 +32,18 @@ void SetTime(int64_t ns, google::protobuf::Timestamp* time) {
 }
 
 constexpr size_t kFindingsShown = 20;
-constexpr size_t kProblemBytesMax = 512;
+constexpr size_t kWordsBytesMax = 512;
+
+// The words of strangers, cut between code points: half of one would be no text, and most clients
+// would then refuse the whole reply.
+std::string Words(std::string_view text) {
+  std::string safe = SafeText(text);
+  if (safe.size() <= kWordsBytesMax) return safe;
+  size_t end = kWordsBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(safe[end]) & 0xC0) == 0x80) --end;
+  safe.resize(end);
+  return safe;
+}
 
 void SetScrub(const ledger::ScrubStatus& status, graven::v1::ScrubState* scrub) {
   scrub->set_rounds(status.rounds);
@@ -51,7 +62,7 @@ void SetScrub(const ledger::ScrubStatus& status, graven::v1::ScrubState* scrub) 
     if (finding.first_bad) shown->set_first_bad_index(finding.first_bad->value);
     shown->set_file(finding.file);
     shown->set_offset(finding.offset);
-    shown->set_what(SafeText(finding.what).substr(0, 512));
+    shown->set_what(Words(finding.what));
     SetTime(finding.found_at_ns, shown->mutable_found_at());
   }
 }
@@ -312,12 +323,12 @@ grpc::Status GravenServer::GetStatus(grpc::ServerContext* context,
     response->set_recovery_report(status.recovery_report);
     SetScrub(environment_.scrub.status(), response->mutable_scrub());
     if (!facts_.witnesses) return absl::OkStatus();
-    for (const WitnessFacts& witness : facts_.witnesses()) {
+    for (const engine::WitnessFacts& witness : facts_.witnesses()) {
       auto* shown = response->add_witnesses();
       shown->set_name(witness.name);
       shown->set_logs_cosigned(witness.logs_cosigned);
       shown->set_logs_failing(witness.logs_failing);
-      shown->set_problem(SafeText(witness.problem).substr(0, kProblemBytesMax));
+      shown->set_problem(Words(witness.problem));
     }
     return absl::OkStatus();
   });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/published_reads.h"
+#include "engine/witness_facts.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "service/grpc_call.h"
 #include "service/unary_append_calls.h"
@@ -14,19 +15,11 @@
 // the disk without holding up an append.
 namespace graven::service {
 
-// How a witness answers, of all logs.
-struct WitnessFacts {
-  std::string name;
-  uint64_t logs_cosigned = 0;
-  uint64_t logs_failing = 0;
-  std::string problem;
-};
-
 struct ServerFacts {
   std::string version;
   int64_t started_at_ns = 0;
   // Asked at each GetStatus, on any thread; empty without witnesses.
-  std::function<std::vector<WitnessFacts>()> witnesses;
+  std::function<std::vector<engine::WitnessFacts>()> witnesses;
 };
 
 class GravenServer final : public GravenCalls {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,10 +10,12 @@
 
 #include "base/encoding.h"
 #include "base/status_macros.h"
+#include "base/text_safety.h"
 #include "engine/error_details.h"
 #include "engine/published_reads.h"
 #include "json/event_json.h"
 #include "json/object_text.h"
+#include "ledger/scrubber.h"
 #include "web/append_events.h"
 #include "web/arguments.h"
 #include "web/errors.h"
@@ -23,6 +26,9 @@ namespace {
 // A page of records ends before it is larger, but for one that is larger alone.
 constexpr size_t kPageBytesMax = size_t{1} << 20;
 constexpr uint64_t kLogsPageMax = 1000;
+// Of the scrubber's findings, and of the words of one; the operational log has all.
+constexpr size_t kFindingsShown = 20;
+constexpr size_t kWordsBytesMax = 512;
 
 http::Response JsonResponse(std::string body) {
   http::Response response;
@@ -58,6 +64,42 @@ std::string LogJson(const ledger::LogInfo& info) {
   log.Text("stateReason", info.read_only_reason);
   if (info.last_received_at_ns != 0) log.TimeNs("lastReceivedAt", info.last_received_at_ns);
   return log.Finish();
+}
+
+std::string FindingJson(const ledger::ScrubFinding& finding) {
+  json::ObjectText shown;
+  shown.Text("kind", ledger::ScrubKindText(finding.kind)).Text("log", finding.log);
+  if (finding.first_bad) shown.Uint64("firstBadIndex", finding.first_bad->value);
+  shown.Text("file", finding.file).Uint64("offset", finding.offset);
+  shown.Text("what", SafeText(finding.what, kWordsBytesMax));
+  shown.TimeNs("foundAt", finding.found_at_ns);
+  return shown.Finish();
+}
+
+std::string ScrubJson(const ledger::ScrubStatus& status) {
+  json::ObjectText scrub;
+  scrub.Uint64("rounds", status.rounds);
+  scrub.Raw("progress", fmt::format("{:.4f}", status.progress));
+  if (status.last_round_ended_ns != 0) scrub.TimeNs("lastRoundEndedAt", status.last_round_ended_ns);
+  scrub.Uint64("bytes", status.bytes).Uint64("records", status.records);
+  scrub.Uint64("findingsCount", status.findings_count);
+  json::ArrayText findings;
+  const size_t shown = std::min(status.findings.size(), kFindingsShown);
+  for (size_t i = 0; i < shown; ++i) findings.Raw(FindingJson(status.findings[i]));
+  scrub.Raw("findings", findings.Finish());
+  return scrub.Finish();
+}
+
+std::string WitnessesJson(const std::vector<engine::WitnessFacts>& witnesses) {
+  json::ArrayText array;
+  for (const engine::WitnessFacts& witness : witnesses) {
+    json::ObjectText shown;
+    shown.Text("name", witness.name).Uint64("logsCosigned", witness.logs_cosigned);
+    shown.Uint64("logsFailing", witness.logs_failing);
+    shown.Text("problem", SafeText(witness.problem, kWordsBytesMax));
+    array.Raw(shown.Finish());
+  }
+  return array.Finish();
 }
 
 std::string HashesJson(const std::vector<Hash>& hashes) {
@@ -114,6 +156,9 @@ absl::StatusOr<http::Response> Api::Status(const Call& call) const {
   body.Uint64("batches", status.batches);
   body.Uint64("checkpointsSigned", status.checkpoints_signed);
   body.Text("recoveryReport", status.recovery_report);
+  body.Raw("scrub", ScrubJson(parts_.scrub.status()));
+  body.Raw("witnesses", WitnessesJson(parts_.witnesses ? parts_.witnesses()
+                                                       : std::vector<engine::WitnessFacts>()));
   return JsonResponse(body.Finish());
 }
 

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/append_door.h"
 #include "engine/publication_hub.h"
+#include "engine/scrub_loop.h"
+#include "engine/witness_facts.h"
 #include "json/message_types.h"
 #include "ledger/ledger.h"
 #include "sequencer/sequencer.h"
@@ -23,6 +27,9 @@ struct ApiParts {
   engine::PublicationHub& cosigned_hub;
   engine::AppendDoor& door;
   const json::MessageTypes& types;
+  const engine::ScrubLoop& scrub;
+  // Asked at each GET /status, on any thread; empty without witnesses.
+  std::function<std::vector<engine::WitnessFacts>()> witnesses;
   std::string version;
   int64_t started_at_ns = 0;
 };

@@ -215,7 +215,23 @@ class HttpApi(unittest.TestCase):
         self.assertEqual([base64.b64decode(one) for one in consistency["hashes"]], list(theirs.hashes))
         self.assertEqual([one["name"] for one in api.get("/logs")["logs"] if one["name"][0] != "_"],
                          ["default"])
-        self.assertEqual(api.get("/status")["state"], "SERVER_STATE_SERVING")
+
+    def test_status_says_by_http_what_it_says_by_grpc(self):
+        api = self.serve()
+        api.post(event("e-0"), "?wait=published&wait_ms=60000")
+        said = api.get("/status")
+        theirs = json_format.MessageToDict(self.stub.GetStatus(pb.GetStatusRequest()),
+                                           including_default_value_fields=True)
+        # Its streams are gRPC's own.
+        self.assertEqual(set(theirs) - set(said), {"tailers"})
+        self.assertEqual(set(said) - set(theirs), set())
+        for name in ("version", "startedAt", "state", "logCount", "diskReserveBytes",
+                     "eventsAppended", "recoveryReport", "witnesses"):
+            self.assertEqual(said[name], theirs[name], name)
+        self.assertEqual(set(theirs["scrub"]) - set(said["scrub"]) - {"lastRoundEndedAt"}, set())
+        self.assertEqual((said["scrub"]["findingsCount"], said["scrub"]["findings"]), ("0", []))
+        self.assertLessEqual(0, said["scrub"]["progress"])
+        self.assertLessEqual(said["scrub"]["progress"], 1)
 
     def test_an_event_is_stored_once_however_often_and_however_it_is_spelt(self):
         api = self.serve()

@@ -50,6 +50,9 @@ class HttpCosigned(unittest.TestCase):
         verdict = json.loads(serving.run("receipt", "verify", receipt, "--policy", policy,
                                          "--json").stdout)
         self.assertEqual((verdict["verdict"], verdict["index"]), ("COSIGNED", 2))
+        status, body = self.call("/status")
+        self.assertEqual((status, json.loads(body)["witnesses"]),
+                         (200, [{"name": "own", "logsCosigned": "1", "logsFailing": "0", "problem": ""}]))
         # The witness is away: what comes now is published, and no tile shows it.
         witness.kill()
         status, body = self.post(3, "wait=cosigned&wait_ms=300")

@@ -63,12 +63,19 @@ CommandResult Take(CommandContext& context, const PreserveFlags& flags) {
                        {"files", taken->files},
                        {"bytes", taken->bytes},
                        {"sha256sums_sha256", HexEncode(taken->digest)},
+                       {"unused_journal_files", taken->unused},
                        {"changed_meanwhile", taken->changed}});
     return ExitCode::kDone;
   }
   Terminal& out = context.out();
   out.Line(fmt::format("{} files, {} bytes in {}", CountText(taken->files), CountText(taken->bytes),
                        SafeText(flags.output)));
+  if (!taken->unused.empty()) {
+    out.Line(
+        fmt::format("  {} journal files held only zeros and are left out; preserved.txt has "
+                    "their names",
+                    taken->unused.size()));
+  }
   for (const std::string& name : taken->changed) {
     out.Line(fmt::format("  changed while it was copied: {}", SafeText(name)));
   }
@@ -109,8 +116,9 @@ void AddPreserveCommand(CLI::App& app, CommandContext& context) {
       "preserve", "On the worst day, first of all: a hashed, read-only copy of a data folder");
   command->footer(
       "Touches nothing in the folder and needs no stopped server; what changed meanwhile is\n"
-      "named. keys/ is left out. `sha256sum -c SHA256SUMS` checks the copy without Graven, and\n"
-      "`graven verify --data OUT/data` what is in it.\n"
+      "named. Left out are keys/, and journal files that hold nothing yet. `sha256sum -c\n"
+      "SHA256SUMS` checks the copy without Graven, and `graven verify --data OUT/data` what is in\n"
+      "it.\n"
       "Exit code 1: with --check, something is not as it was.\n"
       "\n"
       "Example:\n"

@@ -21,6 +21,7 @@ constexpr uint64_t kSumsBytesMax = uint64_t{256} << 20;
 constexpr std::string_view kSumsName = "SHA256SUMS";
 constexpr std::string_view kFactsName = "preserved.txt";
 constexpr std::string_view kLockName = "data/lock";
+constexpr std::string_view kJournalPrefix = "data/journal/";
 constexpr uint32_t kFileMode = 0444;
 constexpr uint32_t kFolderMode = 0755;
 
@@ -29,7 +30,21 @@ std::string_view LastComponent(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-// Of a file, in pieces; with `copy` they are written there too.
+bool IsZeros(std::string_view bytes) { return bytes.find_first_not_of('\0') == bytes.npos; }
+
+// kOutOfRange: it was cut meanwhile.
+absl::StatusOr<bool> HoldsOnlyZeros(io::File& file, uint64_t size) {
+  std::string piece(std::min<uint64_t>(size, kPieceBytes), '\0');
+  for (uint64_t at = 0; at < size; at += piece.size()) {
+    piece.resize(std::min<uint64_t>(size - at, kPieceBytes));
+    RETURN_IF_ERROR(file.ReadAt(at, piece));
+    if (!IsZeros(piece)) return false;
+  }
+  return true;
+}
+
+// Of a file, in pieces; with `copy` they are written there too, but for those that are all zero:
+// most of a journal file is.
 absl::StatusOr<Hash> HashFile(io::File& file, uint64_t size, io::File* copy,
                               const std::function<void(uint64_t)>& on_bytes) {
   Sha256Stream hash;
@@ -38,9 +53,10 @@ absl::StatusOr<Hash> HashFile(io::File& file, uint64_t size, io::File* copy,
     piece.resize(std::min<uint64_t>(size - at, kPieceBytes));
     RETURN_IF_ERROR(file.ReadAt(at, piece));
     hash.Add(piece);
-    if (copy != nullptr) RETURN_IF_ERROR(copy->WriteAt(at, piece));
+    if (copy != nullptr && !IsZeros(piece)) RETURN_IF_ERROR(copy->WriteAt(at, piece));
     if (on_bytes) on_bytes(piece.size());
   }
+  if (copy != nullptr) RETURN_IF_ERROR(copy->Truncate(size));
   return hash.Finish();
 }
 
@@ -102,6 +118,15 @@ class Copier {
       return absl::OkStatus();
     }
     RETURN_IF_ERROR(file.status());
+    if (name.starts_with(kJournalPrefix) && before.size > 0) {
+      const auto unused = HoldsOnlyZeros(**file, before.size);
+      if (!unused.ok() && !absl::IsOutOfRange(unused.status())) return unused.status();
+      if (unused.ok() && *unused) {
+        found_.unused.push_back(name);
+        if (HasChanged(from, before)) found_.changed.push_back(name);
+        return absl::OkStatus();
+      }
+    }
     ASSIGN_OR_RETURN(const auto copy, fs_.Open(Out(name), io::OpenMode::kCreateNew, kFileMode));
     auto hash = HashFile(**file, before.size, copy.get(), request_.on_bytes);
     const bool was_cut = absl::IsOutOfRange(hash.status());
@@ -112,14 +137,16 @@ class Copier {
       ASSIGN_OR_RETURN(const uint64_t size, copy->Size());
       ASSIGN_OR_RETURN(hash, HashFile(*copy, size, nullptr, nullptr));
     }
-    const auto after = fs_.Stat(from);
-    if (was_cut || !after.ok() || after->size != before.size ||
-        after->mtime_ns != before.mtime_ns || after->inode != before.inode) {
-      found_.changed.push_back(name);
-    }
+    if (was_cut || HasChanged(from, before)) found_.changed.push_back(name);
     found_.bytes += before.size;
     sums_[name] = *hash;
     return absl::OkStatus();
+  }
+
+  bool HasChanged(const std::string& from, const io::FileInfo& before) const {
+    const auto after = fs_.Stat(from);
+    return !after.ok() || after->size != before.size || after->mtime_ns != before.mtime_ns ||
+           after->inode != before.inode;
   }
 
   io::FileSystem& fs_;
@@ -134,6 +161,9 @@ std::string Facts(const SnapshotRequest& request, const Snapshot& found) {
                       request.folder);
   for (size_t i = 0; i < request.also.size(); ++i) {
     text += fmt::format("also/{}-{}: {}\n", i + 1, LastComponent(request.also[i]), request.also[i]);
+  }
+  for (const std::string& name : found.unused) {
+    text += fmt::format("left out: {}, which held only zeros\n", name);
   }
   for (const std::string& name : found.changed) {
     text += fmt::format("changed while it was copied: {}\n", name);

@@ -3,9 +3,11 @@
 // running server goes on, and what it changed meanwhile is named.
 //
 //   OUT/data/...       the folder as it is, without keys/: nobody can sign with a snapshot; nor
-//   lock OUT/also/...       other files and folders that were named: a guard elsewhere, what a
-//   monitor saw OUT/preserved.txt  when, of what, and what changed while it was copied
-//   OUT/SHA256SUMS of every file above, for sha256sum -c; its own hash is what one writes down
+//                      the lock, nor journal files that hold only zeros
+//   OUT/also/...       other files and folders that were named: a guard elsewhere, what a monitor
+//                      saw
+//   OUT/preserved.txt  when, of what, what was left out, and what changed while it was copied
+//   OUT/SHA256SUMS     of every file above, for sha256sum -c; its own hash is what one writes down
 //
 // Threads: stateless.
 #pragma once
@@ -35,6 +37,8 @@ struct SnapshotRequest {
 struct Snapshot {
   uint64_t files = 0;
   uint64_t bytes = 0;
+  // Journal files that hold nothing but zeros: made ready, and not used yet. They are not copied.
+  std::vector<std::string> unused;
   // Of OUT/SHA256SUMS.
   Hash digest;
   // Files of the source that changed, came or went while they were copied, as paths in OUT.

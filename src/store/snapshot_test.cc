@@ -62,6 +62,21 @@ TEST_F(SnapshotTest, HoldsEveryFileButTheKeysAndTheirHashes) {
   EXPECT_EQ(found->files, taken->files);
 }
 
+TEST_F(SnapshotTest, JournalFileOfZerosIsNamedAndNotCopiedAndZerosElsewhereAre) {
+  Write("d/journal/2", std::string(3 << 20, '\0'));
+  Write("d/journal/3", std::string(3 << 20, '\0') + "x");
+  Write("d/logs/zeros", std::string(100, '\0'));
+  const auto taken = Take();
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_THAT(taken->unused, ElementsAre("data/journal/2"));
+  EXPECT_TRUE(absl::IsNotFound(fs_.Stat("out/data/journal/2").status()));
+  EXPECT_THAT(Read("out/preserved.txt"),
+              HasSubstr("left out: data/journal/2, which held only zeros\n"));
+  EXPECT_EQ(Read("out/data/journal/3"), std::string(3 << 20, '\0') + "x");
+  EXPECT_EQ(Read("out/data/logs/zeros"), std::string(100, '\0'));
+  EXPECT_THAT(CheckSnapshot(fs_, "out", {})->differences, IsEmpty());
+}
+
 TEST_F(SnapshotTest, ChangedMissingAndNewFilesAreNamed) {
   ASSERT_TRUE(Take().ok());
   Write("out/data/journal/1", "other");

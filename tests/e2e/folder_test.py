@@ -221,6 +221,14 @@ class Folder(unittest.TestCase):
             append(server.address, 1, "after")
             self.assertEqual(server.stop(), 0)
         self.assertFalse((out / "data" / "keys").exists())
+        # Journal files that hold nothing yet are only named.
+        journal = sorted(path.name for path in (out / "data/journal").iterdir())
+        self.assertTrue(journal)
+        self.assertTrue(taken["unused_journal_files"])
+        for name in taken["unused_journal_files"]:
+            self.assertTrue(name.startswith("data/journal/"), name)
+            self.assertFalse((out / name).exists())
+            self.assertIn(f"left out: {name}, which held only zeros", (out / "preserved.txt").read_text())
         self.assertEqual(stat.S_IMODE((out / "data" / "guard").stat().st_mode), 0o444)
         checked = subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, capture_output=True, text=True)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)

@@ -9,6 +9,7 @@
 #include "cli/search_numbers.h"
 #include "cli/search_records.h"
 #include "client/search_stream.h"
+#include "client/tail_stream.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 
@@ -63,6 +64,18 @@ class Matches {
   const std::string proofs_;
 };
 
+// Returns when the log, which was empty, has a published record.
+absl::Status AwaitFirstRecord(CommandContext& context, client::Client& client) {
+  v1::TailRequest request;
+  request.set_log(context.log());
+  request.set_limit(1);
+  const auto stream = client.Tail(std::move(request));
+  while (true) {
+    ASSIGN_OR_RETURN(const auto batch, stream->Next());
+    if (!batch || batch->records_size() > 0) return absl::OkStatus();
+  }
+}
+
 // The last matches there are, oldest first, and then those that come.
 CommandResult Follow(CommandContext& context, const SearchFlags& flags) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
@@ -73,8 +86,9 @@ CommandResult Follow(CommandContext& context, const SearchFlags& flags) {
   std::vector<std::string> last;
   // A limit that was typed is one of those that come: nothing is shown of what is there.
   const bool has_limit = flags.limit_option->count() > 0;
-  ASSIGN_OR_RETURN(const SearchEnd end,
-                   ForEachMatch(*client, request, 10, [&](const FoundRecord& found) {
+  uint64_t limit = has_limit ? flags.limit : 0;
+  const auto show = [&](const FoundRecord& found) { return matches.Show(found); };
+  ASSIGN_OR_RETURN(SearchEnd end, ForEachMatch(*client, request, 10, [&](const FoundRecord& found) {
                      if (!has_limit) last.emplace_back(found.bytes);
                      return absl::OkStatus();
                    }));
@@ -83,12 +97,19 @@ CommandResult Follow(CommandContext& context, const SearchFlags& flags) {
     ASSIGN_OR_RETURN(const ReadRecord record, ReadRecordBytes(bytes, ""));
     RETURN_IF_ERROR(matches.Show({record, bytes}));
   }
+  if (end.tree_size == 0) {
+    // An empty log cannot be followed from its beginning: 0 means from where it will be then, and
+    // what comes before that would be missed. So what is there first is searched, not followed.
+    RETURN_IF_ERROR(AwaitFirstRecord(context, *client));
+    request.set_order(v1::SEARCH_ORDER_OLDEST_FIRST);
+    ASSIGN_OR_RETURN(end, ForEachMatch(*client, request, limit, show));
+    if (limit != 0 && end.matches >= limit) return ExitCode::kDone;
+    if (limit != 0) limit -= end.matches;
+    request.clear_order();
+  }
   request.set_follow(true);
   request.set_tree_size(end.tree_size);
-  RETURN_IF_ERROR(
-      ForEachMatch(*client, request, has_limit ? flags.limit : 0, [&](const FoundRecord& found) {
-        return matches.Show(found);
-      }).status());
+  RETURN_IF_ERROR(ForEachMatch(*client, request, limit, show).status());
   return ExitCode::kDone;
 }
 

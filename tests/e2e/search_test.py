@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 import subprocess
+import time
 import threading
 import unittest
 import urllib.error
@@ -295,6 +296,29 @@ class Doors(Searching):
                 seen = [json.loads(follower.stdout.readline())["index"] for _ in later]
                 self.assertEqual(seen, later)
                 follower.terminate()
+
+    def test_follow_of_an_empty_log_misses_nothing_that_comes_while_it_is_cut_off(self):
+        with self.serve() as server:
+            address = server.address
+            follower = subprocess.Popen([str(serving.BINARY), "search", "action:*", "--follow", "--json",
+                                         "-n", "4", "--server", address], stdout=subprocess.PIPE, text=True)
+            self.addCleanup(follower.stdout.close)
+            self.addCleanup(follower.wait)
+            self.addCleanup(follower.kill)
+            end = time.monotonic() + 60
+            while int(json.loads(serving.run("status", "--server", address, "--json").stdout).get("tailers", 0)) < 1:
+                self.assertLess(time.monotonic(), end, "it does not wait")
+                time.sleep(0.05)
+            self.assertEqual(server.stop(), 0)
+        with self.serve() as elsewhere:  # the first records come while nobody follows
+            self.append(elsewhere, made_events(0, 2))
+            self.assertEqual(elsewhere.stop(), 0)
+        with serving.Server(self.folder, listen=(address,)) as server:
+            seen = [json.loads(follower.stdout.readline())["index"] for _ in range(2)]
+            self.assertEqual(seen, [0, 1])
+            self.append(server, made_events(2, 4))
+            self.assertEqual([json.loads(follower.stdout.readline())["index"] for _ in range(2)], [2, 3])
+            self.assertEqual(follower.wait(timeout=60), 0)
 
     def test_trace_shows_what_caused_what(self):
         def step(number, span, parent, second, **more):

@@ -13,6 +13,8 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
+#include "base/encoding.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "http/url.h"
@@ -162,11 +164,12 @@ Readers TopReaders(Configuration* configuration) {
                        {"round_pause_s", Number(&configuration->scrub_round_pause_s, 1, 86'400)}})},
       {"system_log",
        Table({{"counters_every_s", Number(&configuration->system_counters_every_s, 1, 86'400)}})},
-      {"timestamps", Table({{"url", Text(&configuration->time_stamps.url)},
-                            {"ca", Text(&configuration->time_stamps.ca)},
-                            {"tls_ca", Text(&configuration->time_stamps.tls_ca)},
-                            {"interval_s", Number(&configuration->time_stamps.interval_s, 1,
-                                                  uint64_t{86'400})}})},
+      {"timestamps",
+       Table({{"url", Text(&configuration->time_stamps.url)},
+              {"ca", Text(&configuration->time_stamps.ca)},
+              {"tls_ca", Text(&configuration->time_stamps.tls_ca)},
+              {"interval_s", Number(&configuration->time_stamps.interval_s, 1, uint64_t{86'400})},
+              {"timeout_s", Number(&configuration->time_stamps.timeout_s, 1, uint64_t{600})}})},
       {"limits", Table(LimitReaders(&configuration->limits))},
   };
 }
@@ -193,6 +196,14 @@ absl::Status CheckTimeStamps(const TimeStampConfiguration& stamps) {
   const absl::Status url = http::ParseUrl(stamps.url).status();
   if (url.ok()) return absl::OkStatus();
   return WrongKey("timestamps.url", std::string(url.message()));
+}
+
+// A file that the configuration names, with what is in it: the path alone would stay when somebody
+// puts another policy there.
+std::string NamedFile(const std::string& path) {
+  if (path.empty()) return "";
+  const absl::StatusOr<std::string> bytes = ReadWholeFile(path);
+  return path + " " + (bytes.ok() ? HexEncode(Sha256(*bytes)) : "unreadable");
 }
 
 }  // namespace
@@ -228,10 +239,10 @@ std::string ConfigurationText(const Configuration& configuration) {
   for (const std::string& host : configuration.http.allowed_hosts) line("http.host", host);
   for (const std::string& origin : configuration.http.cors_origins) line("http.cors", origin);
   line("http.connections", configuration.http.connections);
-  line("witness_policy", configuration.witness_policy);
-  line("tls.certificate", configuration.tls.certificate);
+  line("witness_policy", NamedFile(configuration.witness_policy));
+  line("tls.certificate", NamedFile(configuration.tls.certificate));
   line("tls.key", configuration.tls.key);
-  line("tls.client_ca", configuration.tls.client_ca);
+  line("tls.client_ca", NamedFile(configuration.tls.client_ca));
   for (const engine::TokenIdentity& token : configuration.authentication.tokens) {
     line("token", token.sha256_hex + " " + token.identity);
   }
@@ -239,7 +250,8 @@ std::string ConfigurationText(const Configuration& configuration) {
     line("client", row.name + " " + row.identity);
   }
   line("insecure_listen_on_the_network", configuration.insecure_listen_on_the_network);
-  for (const std::string& file : configuration.descriptor_sets) line("descriptor_set", file);
+  for (const std::string& file : configuration.descriptor_sets)
+    line("descriptor_set", NamedFile(file));
   line("log_level", configuration.log_level);
   line("log_format", configuration.log_format);
   line("slow_append_ms", configuration.slow_append_ms);
@@ -247,6 +259,10 @@ std::string ConfigurationText(const Configuration& configuration) {
        fmt::format("{} {} {}", configuration.scrub_cpu_percent,
                    configuration.scrub_bytes_per_second, configuration.scrub_round_pause_s));
   line("system_log.counters_every_s", configuration.system_counters_every_s);
+  const TimeStampConfiguration& stamps = configuration.time_stamps;
+  line("timestamps", fmt::format("{} {} {}", stamps.url, stamps.interval_s, stamps.timeout_s));
+  line("timestamps.ca", NamedFile(stamps.ca));
+  line("timestamps.tls_ca", NamedFile(stamps.tls_ca));
   const Limits& limits = configuration.limits;
   line("limits",
        fmt::format("{} {} {} {} {} {} {} {}", limits.disk_reserve_bytes, limits.queue_bytes,

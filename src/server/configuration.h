@@ -43,6 +43,7 @@ struct TimeStampConfiguration {
   std::string ca;      // file: what its tokens must lead to
   std::string tls_ca;  // file; of an https URL
   uint64_t interval_s = 60;
+  uint64_t timeout_s = 15;  // of one question, from the connection to the whole answer
 };
 
 // Everything that the server goes by: the configuration file, with the flags on top.
@@ -73,7 +74,8 @@ struct Configuration {
 absl::StatusOr<Configuration> LoadConfiguration(const ServeOptions& options);
 
 // What the server goes by, in a form that is the same whenever it is; its hash goes into the log
-// `_system`. Holds no secret: tokens are hashes here already.
+// `_system`. Of files that are named it has the hash as well, but for private keys. Holds no
+// secret: tokens are hashes here already.
 std::string ConfigurationText(const Configuration& configuration);
 
 // As LoadConfiguration without flags, from the text of a file, for which errors use `name`.

@@ -34,7 +34,7 @@ void SystemEvents::Attach(SystemLog* log) {
 
 LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger,
                  const Configuration& configuration, SystemEvents& events, OperationalLog* log)
-    : events_(events) {
+    : ledger_(ledger), events_(events) {
   const ledger::LedgerStatus status = ledger.status();
   if (!ledger.FindLog(ledger::kSystemLogName) ||
       status.write_state == ledger::WriteState::kReadOnly) {
@@ -61,7 +61,7 @@ LifeLog::~LifeLog() {
   events_.Attach(nullptr);
   if (system_log_ == nullptr) return;
   system_log_->WriteKeys("key.unload");
-  system_log_->Write({"server.stop", false, {}});
+  system_log_->Write({"server.stop", false, {SignedSinceStart(ledger_.status())}});
   system_log_->Stop(kStopPatienceNs);
 }
 

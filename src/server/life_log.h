@@ -41,6 +41,7 @@ class LifeLog {
   ~LifeLog();
 
  private:
+  ledger::Ledger& ledger_;
   SystemEvents& events_;
   std::unique_ptr<SystemLog> system_log_;  // null when the ledger has no such log
 };

@@ -57,7 +57,7 @@ void ProducerFollower::Start() {
 
 void ProducerFollower::Run() {
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, kLookEvery, [this] { return stopping_; })) {
+  while (!wake_.wait_for(lock, kLookEvery, [this] { return stopping_.load(); })) {
     lock.unlock();
     Look();
     lock.lock();
@@ -108,11 +108,11 @@ void ProducerFollower::Follow(ledger::LogRef log, Followed* followed) {
   if (followed->next.value >= size) return;
   // What cannot be read is the scrubber's to tell; it is not followed.
   (void)ledger_.ReadRecords(log, followed->next, size - followed->next.value,
-                            [followed](LogIndex, std::string_view record, const Hash&) {
+                            [this, followed](LogIndex, std::string_view record, const Hash&) {
                               if (const auto header = record::Decode(record); header.ok()) {
                                 followed->sequences.Add(*header);
                               }
-                              return true;
+                              return !stopping_;  // many may have come since the last look
                             });
   followed->next = LogIndex(size);
 }

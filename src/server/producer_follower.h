@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -62,7 +63,7 @@ class ProducerFollower {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;  // guarded by mutex_
+  std::atomic<bool> stopping_ = false;  // set under mutex_
   std::thread thread_;
 };
 

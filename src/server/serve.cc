@@ -365,7 +365,7 @@ class Running {
   absl::Status PrepareTimeStamps() {
     const TimeStampConfiguration& wanted = configuration_.time_stamps;
     if (wanted.url.empty()) return absl::OkStatus();
-    time_stamps_ = {wanted.url, "", wanted.tls_ca, wanted.interval_s};
+    time_stamps_ = {wanted.url, "", wanted.tls_ca, wanted.interval_s, wanted.timeout_s};
     ASSIGN_OR_RETURN(time_stamps_.trusted_pem, ReadWholeFile(wanted.ca));
     const absl::Status checked = note::CheckTrustedCertificates(time_stamps_.trusted_pem);
     if (checked.ok()) return absl::OkStatus();

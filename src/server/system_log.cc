@@ -47,6 +47,10 @@ SystemEvent ScrubFindingEvent(const ledger::ScrubFinding& finding) {
   return event;
 }
 
+std::pair<std::string, std::string> SignedSinceStart(const ledger::LedgerStatus& status) {
+  return {"checkpoints_signed_since_start", fmt::format("{}", status.checkpoints_signed)};
+}
+
 std::string EncodeSystemEvent(const SystemEvent& event, std::string_view event_id, int64_t now_ns) {
   std::string bytes, part;
   record::AppendBytesField(kEventId, event_id, &bytes);
@@ -190,11 +194,9 @@ void SystemLog::TellSignatures() {
   // What is signed for this very log says nothing, and would never end.
   const uint64_t records = RecordsOfOthers();
   if (records == std::exchange(records_told_, records)) return;
-  Write(
-      {"signatures.count",
-       false,
-       {{"checkpoints_signed_since_start", fmt::format("{}", ledger_.status().checkpoints_signed)},
-        {"records_published", fmt::format("{}", records)}}});
+  Write({"signatures.count",
+         false,
+         {SignedSinceStart(ledger_.status()), {"records_published", fmt::format("{}", records)}}});
 }
 
 void SystemLog::Run() {

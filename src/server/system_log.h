@@ -28,6 +28,9 @@ struct SystemEvent {
 // A finding of the scrubber, as such.
 SystemEvent ScrubFindingEvent(const ledger::ScrubFinding& finding);
 
+// How many checkpoints were signed, as a label.
+std::pair<std::string, std::string> SignedSinceStart(const ledger::LedgerStatus& status);
+
 // The event's bytes. Values are cut to what a label may hold.
 std::string EncodeSystemEvent(const SystemEvent& event, std::string_view event_id, int64_t now_ns);
 

@@ -19,13 +19,14 @@ namespace {
 
 constexpr int64_t kBackOffFirstS = 5;
 constexpr int64_t kBackOffMaxS = 600;
+constexpr std::chrono::milliseconds kConnectTimeout{5000};
 // Its clock or ours is wrong by then.
 constexpr int64_t kClocksApartMaxS = 300;
 
 http::FetchOptions ClientOptions(const TimeStampSettings& settings) {
   http::FetchOptions options;
-  options.connect_timeout = std::chrono::seconds(5);
-  options.total_timeout = std::chrono::seconds(15);
+  options.total_timeout = std::chrono::seconds(settings.timeout_s);
+  options.connect_timeout = std::min(kConnectTimeout, options.total_timeout);
   options.body_bytes_max = note::kTimeStampReplyBytesMax;
   options.ca_file = settings.tls_ca_file;
   return options;

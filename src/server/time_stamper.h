@@ -34,6 +34,7 @@ struct TimeStampSettings {
   std::string trusted_pem;  // certificates that its tokens must lead to
   std::string tls_ca_file;  // of an https URL; empty: the system's
   uint64_t interval_s = 60;
+  uint64_t timeout_s = 15;  // of one question
 };
 
 class TimeStamper {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <mutex>
 #include <tuple>
@@ -19,6 +18,7 @@
 #include "merkle/proof.h"
 #include "note/checkpoint.h"
 #include "record/record.h"
+#include "store/time_stamps.h"
 
 namespace graven::ledger {
 namespace {
@@ -134,7 +134,7 @@ absl::Status LedgerScrubber::StepLogs(const Pace& pace) {
       place_.first = segments->entries[i].first.value + store::kSegmentRecords;
       return absl::OkStatus();
     }
-    RETURN_IF_ERROR(CheckCheckpoints(*log, pace));
+    for (const KeptFile& file : KeptFilesOf(*log)) RETURN_IF_ERROR(CheckKept(*log, file, pace));
     place_.log_number = log->meta.number + 1;
     place_.first = 0;
     return absl::OkStatus();
@@ -219,37 +219,61 @@ absl::Status LedgerScrubber::CheckSegment(const Log& log, const SegmentList& lis
   return absl::OkStatus();
 }
 
-absl::Status LedgerScrubber::CheckCheckpoints(const Log& log, const Pace& pace) {
-  const std::string path = parts_->paths.Checkpoints(log.meta.name);
-  const auto found = [&](std::string what) {
-    Found({ScrubKind::kCheckpoint, log.meta.name, std::nullopt, path, 0, std::move(what)});
-  };
+std::array<LedgerScrubber::KeptFile, 2> LedgerScrubber::KeptFilesOf(const Log& log) const {
+  return {KeptFile{parts_->paths.Checkpoints(log.meta.name), store::kCheckpointWords},
+          KeptFile{parts_->paths.TimeStamps(log.meta.name), store::kTimeStampWords}};
+}
+
+std::optional<std::string> LedgerScrubber::WhatIsWrong(const Log& log,
+                                                       std::string_view note) const {
+  const auto checkpoint = note::OpenCheckpoint(note, log.signer.verifier());
+  if (!checkpoint.ok()) {
+    return fmt::format("a kept checkpoint is not valid: {}", Text(checkpoint.status()));
+  }
+  if (checkpoint->size > log.durable().size) {
+    return fmt::format("a checkpoint of size {} was kept; {} records are stored",
+                       checkpoint->size.value, log.durable().size.value);
+  }
+  // What cannot be read of the rows is found where the segment is checked.
   LogNodes nodes(log, parts_->segments);
+  const auto root = merkle::RootFromNodes(nodes, checkpoint->size);
+  if (!root.ok() || *root == checkpoint->root) return std::nullopt;
+  return fmt::format("the stored records do not have the root that was signed for size {}",
+                     checkpoint->size.value);
+}
+
+absl::Status LedgerScrubber::CheckKept(const Log& log, const KeptFile& file, const Pace& pace) {
+  KeptNotes::Reading reading(kept_[file.path].notes);
+  const auto found = [&](std::string what) {
+    Found({ScrubKind::kCheckpoint, log.meta.name, std::nullopt, file.path, reading.offset(),
+           std::move(what)});
+  };
   absl::Status paced;
+  const auto check = [&](std::string_view payload) {
+    Count(payload.size(), 0);
+    paced = pace ? pace(payload.size()) : absl::OkStatus();
+    RETURN_IF_ERROR(paced);
+    std::optional<std::string> wrong;
+    if (file.words.frame == store::kTimeStampWords.frame) {
+      // What a token is worth needs the authority's certificates; `receipt verify` has them.
+      const auto stamped = store::DecodeStampedNote(payload);
+      wrong = stamped ? WhatIsWrong(log, stamped->note) : "not a note and a time stamp token";
+    } else {
+      wrong = WhatIsWrong(log, payload);
+    }
+    if (wrong) found(*std::move(wrong));
+    reading.Add(payload);
+    return absl::OkStatus();
+  };
   const absl::Status read =
-      store::CheckpointsFile::ForEach(parts_->fs, path, [&](std::string_view note) {
-        Count(note.size(), 0);
-        paced = pace ? pace(note.size()) : absl::OkStatus();
-        RETURN_IF_ERROR(paced);
-        const auto checkpoint = note::OpenCheckpoint(note, log.signer.verifier());
-        if (!checkpoint.ok()) {
-          found(fmt::format("a kept checkpoint is not valid: {}", Text(checkpoint.status())));
-        } else if (checkpoint->size > log.durable().size) {
-          found(fmt::format("a checkpoint of size {} was kept; {} records are stored",
-                            checkpoint->size.value, log.durable().size.value));
-        } else {
-          // What cannot be read of the rows is found where the segment is checked.
-          const auto root = merkle::RootFromNodes(nodes, checkpoint->size);
-          if (root.ok() && *root != checkpoint->root) {
-            found(fmt::format("the stored records do not have the root that was signed for size {}",
-                              checkpoint->size.value));
-          }
-        }
-        return absl::OkStatus();
-      });
+      store::CheckpointsFile::ForEach(parts_->fs, file.path, check, file.words);
   RETURN_IF_ERROR(paced);
-  // A new log has none yet.
-  if (absl::IsNotFound(read) || read.ok()) return absl::OkStatus();
+  // A new log has none yet; one that is gone is found by the watch.
+  if (absl::IsNotFound(read)) return absl::OkStatus();
+  if (read.ok()) {
+    if (std::optional<std::string> wrong = reading.End()) found(*std::move(wrong));
+    return absl::OkStatus();
+  }
   if (!IsDamage(read)) return read;
   found(Text(read));
   return absl::OkStatus();
@@ -348,6 +372,28 @@ bool LedgerScrubber::IsUsed(const Log& log, const std::string& segment_path) {
                      [&](const SegmentEntry& entry) { return entry.path == segment_path; });
 }
 
+void LedgerScrubber::WatchKept(const Log& log, const KeptFile& file) {
+  const auto tell = [&](std::optional<std::string> wrong) {
+    if (!wrong) return;
+    Found({ScrubKind::kFile, log.meta.name, std::nullopt, file.path, 0, *std::move(wrong)});
+  };
+  // There is none before the first that is kept.
+  tell(watch_.Look(file.path, FileChange::kInPlace, true));
+  SeenFrames& seen = kept_[file.path];
+  const uint64_t file_bytes = watch_.SizeOf(file.path);
+  if (file_bytes == seen.file_bytes) return;
+  // It may lose a torn end, but no whole frame.
+  uint64_t whole_bytes = 0;
+  if (file_bytes >= store::kFirstFrameOffset) {
+    // Reads the last frames only; where they are damaged the rotation says it.
+    const auto opened = store::CheckpointsFile::Open(parts_->fs, file.path, file.words);
+    if (!opened.ok()) return;
+    whole_bytes = opened->end();
+  }
+  seen.file_bytes = file_bytes;
+  tell(seen.notes.LookAtEnd(whole_bytes));
+}
+
 void LedgerScrubber::Watch() {
   watched_ = true;
   watch_.BeginPass();
@@ -363,9 +409,7 @@ void LedgerScrubber::Watch() {
     const std::string& name = log->meta.name;
     look(name, parts_->paths.Meta(name));
     look(name, parts_->paths.Key(name));
-    // There is none before the first that is kept.
-    const std::string checkpoints = parts_->paths.Checkpoints(name);
-    tell(name, std::nullopt, checkpoints, watch_.Look(checkpoints, FileChange::kInPlace, true));
+    for (const KeptFile& file : KeptFilesOf(*log)) WatchKept(*log, file);
     for (const SegmentEntry& entry : log->segments()->entries) {
       std::optional<std::string> wrong = watch_.Look(entry.path, FileChange::kNever);
       if (wrong && IsUsed(*log, entry.path)) tell(name, entry.first, entry.path, std::move(wrong));

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,9 +15,11 @@
 #include "io/file_system.h"
 #include "journal/journal_recovery.h"
 #include "ledger/file_watch.h"
+#include "ledger/kept_notes.h"
 #include "ledger/log.h"
 #include "ledger/scrubber.h"
 #include "ledger/segments.h"
+#include "store/checkpoints_file.h"
 
 // How far the scrubber has come, and the scrubber itself; private to the room.
 namespace graven::ledger {
@@ -49,6 +53,12 @@ class LedgerScrubber final : public Scrubber {
   // Told once each; beyond this many some are told again.
   static constexpr size_t kScrubFindingsTold = 10'000;
 
+  struct KeptFile {
+    std::string path;
+    const store::FrameWords& words;
+  };
+  std::array<KeptFile, 2> KeptFilesOf(const Log& log) const;
+
   std::string PlacePath() const;
   void Found(ScrubFinding finding);
   void Count(uint64_t bytes, uint64_t records);
@@ -56,7 +66,11 @@ class LedgerScrubber final : public Scrubber {
   absl::StatusOr<bool> StepJournal(const Pace& pace);
   absl::Status CheckSegment(const Log& log, const SegmentList& list, size_t position,
                             const Pace& pace);
-  absl::Status CheckCheckpoints(const Log& log, const Pace& pace);
+  // The file of kept checkpoints, or that of time stamps.
+  absl::Status CheckKept(const Log& log, const KeptFile& file, const Pace& pace);
+  // Something in words when the note is not one of the log's tree.
+  std::optional<std::string> WhatIsWrong(const Log& log, std::string_view note) const;
+  void WatchKept(const Log& log, const KeptFile& file);
   absl::Status CheckJournalFile(const journal::JournalFileInfo& file, const Pace& pace);
   // Of the records that are in no segment yet, by their hashes.
   std::optional<ScrubFinding> FirstBadInJournal(const journal::JournalFileInfo& file,
@@ -68,6 +82,11 @@ class LedgerScrubber final : public Scrubber {
   const std::unique_ptr<Parts> parts_;
   const std::function<void(const ScrubFinding&)> on_finding_;
   FileWatch watch_;
+  struct SeenFrames {
+    uint64_t file_bytes = 0;  // of the last look
+    KeptNotes notes;
+  };
+  std::map<std::string, SeenFrames> kept_;  // by path
   bool watched_ = false;
   ScrubPlace place_;
   std::optional<ScrubPlace> first_bad_place_;

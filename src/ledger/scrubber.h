@@ -12,9 +12,10 @@
 
 // The scrubber reads again, in rotation, all that a ledger has stored, and holds it against what it
 // knows: every record, hash row and id list of every segment, every frame of the journal, every
-// kept checkpoint, the guard. And it looks whether the files behind it are still the ones that were
-// there: a file that was unlinked, replaced, cut or linked a second time is found while the server
-// has it open and would notice nothing.
+// checkpoint that was kept or stamped, the guard. And it looks whether the files behind it are
+// still the ones that were there: a file that was unlinked, replaced, cut or linked a second time
+// is found while the server has it open and would notice nothing. The search index is no concern of
+// it: that is derived, and checked where it is read.
 //
 // Thread: one drives it (Step, Watch); status() from any. It owns no thread and reads no clock but
 // the ledger's.
@@ -27,7 +28,7 @@ namespace graven::ledger {
 enum class ScrubKind {
   kRecord,      // stored bytes contradict a checksum, a hash, or what the server knows of them
   kFile,        // a file is missing, is another, was cut, or has a second name
-  kCheckpoint,  // a kept checkpoint or the guard contradicts the tree
+  kCheckpoint,  // a kept or stamped checkpoint or the guard contradicts the tree, or is missing
 };
 
 // "record", "file", "checkpoint".
@@ -66,9 +67,9 @@ class Scrubber {
 
   virtual ~Scrubber() = default;
 
-  // Checks the next file, or the next log's checkpoints. True: with it a round ended. What is found
-  // is no error here. Errors: those of `pace`; of the disk, when it cannot be read at all (the step
-  // is done again next time).
+  // Checks the next file, or the next log's checkpoints and time stamps. True: with it a round
+  // ended. What is found is no error here. Errors: those of `pace`; of the disk, when it cannot be
+  // read at all (the step is done again next time).
   virtual absl::StatusOr<bool> Step(const Pace& pace) = 0;
 
   // Looks at every file without reading it: some microseconds each. May be called by `pace`.

@@ -15,10 +15,11 @@
 namespace graven::store {
 namespace {
 
-constexpr size_t kFileMagicBytes = 8;
+constexpr size_t kFileMagicBytes = kFirstFrameOffset;
 constexpr size_t kFrameHeaderBytes = 8;
 constexpr size_t kChecksumBytes = 8;
-constexpr uint64_t kFrameBytesMax = kFrameHeaderBytes + kCheckpointNoteBytesMax + kChecksumBytes;
+static_assert(CheckpointFrameBytes(0) == kFrameHeaderBytes + kChecksumBytes);
+constexpr uint64_t kFrameBytesMax = CheckpointFrameBytes(kCheckpointNoteBytesMax);
 // What Open looks at: always several frames.
 constexpr uint64_t kWindowBytes = 4 * kFrameBytesMax;
 

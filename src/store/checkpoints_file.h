@@ -31,6 +31,9 @@
 namespace graven::store {
 
 inline constexpr uint64_t kCheckpointNoteBytesMax = 65'536;
+// Where the first frame begins, and how long the frame of a note is.
+inline constexpr uint64_t kFirstFrameOffset = 8;
+constexpr uint64_t CheckpointFrameBytes(uint64_t note_bytes) { return note_bytes + 16; }
 
 // What a file of this form, and each of its frames, begins with.
 struct FrameWords {
@@ -67,6 +70,8 @@ class CheckpointsFile {
   // The newest note. After Open it may be one whose Append failed: until the next Append succeeds,
   // a crash may take it.
   const std::optional<std::string>& last() const { return last_; }
+  // Of the last whole frame; 0: there is no file.
+  uint64_t end() const { return end_; }
   // What stands behind the last whole frame, until the first Append cuts it.
   uint64_t torn_bytes() const { return torn_bytes_; }
 
@@ -94,7 +99,7 @@ class CheckpointsFile {
   std::string path_;
   FrameWords words_;
   uint64_t last_frame_ = 0;  // offset
-  uint64_t end_ = 0;         // of the last whole frame; 0: there is no file
+  uint64_t end_ = 0;         // as end() says
   std::optional<std::string> last_;
   uint64_t torn_bytes_ = 0;
   bool prepared_ = false;

@@ -143,7 +143,7 @@ inChromium('for everybody', () => {
       requestAnimationFrame(frame);
     });
     await page.reload();
-    await sealIs(page, 'first');
+    await page.locator('.event-row[data-index]').first().waitFor();
     const seen = await until('frames', async () => {
       const all = await page.evaluate(() => (window as unknown as { seen: string[] }).seen);
       return all.length >= 20 && all;

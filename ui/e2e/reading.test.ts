@@ -1,11 +1,12 @@
 // What a reader sees: live, one record, the key that is pinned.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { flipRecord } from './proxy.ts';
-import { binary, sample, Server, until } from './serving.ts';
+import { binary, sample, Server, sleep, until } from './serving.ts';
 import {
   inChromium,
   browser,
@@ -183,5 +184,85 @@ inChromium('reading', () => {
     await page.locator('input[type=file]').setInputFiles(`${folder}/bad.tlog-proof`);
     await page.locator('[data-explained=false]').waitFor();
     assert.deepEqual(errors, []);
+  });
+
+  test('each view has the commands that give the same, and they do', async () => {
+    const { page, proxy } = await visit('#/default/explore?q=outcome:denied');
+    await sealIs(page, 'first');
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    const found = Number(await page.locator('.count').getAttribute('data-count'));
+    const commandsOf = async (hash: string): Promise<Map<string, string>> => {
+      await page.goto(page.url().replace(/#.*/, hash));
+      await sleep(300);
+      await page.keyboard.press('c');
+      await page.getByRole('heading', { name: 'The same without this page' }).waitFor();
+      const figures = page.locator('.commands .command');
+      const all = new Map<string, string>();
+      for (let i = 0; i < (await figures.count()); i++)
+        all.set(
+          await figures.nth(i).locator('figcaption').innerText(),
+          (await figures.nth(i).locator('pre').innerText()).trim(),
+        );
+      await page.keyboard.press('Escape');
+      return all;
+    };
+    // The page cannot know where gRPC is when it is not at its own port.
+    const run = async (command: string): Promise<string> => {
+      const words = command
+        .replace(/^graven/, `'${binary}'`)
+        .replace('127.0.0.1:7465', server.grpc)
+        .replace('--follow', '');
+      return (await promisify(execFile)('sh', ['-c', words], { maxBuffer: 1 << 26 })).stdout;
+    };
+    const explore = await commandsOf('#/default/explore?q=outcome:denied');
+    const answer = JSON.parse(await run(explore.get('curl')!)) as { count: { value: string } };
+    assert.equal(Number(answer.count.value), found);
+    const lines = (await run(explore.get('graven')! + ' --limit 0 --json')).trim().split('\n');
+    assert.equal(lines.filter((line) => line.includes('"index"')).length, found);
+    const record = await commandsOf('#/default/record/5');
+    assert.match(await run(record.get('curl')!), /"index": ?"5"/);
+    assert.match(await run('graven show 5 --server 127.0.0.1:7465'), /record/);
+    assert.match(await run((await commandsOf('#/default/trust')).get('graven')!), /OK/);
+    assert.match(await run((await commandsOf('#/default/live')).get('graven')!), /invoice|session/);
+    assert.match(
+      await run((await commandsOf("#/default/live?q=actor:x'y")).get('graven')! + ' --limit 1'),
+      /^\s*$|matches/,
+    );
+    assert.match(await run((await commandsOf('#/logs')).get('curl')!), /"default"/);
+    for (const [name, text] of explore)
+      if (name === 'grpcurl') assert.match(text, /-plaintext -d '\{.*' 127.0.0.1:7465 graven\.v1/);
+    assert.ok(explore.get('curl')!.includes(proxy.address), 'with the prefix of the page');
+  });
+
+  test('a receipt that is dropped on any page is explained', async () => {
+    const { page } = await visit('#/default/record/5');
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    await page.getByRole('tab', { name: 'proof' }).click();
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'download receipt' }).click();
+    const file = `${folder}/dropped.tlog-proof`;
+    await (await download).saveAs(file);
+    const drop = async (text: string): Promise<void> => {
+      await page.goto(page.url().replace(/#.*/, '#/default/live'));
+      await page.locator('.event-row[data-index]').first().waitFor();
+      await page.evaluate((content) => {
+        const carried = new DataTransfer();
+        carried.items.add(new File([content], 'dropped.tlog-proof'));
+        document
+          .querySelector('.list')!
+          .dispatchEvent(new DragEvent('drop', { dataTransfer: carried, bubbles: true }));
+      }, text);
+    };
+    const text = readFileSync(file, 'utf8');
+    await drop(text);
+    await page.locator('[data-explained=true]').waitFor();
+    assert.match(page.url(), /\/trust/);
+    await drop(
+      text.replace(
+        /\n([A-Za-z0-9+/]{43}=)\n/,
+        (_, hash: string) => `\n${hash.replace(/./, (c) => (c === 'A' ? 'B' : 'A'))}\n`,
+      ),
+    );
+    await page.locator('[data-explained=false]').waitFor();
   });
 });

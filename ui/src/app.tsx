@@ -10,14 +10,15 @@ import { Live } from './pages/live.tsx';
 import { Logs } from './pages/logs.tsx';
 import { RecordPage } from './pages/record.tsx';
 import { Trust } from './pages/trust.tsx';
-import { useKeys, useMenus, useRoute, useTrust } from './parts/hooks.ts';
+import { CommandsDialog } from './parts/commands.tsx';
+import { useDrop, useKeys, useMenus, useRoute, useTrust } from './parts/hooks.ts';
 import { Icon } from './parts/icons.tsx';
 import { QueryBox } from './parts/query.tsx';
 import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
 import { TokenForm } from './parts/token.tsx';
 import { parseVkey } from './proof/note.ts';
 import { go, writeRoute, type Page, type Route } from './route.ts';
-import type { Facet } from './search.ts';
+import { rangeOf, withRange, type Facet } from './search.ts';
 import { settings, type Theme } from './settings.ts';
 import type { Row } from './record/row.ts';
 
@@ -122,6 +123,7 @@ const keyHelp: readonly [string, string][] = [
   ['Esc', 'back, close'],
   ['p', 'pause or follow'],
   ['v', 'verify the open record'],
+  ['c', 'the commands that give the same'],
   ['g l', 'Live'],
   ['g e', 'Explore'],
   ['g t', 'Trust'],
@@ -215,6 +217,8 @@ export function App({ link }: { link: Link }): JSX.Element {
   const wide = useWide();
   const [feed, setFeed] = useState<Feed>();
   const [help, setHelp] = useState(false);
+  const [commands, setCommands] = useState(false);
+  const [dropped, setDropped] = useState<File>();
   const [facets, setFacets] = useState<Facet[]>([]);
   const [queryError, setQueryError] = useState<{ column: number | undefined; message: string }>();
   const [, draw] = useReducer((n: number) => n + 1, 0);
@@ -263,6 +267,14 @@ export function App({ link }: { link: Link }): JSX.Element {
       document.getElementById('query')?.focus();
     },
     '?': () => setHelp(true),
+    c: () => setCommands(true),
+  });
+
+  // Whatever is dropped, wherever: Trust says what it is.
+  useDrop((file) => {
+    if (route.log === '') return;
+    setDropped(file);
+    go(writeRoute(route.log, 'trust'));
   });
 
   const inRecord = route.page === 'record';
@@ -314,6 +326,15 @@ export function App({ link }: { link: Link }): JSX.Element {
         ) : (
           <span class="grow" />
         )}
+        <button
+          type="button"
+          class="quiet same"
+          aria-label="Commands that give the same"
+          title="Commands that give the same (c)"
+          onClick={() => setCommands(true)}
+        >
+          <Icon name="command" />
+        </button>
         <Chosen />
         {route.log !== '' && <SealButton trust={trust} log={route.log} />}
       </header>
@@ -339,7 +360,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             query={query}
             selected={selected}
             rowHeight={rowHeight}
-            active={!help}
+            active={!help && !commands}
           />
         )}
         {!refused && feed !== undefined && feed.log === route.log && under === 'explore' && (
@@ -351,13 +372,13 @@ export function App({ link }: { link: Link }): JSX.Element {
             state={state}
             selected={selected}
             rowHeight={rowHeight}
-            active={!help}
+            active={!help && !commands}
             onSeen={setFacets}
             onError={setQueryError}
           />
         )}
         {!refused && feed !== undefined && under === 'trust' && (
-          <Trust link={link} feed={feed} log={route.log} />
+          <Trust link={link} feed={feed} log={route.log} dropped={dropped} />
         )}
       </main>
       {inRecord && feed !== undefined && (
@@ -374,6 +395,19 @@ export function App({ link }: { link: Link }): JSX.Element {
         </aside>
       )}
       {help && <Help close={() => setHelp(false)} />}
+      {commands && (
+        <CommandsDialog
+          shown={{
+            log: route.log,
+            page: route.page,
+            index: inRecord ? route.index : 0,
+            query: under === 'explore' ? withRange(query, rangeOf(state.from, state.to)) : query,
+            order: state.order,
+            vkey: trust?.vkey ?? '',
+          }}
+          close={() => setCommands(false)}
+        />
+      )}
     </div>
   );
 }

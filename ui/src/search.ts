@@ -55,6 +55,24 @@ const bucketCount = 60;
 
 const noRows = (): Record<Outcome, number> => ({ unknown: 0, success: 0, failure: 0, denied: 0 });
 
+export interface Range {
+  /** Milliseconds since 1970, the second one excluded. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The range of an address, if it is whole. */
+export function rangeOf(from: string, to: string): Range | undefined {
+  const range = { from: Date.parse(from), to: Date.parse(to) };
+  return Number.isNaN(range.from) || Number.isNaN(range.to) ? undefined : range;
+}
+
+/** A query and its range as one query. */
+export function withRange(query: string, range: Range | undefined): string {
+  if (range === undefined) return query;
+  return query === '' ? timeTerm(range) : `(${query}) ${timeTerm(range)}`;
+}
+
 export class Search {
   readonly log: string;
   readonly query: string;
@@ -75,7 +93,7 @@ export class Search {
   };
   readonly #link: Link;
   readonly #door: HttpDoor;
-  readonly #range: { from: number; to: number } | undefined;
+  readonly #range: Range | undefined;
   readonly #changed: () => void;
   readonly #rows = new Map<number, Row>();
   readonly #asked = new Set<number>();
@@ -88,7 +106,7 @@ export class Search {
     log: string,
     query: string,
     order: Order,
-    range: { from: number; to: number } | undefined,
+    range: Range | undefined,
     here: boolean,
     changed: () => void,
   ) {
@@ -98,12 +116,7 @@ export class Search {
     this.order = order;
     this.#range = range;
     this.#changed = changed;
-    this.query =
-      range === undefined
-        ? query
-        : [query === '' ? '' : `(${query})`, timeTerm(range)]
-            .filter((part) => part !== '')
-            .join(' ');
+    this.query = withRange(query, range);
     void this.#run(here);
   }
 

@@ -7,7 +7,14 @@ import type { Link } from '../link.ts';
 import { SealShape } from '../parts/seal.tsx';
 import { Section } from '../parts/text.tsx';
 
-export function DropExplain({ link, log }: { link: Link; log: string }): JSX.Element {
+interface Props {
+  link: Link;
+  log: string;
+  /** One that was dropped elsewhere on the page. */
+  dropped: File | undefined;
+}
+
+export function DropExplain({ link, log, dropped }: Props): JSX.Element {
   const [said, setSaid] = useState<{ name: string; explained: Explained }>();
   const input = useRef<HTMLInputElement>(null);
   const read = (file: File): void => {
@@ -22,22 +29,13 @@ export function DropExplain({ link, log }: { link: Link; log: string }): JSX.Ele
     });
   };
   useEffect(() => {
-    const over = (event: DragEvent): void => event.preventDefault();
-    const drop = (event: DragEvent): void => {
-      event.preventDefault();
-      const file = event.dataTransfer?.files[0];
-      if (file !== undefined) read(file);
-    };
-    window.addEventListener('dragover', over);
-    window.addEventListener('drop', drop);
-    return () => {
-      window.removeEventListener('dragover', over);
-      window.removeEventListener('drop', drop);
-    };
-  }, [link, log]);
+    if (dropped !== undefined) read(dropped);
+  }, [dropped]);
+  const answer = useRef<HTMLDivElement>(null);
+  useEffect(() => answer.current?.scrollIntoView({ block: 'nearest' }), [said]);
   const verdict = said?.explained.holds;
   return (
-    <Section title="What is this file?">
+    <Section title="What is this file?" print={said !== undefined}>
       <p class="fine">
         Drop a receipt, checkpoint, key, evidence or export anywhere on the page. It stays in this
         browser.
@@ -55,6 +53,7 @@ export function DropExplain({ link, log }: { link: Link; log: string }): JSX.Ele
       </p>
       {said !== undefined && (
         <div
+          ref={answer}
           class={`verdict ${verdict === true ? 'good' : verdict === false ? 'bad' : ''}`}
           role="status"
           data-explained={String(verdict)}

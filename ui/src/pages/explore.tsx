@@ -7,7 +7,7 @@ import type { Link } from '../link.ts';
 import { narrowed } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
 import { go, writeRoute } from '../route.ts';
-import { Search, type Facet, type Order } from '../search.ts';
+import { rangeOf, Search, type Facet, type Order } from '../search.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
 import { ExportMenu } from '../parts/export.tsx';
@@ -169,9 +169,7 @@ export function Explore({
   const [search, setSearch] = useState<Search>();
   useEffect(() => {
     if (invalid !== undefined || !ready) return;
-    const from = Date.parse(state.from);
-    const to = Date.parse(state.to);
-    const limits = Number.isNaN(from) || Number.isNaN(to) ? undefined : { from, to };
+    const limits = rangeOf(state.from, state.to);
     let scheduled = false;
     const made = new Search(link, log, state.query, state.order, limits, state.here, () => {
       if (scheduled) return;

@@ -1,14 +1,20 @@
 // The worst day: what does not fit, since when, what is known of it and what is not.
 
 import type { JSX } from 'preact';
-import type { Finding } from '../engine/protocol.ts';
+import type { Finding, TrustState } from '../engine/protocol.ts';
 import { saveText } from '../parts/save.ts';
 import { SealShape } from '../parts/seal.tsx';
 import { Copy, fullTime, Hash } from '../parts/text.tsx';
 import { writeRoute } from '../route.ts';
 import { thousands } from '../seal.ts';
 
-export function Incident({ finding, log }: { finding: Finding; log: string }): JSX.Element {
+interface Props {
+  finding: Finding;
+  log: string;
+  trust: TrustState;
+}
+
+export function Incident({ finding, log, trust }: Props): JSX.Element {
   const good = finding.lastGood;
   return (
     <section class="incident" role="alert">
@@ -64,6 +70,16 @@ export function Incident({ finding, log }: { finding: Finding; log: string }): J
           </div>
         )}
         <div>
+          <dt>who else may know</dt>
+          <dd>
+            {trust.cosignatures.length > 0
+              ? `${trust.cosignatures.map((one) => one.name).join(', ')} cosigned up to size ${thousands(trust.cosignedSize ?? 0)} and remember it; monitors; `
+              : 'no witness that this browser knows of; monitors, if there are any; '}
+            everybody with a receipt or a checkpoint: this browser saw{' '}
+            {thousands(trust.seen.length)}
+          </dd>
+        </div>
+        <div>
           <dt>not known</dt>
           <dd>
             who did it, whether others were shown the same, and which of the two is what was written
@@ -104,9 +120,8 @@ export function Incident({ finding, log }: { finding: Finding; log: string }): J
         </button>
       </p>
       <p class="fine">
-        Others who may hold checkpoints of this log: its witnesses, monitors, and everybody with a
-        receipt. Ask them. Before anything else is touched, where the server runs:{' '}
-        <code>graven preserve</code>.
+        Ask those who may know for their newest checkpoint. Before anything else is touched, where
+        the server runs: <code>graven preserve</code>.
       </p>
     </section>
   );

@@ -3,27 +3,11 @@
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError } from '../api/client.ts';
+import { Commands } from '../parts/commands.tsx';
 import { saveText } from '../parts/save.ts';
-import { Command, Copy } from '../parts/text.tsx';
+import { Copy } from '../parts/text.tsx';
 import type { Search } from '../search.ts';
 import { thousands } from '../seal.ts';
-
-function commands(log: string, search: Search): [string, string][] {
-  const query = search.query.replaceAll("'", "'\\''");
-  const host = location.hostname;
-  const address = new URL(
-    `logs/${log}/search?${new URLSearchParams({ q: search.query, order: search.order })}`,
-    document.baseURI,
-  ).href;
-  return [
-    ['graven', `graven search '${query}' --log ${log} --${search.order} --server ${host}:7465`],
-    ['curl', `curl -s '${address.replaceAll("'", '%27')}'`],
-    [
-      'grpcurl',
-      `grpcurl ${location.protocol === 'https:' ? '' : '-plaintext '}-d '${JSON.stringify({ log, query: search.query }).replaceAll("'", "'\\''")}' ${host}:7465 graven.v1.AuditLogService/Search`,
-    ],
-  ];
-}
 
 export function IsThatAll({
   search,
@@ -88,9 +72,16 @@ export function IsThatAll({
           )}
         </>
       )}
-      {commands(log, search).map(([name, text]) => (
-        <Command key={name} label={name} text={text} />
-      ))}
+      <Commands
+        shown={{
+          log,
+          page: 'explore',
+          index: 0,
+          query: search.query,
+          order: search.order,
+          vkey: '',
+        }}
+      />
     </details>
   );
 }

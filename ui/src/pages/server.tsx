@@ -50,9 +50,18 @@ function scrubLines(status: Json): [string, string][] {
 
 export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element {
   const [status, setStatus] = useState<Json>();
+  const [rate, setRate] = useState<number>();
   useEffect(() => {
     const door = new HttpDoor(link.base, () => link.token);
-    const load = (): void => void door.getJson('status', true).then(setStatus, () => undefined);
+    let before: { appended: number; at: number } | undefined;
+    const take = (taken: Json): void => {
+      const now = { appended: Number(taken['eventsAppended']), at: performance.now() };
+      if (before !== undefined && now.appended >= before.appended)
+        setRate((1000 * (now.appended - before.appended)) / (now.at - before.at));
+      before = now;
+      setStatus(taken);
+    };
+    const load = (): void => void door.getJson('status', true).then(take, () => undefined);
     load();
     const timer = setInterval(load, 5000);
     return () => clearInterval(timer);
@@ -93,6 +102,12 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
               </div>
             );
           })}
+        {rate !== undefined && (
+          <div>
+            <dt>all logs together take</dt>
+            <dd>{rate < 10 ? rate.toFixed(1) : thousands(Math.round(rate))} /s</dd>
+          </div>
+        )}
         {status !== undefined &&
           scrubLines(status).map(([name, value]) => (
             <div key={name}>

@@ -18,6 +18,7 @@ interface Props {
   link: Link;
   feed: Feed;
   log: string;
+  dropped: File | undefined;
 }
 
 function KeyForm({
@@ -197,7 +198,7 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
   );
 }
 
-export function Trust({ link, feed, log }: Props): JSX.Element {
+export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
   useFeed(feed);
   const now = useNow(1000);
   const trust = feed.trust;
@@ -206,7 +207,7 @@ export function Trust({ link, feed, log }: Props): JSX.Element {
   return (
     <div class="page-text wide trust">
       {trust.broken.map((finding) => (
-        <Incident key={finding.id} finding={finding} log={log} />
+        <Incident key={finding.id} finding={finding} log={log} trust={trust} />
       ))}
       <section class={`judgement ${seal.kind}`}>
         <SealShape kind={seal.kind} size={40} />
@@ -240,7 +241,7 @@ export function Trust({ link, feed, log }: Props): JSX.Element {
               </ul>
             </Section>
           )}
-          <DropExplain link={link} log={log} />
+          <DropExplain link={link} log={log} dropped={dropped} />
         </div>
         <div>
           <Section title="Key">

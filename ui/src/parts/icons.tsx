@@ -9,6 +9,7 @@ const paths: Record<string, string> = {
   logs: 'M4 5h12M4 10h12M4 15h12',
   pause: 'M7 4v12M13 4v12',
   play: 'M6 4l10 6-10 6z',
+  command: 'M4 5l5 5-5 5M11 15h5',
   close: 'M5 5l10 10M15 5L5 15',
   sun: 'M10 6.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7ZM10 1.5v2M10 16.5v2M1.5 10h2M16.5 10h2M4 4l1.4 1.4M14.6 14.6 16 16M4 16l1.4-1.4M14.6 5.4 16 4',
   moon: 'M16 12.5A7 7 0 0 1 7.5 4a6.5 6.5 0 1 0 8.5 8.5Z',

@@ -19,7 +19,7 @@ export function Ladder({ proof }: { proof: RecordProof }): JSX.Element {
   const last = proof.rungs.length;
   return (
     <div class="ladder-box">
-      <div class="row stepper">
+      <div class="row stepper no-print">
         <button type="button" onClick={() => setStep(Math.max(0, step - 1))} disabled={step === 0}>
           step down
         </button>

@@ -199,13 +199,16 @@ export function Section({
   title,
   children,
   aside,
+  print = true,
 }: {
   title: string;
   children: ComponentChildren;
   aside?: ComponentChildren;
+  /** Whether it says something on paper. */
+  print?: boolean;
 }): JSX.Element {
   return (
-    <section class="section">
+    <section class={print ? 'section' : 'section no-print'}>
       <header>
         <h2>{title}</h2>
         {aside}

@@ -1,0 +1,95 @@
+// The commands that give what a view shows: with graven, curl and grpcurl.
+
+import type { Route } from './route.ts';
+
+export interface Shown {
+  readonly log: string;
+  readonly page: Route['page'];
+  /** Of a record. */
+  readonly index: number;
+  /** Of a search, its time range in it. */
+  readonly query: string;
+  readonly order: 'newest' | 'oldest';
+  /** To be checked with, where one is known. */
+  readonly vkey: string;
+}
+
+export interface Place {
+  /** Where the page is, with a slash at the end. */
+  readonly base: string;
+  readonly host: string;
+  readonly tls: boolean;
+}
+
+/** The page is not told where gRPC is; this is where it is by itself. */
+export const grpcPort = 7465;
+
+/** One word of a shell, whatever stands in it. */
+export const quoted = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+export function placeOfPage(): Place {
+  return {
+    base: new URL('.', document.baseURI).href,
+    // Of an IPv6 address with its brackets.
+    host: location.hostname,
+    tls: location.protocol === 'https:',
+  };
+}
+
+export function sameBy(shown: Shown, place: Place): [string, string][] {
+  const { log, page, index, query, order, vkey } = shown;
+  const server = `${place.host}:${grpcPort}`;
+  const graven = (words: string): [string, string] => [
+    'graven',
+    `graven ${words} --server ${server}${place.tls ? ' --tls' : ''}`,
+  ];
+  const curl = (path: string, flags = '-s'): [string, string] => [
+    'curl',
+    `curl ${flags} ${quoted(place.base + path)}`,
+  ];
+  const grpcurl = (method: string, request: object): [string, string] => [
+    'grpcurl',
+    `grpcurl ${place.tls ? '' : '-plaintext '}-d ${quoted(JSON.stringify(request))} ${server} graven.v1.AuditLogService/${method}`,
+  ];
+  const search = new URLSearchParams({ q: query, order }).toString();
+  switch (page) {
+    case 'live':
+      return query === ''
+        ? [
+            graven(`tail --follow --log ${log}`),
+            curl(`logs/${log}/live`, '-sN'),
+            grpcurl('Tail', { log, from_now: true, want_parsed: true }),
+          ]
+        : [
+            graven(`search ${quoted(query)} --follow --log ${log}`),
+            grpcurl('Search', { log, query, follow: true, want_parsed: true }),
+          ];
+    case 'explore':
+      return [
+        graven(`search ${quoted(query)} --${order} --log ${log}`),
+        curl(`logs/${log}/search?${search}`),
+        grpcurl('Search', {
+          log,
+          query,
+          order: `SEARCH_ORDER_${order.toUpperCase()}_FIRST`,
+          want_parsed: true,
+        }),
+      ];
+    case 'record':
+      return [
+        graven(`show ${index} --log ${log}`),
+        graven(`receipt get ${index} --log ${log}`),
+        curl(`logs/${log}/records/${index}`),
+        grpcurl('GetRecord', { log, index: String(index) }),
+      ];
+    case 'trust':
+      return [
+        graven(`verify --log ${log}${vkey === '' ? '' : ` --key ${quoted(vkey)}`}`),
+        curl(`logs/${log}/checkpoint`),
+        grpcurl('GetCheckpoint', { log }),
+      ];
+    case 'logs':
+      return [graven('logs list'), curl('logs'), grpcurl('ListLogs', {})];
+  }
+}

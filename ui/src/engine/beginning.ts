@@ -40,10 +40,35 @@ export async function readBack(
 ): Promise<Beginning> {
   const { door, log, genesis } = parts;
   const first = Math.max(0, checkpoint.size - rowsBefore);
+  const [records, path] = await Promise.all([
+    lastRecords(parts, checkpoint, first, fresh),
+    first === 0 ? [] : getInclusion(door, log, first - 1, first, fresh),
+  ]);
+  const { rows, leaves } = hashRows(records, first, first === 0 ? genesis : undefined);
+  let frontier: Frontier | undefined = Frontier.empty();
+  if (first > 0) {
+    // The link of the first record is the leaf before it; the root says whether that is true.
+    const link: { hash: Uint8Array | undefined } = { hash: undefined };
+    decodeRow(records[0]!, '', link);
+    frontier = link.hash === undefined ? undefined : Frontier.fromLastLeaf(first, link.hash, path);
+    if (frontier === undefined)
+      throw new ApiError(200, 'BAD_ANSWER', 'a proof is not of the form that it must have');
+  }
+  for (const leaf of leaves) frontier.append(leaf);
+  if (equal(frontier.root(), checkpoint.root)) return { frontier, first, rows, leaves };
+  throw await whichRecord(parts, checkpoint, first, records, leaves, frontier.root());
+}
+
+async function lastRecords(
+  { door, log, progress }: Parts,
+  checkpoint: Checkpoint,
+  first: number,
+  fresh: boolean,
+): Promise<Uint8Array[]> {
   const records: Uint8Array[] = [];
   while (first + records.length < checkpoint.size) {
     const at = first + records.length;
-    parts.progress(
+    progress(
       `reading and hashing records before ${thousands(checkpoint.size)}`,
       records.length,
       checkpoint.size - first,
@@ -54,20 +79,7 @@ export async function readBack(
     }
     records.push(...page.records.slice(0, checkpoint.size - at));
   }
-  const { rows, leaves } = hashRows(records, first, first === 0 ? genesis : undefined);
-  let frontier: Frontier | undefined = Frontier.empty();
-  if (first > 0) {
-    // The link of the first record is the leaf before it; the root says whether that is true.
-    const link: { hash: Uint8Array | undefined } = { hash: undefined };
-    decodeRow(records[0]!, '', link);
-    const path = await getInclusion(door, log, first - 1, first, fresh);
-    frontier = link.hash === undefined ? undefined : Frontier.fromLastLeaf(first, link.hash, path);
-    if (frontier === undefined)
-      throw new ApiError(200, 'BAD_ANSWER', 'a proof is not of the form that it must have');
-  }
-  for (const leaf of leaves) frontier.append(leaf);
-  if (equal(frontier.root(), checkpoint.root)) return { frontier, first, rows, leaves };
-  throw await whichRecord(parts, checkpoint, first, records, leaves, frontier.root());
+  return records;
 }
 
 // The root does not come out. Which of the records is it? Each one's own proof says so, and makes the evidence.

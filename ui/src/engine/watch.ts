@@ -142,13 +142,16 @@ export class LogWatch {
 
   async #begin(): Promise<void> {
     this.#bulletin.checking('asking the server for the log', 0, 1);
-    const facts = await getLog(this.#door, this.log);
+    // Asked for at once: each answer that is waited for is a round trip before the first row.
+    const [facts, note] = await Promise.all([
+      getLog(this.#door, this.log),
+      this.#fetchCheckpoint(),
+    ]);
     this.state.facts = facts;
     this.state.durable = facts.durableSize;
     this.#use(await this.#acquaintance.choose(facts));
     this.#remembered = await this.#memory.remembered(this.#judge!.memoryKey);
     this.#showMemory();
-    const note = await this.#fetchCheckpoint();
     await this.#accept(note, false);
     await this.#load();
     this.#accepted = true;

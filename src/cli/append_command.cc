@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/absl_views.h"
 #include "base/clock.h"
 #include "base/encoding.h"

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "CLI/CLI.hpp"
 #include "base/absl_views.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"

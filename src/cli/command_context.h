@@ -5,12 +5,17 @@
 #include <memory>
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "cli/exit_code.h"
 #include "cli/terminal.h"
 #include "client/client.h"
 #include "nlohmann/json.hpp"
+
+// Every file that reads CLI11 pays seconds of compile time: only those that add flags do.
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace graven::cli {
 

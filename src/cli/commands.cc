@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "CLI/CLI.hpp"
 #include "fmt/format.h"
 
 namespace graven::cli {

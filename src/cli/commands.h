@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "CLI/CLI.hpp"
 #include "cli/command_context.h"
 
 // The commands. Each stands in a file of its own, <name>_command.cc, which adds one subcommand with

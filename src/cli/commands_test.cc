@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "CLI/CLI.hpp"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "io/durable_file.h"

@@ -1,6 +1,7 @@
 #include <functional>
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "cli/commands.h"
 #include "fmt/format.h"
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"

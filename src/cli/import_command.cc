@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "cli/commands.h"
 #include "cli/import_run.h"
 #include "fmt/format.h"

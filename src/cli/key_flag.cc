@@ -1,5 +1,6 @@
 #include "cli/key_flag.h"
 
+#include "CLI/CLI.hpp"
 #include "base/absl_views.h"
 #include "cli/exit_code.h"
 #include "fmt/format.h"

@@ -3,9 +3,13 @@
 #include <optional>
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "note/keys.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace graven::cli {
 

@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/absl_views.h"
 #include "base/random.h"
 #include "base/status_macros.h"

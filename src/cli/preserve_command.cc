@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "CLI/CLI.hpp"
 #include "base/absl_views.h"
 #include "base/clock.h"
 #include "base/encoding.h"

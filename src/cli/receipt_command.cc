@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "CLI/CLI.hpp"
 #include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"

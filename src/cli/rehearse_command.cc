@@ -5,6 +5,7 @@
 #include <csignal>
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"

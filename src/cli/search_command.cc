@@ -2,6 +2,7 @@
 #include <memory>
 #include <vector>
 
+#include "CLI/CLI.hpp"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"

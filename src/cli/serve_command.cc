@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "cli/commands.h"
 #include "server/serve.h"
 

@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"

@@ -1,3 +1,4 @@
+#include "CLI/CLI.hpp"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"

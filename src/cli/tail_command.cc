@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/record_text.h"

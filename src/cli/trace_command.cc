@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "CLI/CLI.hpp"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/key_flag.h"

@@ -1,3 +1,4 @@
+#include "CLI/CLI.hpp"
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "cli/version.h"

@@ -49,27 +49,7 @@ std::unique_ptr<search::Searches> OwnSearches(ledger::Ledger& ledger, engine::En
 class GrpcServerImpl final : public GrpcServer {
  public:
   GrpcServerImpl(ledger::Ledger& ledger, engine::Engine& engine, Clock& clock, Random& random,
-                 const GrpcServerOptions& options, engine::Authenticator authenticator)
-      : engine_(engine),
-        clock_(clock),
-        own_searches_(OwnSearches(ledger, engine, clock, options)),
-        searches_(own_searches_ == nullptr ? *options.searches : *own_searches_),
-        authenticator_(std::move(authenticator)),
-        workers_(kWorkers),
-        intake_(ledger, options.rules, clock, random, engine.meter()),
-        environment_{
-            ledger,         engine.sequencer(), intake_,  engine.hub(),   engine.cosigned_hub(),
-            engine.meter(), engine.scrub(),     workers_, authenticator_, clock,
-            searches_},
-        graven_(environment_, options.facts),
-        health_(environment_),
-        appends_(options.unary, AppendCallMaker(environment_, graven_)),
-        sends_(options.unary, SendAuditLogCallMaker(environment_, compat_)),
-        streams_(environment_, graven_, options.streams),
-        follows_(options.tailers_max),
-        watches_(environment_, health_, options.watchers_max),
-        stop_tag_(this, &GrpcServerImpl::OnStop),
-        wake_tag_(this, &GrpcServerImpl::OnWake) {}
+                 const GrpcServerOptions& options, engine::Authenticator authenticator);
 
   ~GrpcServerImpl() override { Stop(0); }
 
@@ -119,6 +99,30 @@ class GrpcServerImpl final : public GrpcServer {
   grpc::Alarm wake_alarm_;     // the same
   std::thread loop_thread_;
 };
+
+GrpcServerImpl::GrpcServerImpl(ledger::Ledger& ledger, engine::Engine& engine, Clock& clock,
+                               Random& random, const GrpcServerOptions& options,
+                               engine::Authenticator authenticator)
+    : engine_(engine),
+      clock_(clock),
+      own_searches_(OwnSearches(ledger, engine, clock, options)),
+      searches_(own_searches_ == nullptr ? *options.searches : *own_searches_),
+      authenticator_(std::move(authenticator)),
+      workers_(kWorkers),
+      intake_(ledger, options.rules, clock, random, engine.meter()),
+      environment_{
+          ledger,         engine.sequencer(), intake_,  engine.hub(),   engine.cosigned_hub(),
+          engine.meter(), engine.scrub(),     workers_, authenticator_, clock,
+          searches_},
+      graven_(environment_, options.facts),
+      health_(environment_),
+      appends_(options.unary, AppendCallMaker(environment_, graven_)),
+      sends_(options.unary, SendAuditLogCallMaker(environment_, compat_)),
+      streams_(environment_, graven_, options.streams),
+      follows_(options.tailers_max),
+      watches_(environment_, health_, options.watchers_max),
+      stop_tag_(this, &GrpcServerImpl::OnStop),
+      wake_tag_(this, &GrpcServerImpl::OnWake) {}
 
 void GrpcServerImpl::Configure(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
   builder->RegisterService(&graven_);

@@ -42,7 +42,7 @@ ROOMS = {
     "import": ["base", "io", "record"],
     "monitor": ["base", "io", "merkle", "note", "record", "verify", "http", "client"],
     "server": ["base", "io", "merkle", "note", "record", "query", "json", "store", "journal", "sequencer",
-               "ledger", "verify", "metrics", "engine", "search", "service", "http", "web", "witness"],
+               "ledger", "index", "verify", "metrics", "engine", "search", "service", "http", "web", "witness"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "journal", "index", "verify",
             "http", "webhook", "witness", "client", "import", "monitor", "server"],
 }

@@ -148,6 +148,14 @@ absl::StatusOr<Hash> IndexBuilder::SubtreeRoot(ledger::LogRef log, index::ChunkP
   return root;
 }
 
+absl::Status IndexBuilder::Write(LogState& state, index::ChunkPlace place,
+                                 std::string_view content) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const index::Chunk> chunk, state.store->Write(place, content));
+  if (options_.on_file) options_.on_file(state.log, *chunk);
+  Add(state, std::move(chunk));
+  return absl::OkStatus();
+}
+
 void IndexBuilder::Show(const LogState& state) {
   auto chunks = std::make_shared<const index::ChunkSet>(state.key, state.chunks);
   MutexLock lock(&shown_mutex_);
@@ -205,9 +213,7 @@ absl::StatusOr<bool> IndexBuilder::MergeOnce(LogState& state) {
       for (const auto& part : old) part->Distrust();
       return true;
     }
-    ASSIGN_OR_RETURN(std::shared_ptr<const index::Chunk> merged,
-                     state.store->Write(place, *content));
-    Add(state, std::move(merged));
+    RETURN_IF_ERROR(Write(state, place, *content));
     // Queries under way may still name them: what they cannot read any more is scanned.
     for (const auto& part : old) {
       if (!IsInMemory(*part)) (void)state.store->Remove(PlaceOf(*part));
@@ -240,8 +246,7 @@ absl::StatusOr<bool> IndexBuilder::BuildOnce(LogState& state) {
     const index::ChunkPlace place{first, index::kMiddleLevel};
     ASSIGN_OR_RETURN(const Hash root, SubtreeRoot(state.log, place));
     ASSIGN_OR_RETURN(const std::string content, BuildContent(state, place, root));
-    ASSIGN_OR_RETURN(std::shared_ptr<const index::Chunk> chunk, state.store->Write(place, content));
-    Add(state, std::move(chunk));
+    RETURN_IF_ERROR(Write(state, place, content));
     return true;
   }
   if (!fits(index::kSmallLevel) || !has_room) return false;

@@ -26,6 +26,8 @@ struct IndexBuilderOptions {
   // Of chunks that are too young for a file, of all logs together. Where there is no room, the last
   // 65,536 records of a log are scanned.
   size_t memory_bytes_max = size_t{256} << 20;
+  // Told of each file that was written, on the builder's thread; may be empty.
+  std::function<void(ledger::LogRef log, const index::Chunk& file)> on_file;
 };
 
 // Builds the search index of every log from what is published, behind its back and off the way of
@@ -75,6 +77,8 @@ class IndexBuilder {
   absl::StatusOr<std::string> BuildContent(const LogState& state, index::ChunkPlace place,
                                            const Hash& subtree_root) const;
   absl::StatusOr<Hash> SubtreeRoot(ledger::LogRef log, index::ChunkPlace place) const;
+  // The chunk as a file, which takes the place of what lies within it.
+  absl::Status Write(LogState& state, index::ChunkPlace place, std::string_view content);
   void Add(LogState& state, std::shared_ptr<const index::Chunk> chunk);
   void Show(const LogState& state);
   void Run();

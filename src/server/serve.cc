@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/encoding.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "engine/append_door.h"
@@ -198,6 +199,18 @@ web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Se
   return routes;
 }
 
+// A line of the log's manifest (docs/format.md): whoever makes the index again from the records
+// must come to this.
+SystemEvent IndexFileEvent(ledger::LogRef log, const index::Chunk& file) {
+  return {"index.file",
+          false,
+          {{"log", log.name()},
+           {"first", fmt::format("{}", file.first())},
+           {"end", fmt::format("{}", file.end())},
+           {"subtree_root", Base64Encode(file.header().subtree_root)},
+           {"index_root", Base64Encode(file.root())}}};
+}
+
 void ReportOpening(const ledger::LedgerStatus& status, OperationalLog* log) {
   if (!status.recovery_report.empty()) log->Warning("recovery: " + status.recovery_report);
   if (status.guard_on_data_device) {
@@ -357,6 +370,9 @@ class Running {
   std::unique_ptr<engine::IndexBuilder> MakeIndexBuilder() {
     engine::IndexBuilderOptions options;
     options.folder = configuration_.data;
+    options.on_file = [this](ledger::LogRef log, const index::Chunk& file) {
+      system_events_.Write(IndexFileEvent(log, file));
+    };
     return std::make_unique<engine::IndexBuilder>(
         *ledger_, io::PosixFileSystem(), std::move(options),
         [log = log_](const std::string& text) { log->Warning(text); });

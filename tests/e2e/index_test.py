@@ -1,5 +1,6 @@
 """The search index through the binary: it comes by itself, is what the records make, and is made
 anew when it is gone or damaged; `graven verify --indexes` tells one that is not right."""
+import base64
 import json
 import shutil
 import time
@@ -88,6 +89,7 @@ class SearchIndex(unittest.TestCase):
         self.assertEqual(self.verify(), before)
 
     def test_4_answers_are_those_of_the_records(self):
+        verified = self.verify()
         with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
             self.wait_for_file()
             for query, matches in (("actor:user-7", lambda i: i % 50 == 7),
@@ -104,6 +106,14 @@ class SearchIndex(unittest.TestCase):
                 self.assertEqual([int(record["index"]) for record in page["records"]],
                                  expected[:1000], query)
                 self.assertEqual(page["count"], {"value": str(len(expected)), "exact": True}, query)
+            # The server's own log says which file it made, in the words of the manifest.
+            url = server.ready["http"][0] + "/logs/_system/search?limit=1000&q=action:index.file"
+            with urllib.request.urlopen(url) as answer:
+                records = [base64.b64decode(record["record"])
+                           for record in json.load(answer)["records"]]
+            self.assertGreaterEqual(len(records), 3)
+            for record in records:
+                self.assertIn(verified["files"][0]["indexRoot"].encode(), record)
             self.assertEqual(server.stop(), 0)
 
     def test_5_only_of_a_folder(self):

@@ -8,7 +8,7 @@
 namespace graven::search {
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;
 constexpr size_t kFixedBytes = 2 + 2 * kCursorHashBytes;
 constexpr size_t kTextBytesMax = 96;
 
@@ -34,7 +34,7 @@ std::string FormatCursor(const Cursor& cursor) {
   bytes += static_cast<char>(cursor.order);
   bytes += HashBytes(cursor.query_hash);
   bytes += HashBytes(cursor.log_hash);
-  for (const uint64_t number : {cursor.size.value, cursor.position}) {
+  for (const uint64_t number : {cursor.size.value, cursor.position, cursor.skip}) {
     char buffer[kVarintBytesMax];
     bytes.append(buffer, PutVarint(buffer, number));
   }
@@ -59,11 +59,13 @@ absl::StatusOr<Cursor> ParseCursor(std::string_view text, const Cursor& expected
   rest.remove_prefix(kCursorHashBytes);
   Cursor cursor = expected;
   if (!GetVarint(&rest, &cursor.size.value) || !GetVarint(&rest, &cursor.position) ||
-      !rest.empty()) {
+      !GetVarint(&rest, &cursor.skip) || !rest.empty()) {
     return Wrong("is not a cursor");
   }
   if (cursor.size > published) return Wrong("is beyond the end of the log");
-  if (cursor.position > cursor.size.value) return Wrong("is not a cursor");
+  if (cursor.position > cursor.size.value || cursor.skip > cursor.left()) {
+    return Wrong("is not a cursor");
+  }
   return cursor;
 }
 

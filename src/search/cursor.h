@@ -21,6 +21,12 @@ struct Cursor {
   TreeSize size;
   // Oldest first: the next index to look at. Newest first: the index behind the next one.
   uint64_t position = 0;
+  // Matches on the other side that are still to be left out: of those that a request by ordinal
+  // wanted to be left out, and had no time for. At most so many as there are records.
+  uint64_t skip = 0;
+
+  // Records that have not been looked at.
+  uint64_t left() const { return order == Order::kOldestFirst ? size.value - position : position; }
 };
 
 inline constexpr size_t kCursorHashBytes = 12;

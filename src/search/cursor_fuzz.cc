@@ -13,6 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::StatusOr<Cursor> cursor = ParseCursor(text, expected, published);
   if (!cursor.ok()) return 0;
   GRAVEN_CHECK(cursor->size <= published && cursor->position <= cursor->size.value);
+  GRAVEN_CHECK(cursor->skip <= cursor->left());
   GRAVEN_CHECK(FormatCursor(*cursor) == text);
   return 0;
 }

@@ -17,6 +17,7 @@ Cursor SomeCursor() {
   cursor.order = Order::kOldestFirst;
   cursor.size = TreeSize(1000);
   cursor.position = 300;
+  cursor.skip = 7;
   return cursor;
 }
 
@@ -33,6 +34,7 @@ TEST(Cursor, GoesOnWhereItWas) {
   ASSERT_TRUE(cursor.ok()) << cursor.status();
   EXPECT_EQ(cursor->size, TreeSize(1000));
   EXPECT_EQ(cursor->position, 300U);
+  EXPECT_EQ(cursor->skip, 7U);
   EXPECT_EQ(FormatCursor(SomeCursor()).find_first_of("+/="), std::string::npos);
 }
 
@@ -58,10 +60,16 @@ TEST(Cursor, MadeUpOnesAreRefused) {
   EXPECT_THAT(Problem(text + "=", SomeCursor()), HasSubstr("not a cursor"));
   EXPECT_THAT(Problem("AQ", SomeCursor()), HasSubstr("not a cursor"));
   EXPECT_THAT(Problem(std::string(10'000, 'A'), SomeCursor()), HasSubstr("not a cursor"));
-  EXPECT_THAT(Problem("Ag" + text.substr(2), SomeCursor()), HasSubstr("another version"));
+  EXPECT_THAT(Problem("AQ" + text.substr(2), SomeCursor()), HasSubstr("another version"));
   Cursor beyond = SomeCursor();
   beyond.position = 1001;
   EXPECT_THAT(Problem(FormatCursor(beyond), SomeCursor()), HasSubstr("not a cursor"));
+  // More matches than records are left.
+  beyond = SomeCursor();
+  beyond.skip = 701;
+  EXPECT_THAT(Problem(FormatCursor(beyond), SomeCursor()), HasSubstr("not a cursor"));
+  beyond.skip = 700;
+  EXPECT_EQ(Problem(FormatCursor(beyond), SomeCursor()), "ok");
 }
 
 }  // namespace

@@ -24,10 +24,12 @@ absl::StatusOr<Page> MakePage(Clock& clock, const Search& search, const PageLimi
   const bool from_start = search.start.position ==
                           (search.start.order == Order::kOldestFirst ? 0 : search.start.size.value);
   Page page;
+  uint64_t skip = search.start.skip;
   size_t bytes = 0;
   bool full = false;
   const Scan::Take take = [&](const Hit& hit) {
-    if (page.count < search.from_ordinal) {
+    if (skip > 0) {
+      --skip;
       ++page.count;
       return Verdict::kGoOn;
     }
@@ -47,6 +49,7 @@ absl::StatusOr<Page> MakePage(Clock& clock, const Search& search, const PageLimi
   if (!scan.done()) {
     Cursor next = search.start;
     next.position = scan.position();
+    next.skip = std::min(skip, next.left());
     page.next_cursor = FormatCursor(next);
   }
   const int64_t count_until_ns = from_start ? limits.count_until_ns : 0;

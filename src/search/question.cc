@@ -1,5 +1,6 @@
 #include "search/question.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -24,7 +25,6 @@ absl::StatusOr<Search> ReadQuestion(const Searches& searches, const Question& qu
   absl::StatusOr<query::Query> query = query::Parse(question.query);
   if (!query.ok()) return engine::InvalidField("query", MessageOf(query.status()));
   search.canonical = query::Canonical(*query);
-  search.from_ordinal = question.from_ordinal;
   if (question.tree_size >= kLogIndexLimit) {
     return engine::InvalidField("tree_size", "must be below 2^63");
   }
@@ -43,6 +43,7 @@ absl::StatusOr<Search> ReadQuestion(const Searches& searches, const Question& qu
   search.source = searches.SourceOf(log, *std::move(query), search.start.size);
   if (question.cursor.empty()) {
     search.start.position = question.order == Order::kOldestFirst ? 0 : search.start.size.value;
+    search.start.skip = std::min(question.from_ordinal, search.start.left());
     return search;
   }
   if (question.from_ordinal != 0) {

@@ -25,7 +25,6 @@ struct Search {
   ScanSource source;
   std::string canonical;
   Cursor start;
-  uint64_t from_ordinal = 0;
 };
 
 // kInvalidArgument names the field ("query: column 7: ..."). kNotFound: the log, or a size above

@@ -239,6 +239,24 @@ TEST_F(SearchTest, PagingByOrdinalBeginsThere) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(SearchTest, MatchesThatWereStillToBeLeftOutAreInTheCursor) {
+  for (const Order order : {Order::kNewestFirst, Order::kOldestFirst}) {
+    PageLimits no_time;
+    no_time.until_ns = 0;
+    const Page empty = PageOf(*Ask("actor:a2", order, "", 100), no_time);
+    EXPECT_TRUE(empty.records.empty());
+    const Page page = PageOf(*Ask("actor:a2", order, empty.next_cursor));
+    ASSERT_EQ(page.records.size(), 100U);
+    EXPECT_EQ(page.records[0].index.value, All("actor:a2", order, 1000)[100]);
+  }
+  // More than there are: the end, also behind a cursor.
+  PageLimits no_time;
+  no_time.until_ns = 0;
+  const Page empty = PageOf(*Ask("", Order::kOldestFirst, "", UINT64_MAX), no_time);
+  const Page end = PageOf(*Ask("", Order::kOldestFirst, empty.next_cursor));
+  EXPECT_TRUE(end.records.empty() && end.next_cursor.empty());
+}
+
 TEST_F(SearchTest, WhatIsWrongNamesItsField) {
   const auto problem = [](const absl::Status& status) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;

@@ -121,7 +121,7 @@ absl::Status SearchCall::Open(std::deque<grpc::ByteBuffer>* messages) {
   ASSIGN_OR_RETURN(search::Search search, search::ReadQuestion(environment_.searches, question));
   if (asked_.follow()) search.start.position = search.start.size.value;
   start_ = search.start;
-  skip_ = search.from_ordinal;
+  skip_ = start_.skip;
   std::string response;
   record::AppendBytesField(1, search.canonical, &response);
   ASSIGN_OR_RETURN(scan_,
@@ -186,6 +186,7 @@ void SearchCall::Send(std::string response, bool last, std::deque<grpc::ByteBuff
     } else if (!asked_.follow()) {
       search::Cursor next = start_;
       next.position = scan_->position();
+      next.skip = std::min(skip_, next.left());
       record::AppendBytesField(5, search::FormatCursor(next), &response);
     }
   }

@@ -265,11 +265,14 @@ std::string Canonical(const Query& query) {
 
 Hash QueryHash(const Query& query) { return Sha256(Canonical(query)); }
 
-bool UsesText(const Expression& expression) {
+size_t TextTerms(const Expression& expression) {
   if (expression.kind == Expression::Kind::kTerm) {
-    return expression.term.match == Match::kWords || expression.term.match == Match::kPhrase;
+    const Match match = expression.term.match;
+    return match == Match::kWords || match == Match::kPhrase ? 1 : 0;
   }
-  return std::any_of(expression.children.begin(), expression.children.end(), UsesText);
+  size_t terms = 0;
+  for (const Expression& child : expression.children) terms += TextTerms(child);
+  return terms;
 }
 
 NsRange ToNs(const TimeRange& range) { return {NsOf(range.low), NsOf(range.high)}; }

@@ -52,8 +52,11 @@ struct Term {
   // the text.
   std::vector<std::string> words;
   bool last_is_prefix = false;  // of kWords: the last one is the beginning of a word
-  TimeRange times;              // kRange of kTime and kOccurred
-  IndexRange indexes;           // kRange of kIndex
+  // kPhrase, and kWords of one word: what is looked for in a folded text. Empty: words are.
+  std::string sought;
+  std::vector<uint32_t> borders;  // of `sought`, or of `words`: BordersOf in text.h
+  TimeRange times;                // kRange of kTime and kOccurred
+  IndexRange indexes;             // kRange of kIndex
   Network network;
 
   bool operator==(const Term&) const = default;
@@ -94,8 +97,8 @@ std::string Canonical(const Query& query);
 // SHA-256 of the canonical form.
 Hash QueryHash(const Query& query);
 
-// Whether no words are compared: without them, the version of Unicode does not matter.
-bool UsesText(const Expression& expression);
+// How many terms look for words or phrases: each of them walks through a record's texts.
+size_t TextTerms(const Expression& expression);
 
 // Nanoseconds, low <= x < high; what int64 cannot say is no bound.
 struct NsRange {

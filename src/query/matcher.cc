@@ -1,6 +1,7 @@
 #include "query/matcher.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -39,31 +40,46 @@ bool MatchesOutcome(const Term& term, int32_t outcome) {
   return word ? MatchesValue(term, *word) : MatchesValue(term, fmt::format("{}", outcome));
 }
 
+// Where `part` first stands in `text`. The C library's search is linear whatever the two are, and
+// most texts do not have the part at all.
+size_t FirstOf(std::string_view part, std::string_view text) {
+  const void* at = memmem(text.data(), text.size(), part.data(), part.size());
+  return at == nullptr ? std::string_view::npos
+                       : static_cast<size_t>(static_cast<const char*>(at) - text.data());
+}
+
+// Several words, one after the other. Of those before the last, `seen` have just been seen.
 bool HasWords(const Term& term, std::string_view folded) {
-  // Where a run of the first words may have begun: how many words of each run have been seen.
-  std::vector<size_t> runs;
+  if (FirstOf(term.words[0], folded) == std::string_view::npos) return false;
+  const size_t last = term.words.size() - 1;
+  size_t seen = 0;
   size_t at = 0;
   std::string_view word;
   while (!(word = NextWord(folded, &at)).empty()) {
-    runs.push_back(0);
-    size_t kept = 0;
-    for (const size_t seen : runs) {
-      const std::string& wanted = term.words[seen];
-      const bool last = seen + 1 == term.words.size();
-      const bool same = last && term.last_is_prefix ? word.starts_with(wanted) : word == wanted;
-      if (!same) continue;
-      if (last) return true;
-      runs[kept++] = seen + 1;
+    if (seen == last) {
+      const std::string& wanted = term.words[last];
+      if (term.last_is_prefix ? word.starts_with(wanted) : word == wanted) return true;
     }
-    runs.resize(kept);
+    while (seen > 0 && (seen == last || word != term.words[seen])) seen = term.borders[seen - 1];
+    if (word == term.words[seen]) ++seen;
   }
   return false;
 }
 
-bool HasPhrase(std::string_view phrase, std::string_view folded) {
-  for (size_t at = folded.find(phrase); at != std::string_view::npos;
-       at = folded.find(phrase, at + 1)) {
-    if (!InsideWord(folded, at) && !InsideWord(folded, at + phrase.size())) return true;
+// One word or a phrase, from word border to word border.
+bool HasSought(const Term& term, std::string_view folded) {
+  const std::string_view sought = term.sought;
+  size_t seen = 0;
+  for (size_t at = FirstOf(sought, folded); at < folded.size(); ++at) {
+    while (seen > 0 && folded[at] != sought[seen]) seen = term.borders[seen - 1];
+    if (folded[at] == sought[seen]) ++seen;
+    if (seen < sought.size()) continue;
+    const size_t end = at + 1;
+    if (!InsideWord(folded, end - sought.size()) &&
+        (term.last_is_prefix || !InsideWord(folded, end))) {
+      return true;
+    }
+    seen = term.borders[seen - 1];
   }
   return false;
 }
@@ -124,21 +140,17 @@ class Judge {
     }
   }
 
-  bool InText(const Term& term, std::string_view folded) {
-    if (term.match == Match::kWords) return HasWords(term, folded);
-    std::string phrase;
-    Fold(term.value, &phrase);
-    return HasPhrase(phrase, folded);
+  static bool InText(const Term& term, std::string_view folded) {
+    return term.sought.empty() ? HasWords(term, folded) : HasSought(term, folded);
   }
-  bool InTexts(const Term& term, const std::vector<std::string>& texts) {
+  static bool InTexts(const Term& term, const std::vector<std::string>& texts) {
     return std::any_of(texts.begin(), texts.end(),
                        [&](const std::string& text) { return InText(term, text); });
   }
   bool InReason(const Term& term) {
     if (view_.reason.empty()) return false;
-    std::string folded;
-    Fold(view_.reason, &folded);
-    return InText(term, folded);
+    if (!reason_) Fold(view_.reason, &reason_.emplace());
+    return InText(term, *reason_);
   }
 
   const std::vector<std::string>& Texts() {
@@ -150,7 +162,8 @@ class Judge {
   }
 
   const RecordView& view_;
-  std::optional<std::vector<std::string>> texts_;
+  std::optional<std::vector<std::string>> texts_;  // folded
+  std::optional<std::string> reason_;              // folded
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -168,6 +170,60 @@ TEST_F(Matching, WordsAreFoundInEveryTextAndPhrasesOnTheirBytes) {
                          "\"asking  bob\"", "note", "\"bob deep\"", "billing", "ski*"}) {
     EXPECT_FALSE(Holds(no)) << no;
   }
+}
+
+// Words and phrases that resemble themselves, held against a search that only knows substrings.
+TEST_F(Matching, RunsOfTheSameWordsAreFoundWhereverTheyBegin) {
+  std::mt19937_64 random(20261126);
+  // Words of a, b and ab, the same in the text and in the query.
+  const auto words = [&](size_t count, const char* between) {
+    std::string text;
+    for (size_t i = 0; i < count; ++i) {
+      if (i > 0) text += between;
+      text += std::vector<const char*>{"a", "b", "ab"}[random() % 3];
+    }
+    return text;
+  };
+  int found = 0;
+  for (int round = 0; round < 5000; ++round) {
+    v1::Event event;
+    event.mutable_actor()->set_id("x");
+    const std::string text = words(1 + random() % 12, " ");
+    event.set_outcome_reason(text);
+    record_ = RecordOf(event.SerializeAsString(), record::BodyKind::kEvent);
+    const std::string padded = " " + text + " ";
+    const std::string sought = words(1 + random() % 4, ".");
+    std::string spaced = sought;
+    std::replace(spaced.begin(), spaced.end(), '.', ' ');
+    const bool whole = padded.find(" " + spaced + " ") != std::string::npos;
+    const bool beginning = padded.find(" " + spaced) != std::string::npos;
+    ASSERT_EQ(Holds("reason:" + sought), whole) << sought << " in " << text;
+    ASSERT_EQ(Holds("reason:\"" + spaced + "\""), whole) << sought << " in " << text;
+    ASSERT_EQ(Holds("reason:" + sought + "*"), beginning) << sought << " in " << text;
+    ASSERT_EQ(Holds(sought), whole) << sought << " in " << text;
+    found += whole ? 1 : 0;
+  }
+  EXPECT_GT(found, 500);
+}
+
+// As many words as a query can have, in as long a text as a record can hold, all alike but the
+// last.
+TEST_F(Matching, ATextMadeToResembleTheQueryIsWalkedThroughOnce) {
+  std::string text;
+  while (text.size() < 60'000) text += "a ";
+  v1::Event event;
+  event.mutable_actor()->set_id("x");
+  event.set_action("y");
+  *event.mutable_details_struct() = {};
+  (*event.mutable_details_struct()->mutable_fields())["k"].set_string_value(text);
+  record_ = RecordOf(event.SerializeAsString(), record::BodyKind::kEvent);
+  std::string words = "a";
+  while (words.size() < 2000) words += ".a";
+  EXPECT_TRUE(Holds(words));
+  EXPECT_FALSE(Holds(words + ".b"));
+  std::replace(words.begin(), words.end(), '.', ' ');
+  EXPECT_TRUE(Holds("\"" + words + "\""));
+  EXPECT_FALSE(Holds("\"" + words + " b\""));
 }
 
 TEST_F(Matching, AnEntryOfTheMinimalContractIsSeenAsItsEvent) {

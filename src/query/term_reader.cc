@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "base/encoding.h"
 #include "base/log_index.h"
@@ -136,12 +137,19 @@ bool ReadWords(const Literal& literal, Term* term, std::string* why) {
     if (literal.has_star) return Refuse("a phrase takes no *", why);
     if (folded.empty()) return Refuse("the phrase is empty", why);
     term->match = Match::kPhrase;
+    term->borders = BordersOf(folded);
+    term->sought = std::move(folded);
     return true;
   }
   term->match = Match::kWords;
   term->last_is_prefix = literal.has_star;
-  if (!term->words.empty()) return true;
-  return Refuse("there is no letter or digit in this word; as it stands it goes into quotes", why);
+  if (term->words.empty()) {
+    return Refuse("there is no letter or digit in this word; as it stands it goes into quotes",
+                  why);
+  }
+  if (term->words.size() == 1) term->sought = term->words[0];
+  term->borders = term->sought.empty() ? BordersOf(term->words) : BordersOf(term->sought);
+  return true;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,22 @@ std::vector<std::string> WordsOf(std::string_view folded);
 
 // Whether a word goes on across the border before byte `at`.
 bool InsideWord(std::string_view folded, size_t at);
+
+// For each beginning of `pattern`, the length of its longest border: what it begins with and ends
+// with, short of all of it. Who looks for the pattern in a text (Knuth, Morris and Pratt) goes on
+// from there after a mismatch and reads no byte or word of the text twice: no text that is made up
+// to resemble the pattern costs more than its length.
+template <typename Pattern>
+std::vector<uint32_t> BordersOf(const Pattern& pattern) {
+  std::vector<uint32_t> borders(pattern.size(), 0);
+  uint32_t border = 0;
+  for (size_t i = 1; i < pattern.size(); ++i) {
+    while (border > 0 && pattern[i] != pattern[border]) border = borders[border - 1];
+    if (pattern[i] == pattern[border]) ++border;
+    borders[i] = border;
+  }
+  return borders;
+}
 
 // Fold and NextWord at once, for each text of a record. `scratch` is the caller's; the words are
 // views into it.

@@ -8,9 +8,6 @@
 namespace graven::search {
 namespace {
 
-// Looked at between two glances at the clock.
-constexpr uint64_t kRecordsPerGlance = 4096;
-
 absl::Status LookAround(const PageLimits& limits) {
   if (limits.gone && limits.gone()) return absl::CancelledError("nobody waits for the answer");
   return absl::OkStatus();
@@ -42,7 +39,8 @@ absl::StatusOr<Page> MakePage(Clock& clock, const Search& search, const PageLimi
     return full ? Verdict::kStop : Verdict::kGoOn;
   };
   while (!scan.done() && !full && clock.SteadyNs() < limits.until_ns) {
-    RETURN_IF_ERROR(scan.Step(kRecordsPerGlance, take));
+    const Turn turn{&clock, clock.SteadyNs() + kTurnNs};
+    RETURN_IF_ERROR(scan.Step(turn.Until(limits.until_ns), take));
     RETURN_IF_ERROR(LookAround(limits));
   }
   page.scanned_to = scan.position();
@@ -54,7 +52,8 @@ absl::StatusOr<Page> MakePage(Clock& clock, const Search& search, const PageLimi
   }
   const int64_t count_until_ns = from_start ? limits.count_until_ns : 0;
   while (!scan.done() && clock.SteadyNs() < count_until_ns) {
-    RETURN_IF_ERROR(scan.CountStep(kRecordsPerGlance, &page.count));
+    const Turn turn{&clock, clock.SteadyNs() + kTurnNs};
+    RETURN_IF_ERROR(scan.CountStep(turn.Until(count_until_ns), &page.count));
     RETURN_IF_ERROR(LookAround(limits));
   }
   page.count_is_exact = from_start && scan.done();

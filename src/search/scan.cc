@@ -1,9 +1,11 @@
 #include "search/scan.h"
 
 #include <algorithm>
+#include <bit>
 #include <deque>
 #include <utility>
 
+#include "base/absl_views.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "record/record.h"
@@ -14,10 +16,11 @@ namespace {
 // What is read at once, between multiples of it, so that blocks of segments are read once. Newest
 // first it is read forwards and given backwards.
 constexpr uint64_t kWindowRecords = 512;
-// What a window costs at least, in records: a block has to be read for one of them too.
-constexpr uint64_t kWindowCost = 64;
-// Of matches that wait for their turn in a window. Those that find no room are read again.
-constexpr size_t kWindowBytesMax = size_t{4} << 20;
+// Between two looks at the clock: bytes of records that are read; those that are judged count once
+// more for each term that walks through their texts.
+constexpr size_t kWorkPerGlance = size_t{256} << 10;
+// Of a window newest first, in the same measure; its matches wait for their turn in memory.
+constexpr size_t kWorkPerWindow = size_t{2} << 20;
 
 // The first index of [low, high) whose record was received at `ns` or later.
 absl::StatusOr<uint64_t> FirstSince(const ledger::Ledger& ledger, ledger::LogRef log, int64_t ns,
@@ -66,6 +69,12 @@ absl::Status NarrowToTimes(const ledger::Ledger& ledger, ledger::LogRef log,
   }
   return absl::OkStatus();
 }
+
+Scan::Scan(ScanSource source, Order order)
+    : source_(std::move(source)),
+      order_(order),
+      window_records_(kWindowRecords),
+      judging_cost_(1 + query::TextTerms(source_.query.root)) {}
 
 absl::StatusOr<Scan> Scan::Begin(ScanSource source, Order order, uint64_t position) {
   const query::Bounds bounds = query::BoundsOf(source.query.root);
@@ -134,23 +143,24 @@ std::pair<size_t, size_t> Scan::CandidatesWithin(uint64_t low, uint64_t high) co
   return {static_cast<size_t>(place(low) - begin), static_cast<size_t>(place(high) - begin)};
 }
 
-absl::Status Scan::Step(uint64_t records_max, const Take& take) {
-  uint64_t left = records_max;
+absl::Status Scan::Step(const Turn& turn, const Take& take) {
   bool stopped = false;
-  while (!done() && left > 0 && !stopped) {
-    const uint64_t before = looked_at_;
+  while (!done()) {
     EnterStretch();
-    RETURN_IF_ERROR(is_forward() ? StepForward(take, &stopped) : StepBackward(take, &stopped));
-    left -= std::min(left, std::max(kWindowCost, looked_at_ - before));
+    RETURN_IF_ERROR(is_forward() ? StepForward(turn, take, &stopped)
+                                 : StepBackward(turn, take, &stopped));
+    if (stopped || turn.is_over()) break;
   }
   return absl::OkStatus();
 }
 
-absl::Status Scan::CountStep(uint64_t records_max, uint64_t* count) {
-  uint64_t left = records_max;
+absl::Status Scan::CountStep(const Turn& turn, uint64_t* count) {
+  const Take take = [&](const Hit&) {
+    ++*count;
+    return Verdict::kGoOn;
+  };
   bool stopped = false;
-  while (!done() && left > 0) {
-    const uint64_t before = looked_at_;
+  while (!done()) {
     EnterStretch();
     if (stretch_.by_index && stretch_.is_exact) {
       const auto [begin, end] =
@@ -158,18 +168,25 @@ absl::Status Scan::CountStep(uint64_t records_max, uint64_t* count) {
       *count += end - begin;
       (is_forward() ? low_ : high_) = is_forward() ? stretch_.high : stretch_.low;
     } else {
-      const Take take = [&](const Hit&) {
-        ++*count;
-        return Verdict::kGoOn;
-      };
-      RETURN_IF_ERROR(is_forward() ? StepForward(take, &stopped) : StepBackward(take, &stopped));
+      RETURN_IF_ERROR(is_forward() ? StepForward(turn, take, &stopped)
+                                   : StepBackward(turn, take, &stopped));
     }
-    left -= std::min(left, std::max(kWindowCost, looked_at_ - before));
+    if (turn.is_over()) break;
   }
   return absl::OkStatus();
 }
 
-absl::Status Scan::ReadMatches(uint64_t first, uint64_t end, const Visit& visit) {
+absl::StatusOr<uint64_t> Scan::ReadMatches(uint64_t first, uint64_t end, const Turn& turn,
+                                           size_t* work_left, const Visit& visit) {
+  size_t since_glance = 0;
+  const auto go_on = [&](size_t work) {
+    *work_left -= std::min(*work_left, work);
+    since_glance += work;
+    if (*work_left == 0) return false;
+    if (since_glance < kWorkPerGlance) return true;
+    since_glance = 0;
+    return !turn.is_over();
+  };
   absl::Status readable;
   uint64_t next = first;
   size_t candidate = CandidatesWithin(first, end).first;
@@ -177,28 +194,27 @@ absl::Status Scan::ReadMatches(uint64_t first, uint64_t end, const Visit& visit)
       source_.log, LogIndex(first), end - first,
       [&](LogIndex index, std::string_view record, const Hash& hash) {
         next = index.value + 1;
-        if (stretch_.by_index) {
-          if (index.value != stretch_.first + stretch_.leaves[candidate]) return true;
-          ++candidate;
+        if (stretch_.by_index && index.value != stretch_.first + stretch_.leaves[candidate]) {
+          return go_on(record.size());
         }
+        ++candidate;
         ++looked_at_;
         readable = view_.Read(record);
         if (!readable.ok()) {
           // The hash was right, so these bytes were stored so: not ours.
           readable = absl::DataLossError(
-              fmt::format("record {}: {}", index.value,
-                          std::string_view(readable.message().data(), readable.message().size())));
+              fmt::format("record {}: {}", index.value, ToStd(readable.message())));
           return false;
         }
-        if (!query::Matches(source_.query, view_)) return true;
-        return visit(index, record, hash);
+        if (query::Matches(source_.query, view_) && !visit(index, record, hash)) return false;
+        return go_on(record.size() * judging_cost_);
       }));
   RETURN_IF_ERROR(readable);
-  if (next > first) return absl::OkStatus();
+  if (next > first) return next;
   return absl::DataLossError(fmt::format("record {} is published and cannot be read", first));
 }
 
-absl::Status Scan::StepForward(const Take& take, bool* stopped) {
+absl::Status Scan::StepForward(const Turn& turn, const Take& take, bool* stopped) {
   uint64_t first = low_;
   uint64_t border = std::min(stretch_.high, high_);
   uint64_t end = std::min(border, (first / kWindowRecords + 1) * kWindowRecords);
@@ -214,48 +230,58 @@ absl::Status Scan::StepForward(const Take& take, bool* stopped) {
   } else {
     border = end;
   }
-  uint64_t reached = border;
-  RETURN_IF_ERROR(
-      ReadMatches(first, end, [&](LogIndex index, std::string_view record, const Hash& hash) {
-        const Verdict verdict = take({index, record, hash, view_});
-        if (verdict == Verdict::kGoOn) return true;
-        *stopped = true;
-        reached = index.value + (verdict == Verdict::kStop ? 1 : 0);
-        return false;
-      }));
-  low_ = reached;
+  bool refused = false;
+  size_t work_left = SIZE_MAX;
+  ASSIGN_OR_RETURN(uint64_t reached,
+                   ReadMatches(first, end, turn, &work_left,
+                               [&](LogIndex index, std::string_view record, const Hash& hash) {
+                                 const Verdict verdict = take({index, record, hash, view_});
+                                 *stopped = verdict != Verdict::kGoOn;
+                                 refused = verdict == Verdict::kRefuse;
+                                 return !*stopped;
+                               }));
+  if (refused) --reached;
+  // Behind the last candidate of the window there is nothing to look at.
+  low_ = reached == end && !*stopped ? border : reached;
   return absl::OkStatus();
 }
 
-absl::Status Scan::StepBackward(const Take& take, bool* stopped) {
-  uint64_t border = std::max(stretch_.low, low_);
-  uint64_t end = high_;
-  uint64_t first = std::max(border, (end - 1) / kWindowRecords * kWindowRecords);
-  if (stretch_.by_index) {
-    const auto [begin, behind] = CandidatesWithin(border, high_);
-    if (begin == behind) {
-      high_ = border;
-      return absl::OkStatus();
-    }
-    end = stretch_.first + stretch_.leaves[behind - 1] + 1;
-    border = std::max(border, (end - 1) / kWindowRecords * kWindowRecords);
-    first = stretch_.first + stretch_.leaves[CandidatesWithin(border, end).first];
-  } else {
-    border = first;
-  }
+absl::Status Scan::StepBackward(const Turn& turn, const Take& take, bool* stopped) {
   std::deque<Match> matches;
-  size_t bytes = 0;
-  RETURN_IF_ERROR(
-      ReadMatches(first, end, [&](LogIndex index, std::string_view record, const Hash& hash) {
-        matches.push_back({index, std::string(record), hash});
-        bytes += record.size();
-        while (bytes > kWindowBytesMax && matches.size() > 1) {
-          bytes -= matches.front().record.size();
-          border = matches.front().index.value + 1;
-          matches.pop_front();
-        }
-        return true;
-      }));
+  uint64_t border = 0, first = 0, end = 0;
+  size_t work_left = 0;
+  for (bool whole = false; !whole;) {
+    border = std::max(stretch_.low, low_);
+    end = high_;
+    if (stretch_.by_index) {
+      const auto [begin, behind] = CandidatesWithin(border, high_);
+      if (begin == behind) {
+        high_ = border;
+        return absl::OkStatus();
+      }
+      end = stretch_.first + stretch_.leaves[behind - 1] + 1;
+    }
+    border = std::max(border, (end - 1) / window_records_ * window_records_);
+    first = border;
+    if (stretch_.by_index) {
+      first = stretch_.first + stretch_.leaves[CandidatesWithin(border, end).first];
+    }
+    matches.clear();
+    work_left = kWorkPerWindow;
+    ASSIGN_OR_RETURN(const uint64_t reached,
+                     ReadMatches(first, end, turn, &work_left,
+                                 [&](LogIndex index, std::string_view record, const Hash& hash) {
+                                   matches.push_back({index, std::string(record), hash});
+                                   return true;
+                                 }));
+    // Too much, or the turn is over, and what comes first has not been reached: less at once, now,
+    // so that each turn gets on. A window of one record is always reached.
+    whole = reached == end;
+    if (!whole) window_records_ = std::bit_floor(reached - first);
+  }
+  if ((kWorkPerWindow - work_left) * window_records_ <= kWorkPerWindow / 2 * (end - first)) {
+    window_records_ = std::min(2 * window_records_, kWindowRecords);
+  }
   for (; !matches.empty(); matches.pop_back()) {
     const Match& match = matches.back();
     RETURN_IF_ERROR(view_.Read(match.record));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "index/candidates.h"
 #include "ledger/ledger.h"
 #include "query/matcher.h"
@@ -32,6 +34,21 @@ enum class Verdict : uint8_t {
   kRefuse,  // it was not taken: it will be given again
 };
 
+// Until when a piece of work goes on. Who works looks at the clock once in so much work, not at
+// each record, so that a turn lasts some milliseconds longer than it should.
+struct Turn {
+  Clock* clock = nullptr;  // null: without end
+  int64_t until_ns = INT64_MAX;
+
+  bool IsPast(int64_t ns) const { return clock != nullptr && clock->SteadyNs() >= ns; }
+  bool is_over() const { return IsPast(until_ns); }
+  // The same, ended by `ns` too.
+  Turn Until(int64_t ns) const { return {clock, std::min(until_ns, ns)}; }
+};
+
+// How long others wait at most for their turn, or for an answer to "is anybody still there?".
+inline constexpr int64_t kTurnNs = 20'000'000;
+
 // What is searched. Immutable.
 struct ScanSource {
   const ledger::Ledger* ledger = nullptr;
@@ -46,7 +63,8 @@ struct ScanSource {
 // is judged on the record's bytes, which are held against the tree's hash as they are read; an
 // index only says which records need not be read.
 //
-// Not thread-safe: one caller at a time. It keeps no record between two steps.
+// Not thread-safe: one caller at a time. It keeps no record between two steps, but the candidates
+// of the index's chunk in which it stands: 4 bytes each, at most 4 MiB.
 class Scan {
  public:
   // Begins at `position` (Cursor has its meaning). Reads a few records to find where the query's
@@ -57,12 +75,12 @@ class Scan {
 
   using Take = std::function<Verdict(const Hit& hit)>;
 
-  // Looks at records until `take` ends it, `records_max` have been looked at (or some more), or
-  // there are no more.
-  absl::Status Step(uint64_t records_max, const Take& take);
+  // Looks at records until `take` ends it, the turn is over, or there are no more. Gets on a little
+  // in a turn that is over already, too.
+  absl::Status Step(const Turn& turn, const Take& take);
 
   // Counts on, from where it stands, without reading what the index is certain of.
-  absl::Status CountStep(uint64_t records_max, uint64_t* count);
+  absl::Status CountStep(const Turn& turn, uint64_t* count);
 
   bool done() const { return low_ >= high_; }
   // For a cursor: everything on the side of the beginning has been looked at. When it is done: the
@@ -87,19 +105,21 @@ class Scan {
     std::vector<uint32_t> leaves;  // candidates, ascending
   };
 
-  Scan(ScanSource source, Order order) : source_(std::move(source)), order_(order) {}
+  Scan(ScanSource source, Order order);
 
   bool is_forward() const { return order_ == Order::kOldestFirst; }
   // Makes stretch_ the one that the next record lies in.
   void EnterStretch();
   // The candidates of stretch_ that lie in [low, high).
   std::pair<size_t, size_t> CandidatesWithin(uint64_t low, uint64_t high) const;
-  absl::Status StepForward(const Take& take, bool* stopped);
-  absl::Status StepBackward(const Take& take, bool* stopped);
+  absl::Status StepForward(const Turn& turn, const Take& take, bool* stopped);
+  absl::Status StepBackward(const Turn& turn, const Take& take, bool* stopped);
 
-  // Reads [first, end), or of it only candidates, and gives each match; false ends it.
+  // Reads [first, end), or of it only candidates, and gives each match; false ends it, and so do
+  // the turn and `work_left` used up. Returns the index behind the last record that was looked at.
   using Visit = std::function<bool(LogIndex index, std::string_view record, const Hash& hash)>;
-  absl::Status ReadMatches(uint64_t first, uint64_t end, const Visit& visit);
+  absl::StatusOr<uint64_t> ReadMatches(uint64_t first, uint64_t end, const Turn& turn,
+                                       size_t* work_left, const Visit& visit);
 
   ScanSource source_;
   Order order_;
@@ -107,6 +127,10 @@ class Scan {
   uint64_t low_ = 0;
   uint64_t high_ = 0;
   Stretch stretch_;
+  // Newest first: how many records are read at once, so few that it is little work. A power of two.
+  uint64_t window_records_;
+  // What judging a byte of a record costs, where reading it is 1.
+  size_t judging_cost_;
   uint64_t looked_at_ = 0;
   query::RecordView view_;
 };

@@ -1,12 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/error_details.h"
+#include "fmt/format.h"
 #include "graven/v1/event.pb.h"
 #include "index/chunk_builder.h"
 #include "ledger/ledger_fixture_test.h"
@@ -22,11 +24,14 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// Time that stands still.
+// Time that stands still, or goes on by `step_ns` each time somebody looks.
 class StillClock final : public Clock {
  public:
   int64_t WallNs() override { return 0; }
-  int64_t SteadyNs() override { return 0; }
+  int64_t SteadyNs() override { return now_ns += step_ns; }
+
+  int64_t now_ns = 0;
+  int64_t step_ns = 0;
 };
 
 // A log of 3,000 records: actor a<i % 7>, every 5th denied, every 11th with two targets, 1 ms apart
@@ -159,7 +164,7 @@ TEST_F(SearchTest, IndexesAndTimesNarrowWhatIsRead) {
       Scan::Begin(SourceOf("index:700..710 actor:a1"), Order::kOldestFirst, 0);
   ASSERT_TRUE(scan.ok());
   std::vector<uint64_t> found;
-  ASSERT_TRUE(scan->Step(UINT64_MAX,
+  ASSERT_TRUE(scan->Step({},
                          [&](const Hit& hit) {
                            found.push_back(hit.index.value);
                            return Verdict::kGoOn;
@@ -177,7 +182,7 @@ TEST_F(SearchTest, ARefusedHitComesAgain) {
     std::vector<uint64_t> seen;
     int calls = 0;
     while (!scan->done() && calls < 20) {
-      ASSERT_TRUE(scan->Step(1000,
+      ASSERT_TRUE(scan->Step({},
                              [&](const Hit& hit) {
                                if (++calls % 2 == 1) return Verdict::kRefuse;
                                seen.push_back(hit.index.value);
@@ -367,6 +372,89 @@ TEST_F(SearchTest, HistogramCountsEachMatchInItsStretch) {
   EXPECT_TRUE(histogram->is_exact && histogram->buckets.empty());
 }
 
+// A log of records that are as large as they can be.
+class LargeRecordsTest : public SearchTest {
+ protected:
+  static constexpr uint64_t kLarge = 64;
+
+  void SetUp() override {
+    SearchTest::SetUp();
+    for (uint64_t i = 0; i < kLarge; ++i) {
+      ledger::TestEvent small = EventOf(kRecords + i);
+      v1::Event event;
+      ASSERT_TRUE(event.ParseFromString(small.body));
+      std::string text;
+      while (text.size() < 60'000) text += "b ";
+      (*event.mutable_details_struct()->mutable_fields())["k"].set_string_value(text);
+      ASSERT_TRUE(
+          Append(default_log(), {{event.event_id(), event.SerializeAsString()}}).status.ok());
+      ASSERT_TRUE(ledger->MakeDurable().ok());
+    }
+    ASSERT_TRUE(ledger->Publish().ok());
+  }
+};
+
+TEST_F(LargeRecordsTest, ATurnEndsAfterSoManyBytesNotRecords) {
+  for (const Order order : {Order::kOldestFirst, Order::kNewestFirst}) {
+    const std::string query = fmt::format("index>={}", kRecords);
+    const ScanSource source = SourceOf(query);
+    absl::StatusOr<Scan> scan =
+        Scan::Begin(source, order, order == Order::kOldestFirst ? 0 : source.size.value);
+    ASSERT_TRUE(scan.ok());
+    std::vector<uint64_t> seen;
+    uint64_t most = 0;
+    while (!scan->done()) {
+      const uint64_t before = scan->looked_at();
+      ASSERT_TRUE(scan->Step({&clock_, 0},
+                             [&](const Hit& hit) {
+                               seen.push_back(hit.index.value);
+                               return Verdict::kGoOn;
+                             })
+                      .ok());
+      most = std::max(most, scan->looked_at() - before);
+    }
+    // 256 KiB and the record that goes beyond; newest first, where that did not reach the first
+    // one, once more with fewer.
+    EXPECT_LE(most, order == Order::kOldestFirst ? 5U : 10U);
+    ASSERT_EQ(seen.size(), kLarge);
+    std::sort(seen.begin(), seen.end());
+    EXPECT_EQ(std::unique(seen.begin(), seen.end()), seen.end());
+  }
+}
+
+TEST_F(LargeRecordsTest, TermsThatWalkThroughTextsAreMoreWork) {
+  absl::StatusOr<Scan> scan =
+      Scan::Begin(SourceOf(fmt::format("index>={} NOT (w1 OR w2 OR w3 OR w4 OR w5)", kRecords)),
+                  Order::kOldestFirst, 0);
+  ASSERT_TRUE(scan.ok());
+  ASSERT_TRUE(scan->Step({&clock_, 0}, [](const Hit&) { return Verdict::kGoOn; }).ok());
+  EXPECT_EQ(scan->looked_at(), 1U);
+}
+
+TEST_F(LargeRecordsTest, APageEndsInTheMiddleOfAWindow) {
+  for (const Order order : {Order::kOldestFirst, Order::kNewestFirst}) {
+    std::string cursor;
+    std::vector<uint64_t> found;
+    int pages = 0;
+    do {
+      PageLimits limits;
+      limits.records_max = 1000;
+      limits.bytes_max = size_t{100} << 20;
+      clock_.step_ns = 1'000'000;
+      limits.until_ns = clock_.now_ns + 10'000'000;
+      const Page page = PageOf(*Ask(fmt::format("index>={}", kRecords), order, cursor), limits);
+      clock_.step_ns = 0;
+      for (const PageRecord& record : page.records) found.push_back(record.index.value);
+      cursor = page.next_cursor;
+      ASSERT_LT(++pages, 1000);
+    } while (!cursor.empty());
+    EXPECT_GT(pages, 1);
+    EXPECT_EQ(found.size(), kLarge);
+    EXPECT_TRUE(order == Order::kOldestFirst ? std::is_sorted(found.begin(), found.end())
+                                             : std::is_sorted(found.rbegin(), found.rend()));
+  }
+}
+
 // A log of 10,000 records of which the index has those from 4,096 to 8,191.
 class IndexedSearchTest : public SearchTest {
  protected:
@@ -413,10 +501,11 @@ class IndexedSearchTest : public SearchTest {
                     order == Order::kOldestFirst ? 0 : size.value);
     EXPECT_TRUE(scan.ok()) << scan.status();
     Seen seen;
-    // In small pieces, with stops and refusals between them.
+    // In turns that are over at once, with stops and refusals between them.
+    const Turn turn{&clock_, 0};
     int calls = 0;
     while (!scan->done()) {
-      EXPECT_TRUE(scan->Step(300,
+      EXPECT_TRUE(scan->Step(turn,
                              [&](const Hit& hit) {
                                if (++calls % 5 == 0) return Verdict::kRefuse;
                                seen.indexes.push_back(hit.index.value);
@@ -492,7 +581,7 @@ TEST_F(IndexedSearchTest, NumbersAreTheSameToo) {
         << query;
     uint64_t count = 0;
     Scan scan = *Scan::Begin(Source(*indexed_, query), Order::kNewestFirst, kAll);
-    while (!scan.done()) ASSERT_TRUE(scan.CountStep(100, &count).ok());
+    while (!scan.done()) ASSERT_TRUE(scan.CountStep({}, &count).ok());
     EXPECT_EQ(count, without.matches) << query;
   }
 }

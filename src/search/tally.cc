@@ -16,7 +16,6 @@
 namespace graven::search {
 namespace {
 
-constexpr uint64_t kRecordsPerGlance = 4096;
 // Of distinct values that are held at once. What comes new after that makes the numbers partial.
 constexpr size_t kValueBytesMax = size_t{64} << 20;
 constexpr size_t kValueOverheadBytes = 64;
@@ -209,7 +208,8 @@ absl::StatusOr<bool> GiveAll(Clock& clock, const ScanSource& source, uint64_t lo
     Scan scan = Scan::Within(source, low, stretch.high);
     while (!scan.done()) {
       if (clock.SteadyNs() >= limits.until_ns) return false;
-      RETURN_IF_ERROR(scan.Step(kRecordsPerGlance, [&](const Hit& hit) {
+      const Turn turn{&clock, clock.SteadyNs() + kTurnNs};
+      RETURN_IF_ERROR(scan.Step(turn.Until(limits.until_ns), [&](const Hit& hit) {
         adder->Add(hit.view);
         return Verdict::kGoOn;
       }));

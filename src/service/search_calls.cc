@@ -28,9 +28,6 @@ constexpr uint32_t kLimitDefault = 100;
 constexpr uint32_t kLimitMax = 100'000;
 // A reader that is stuck holds one batch.
 constexpr size_t kBatchBytesMax = 256 * 1024;
-// Other searches and readers have their turn after so long.
-constexpr int64_t kJobNs = 20'000'000;
-constexpr uint64_t kRecordsPerGlance = 2048;
 // How often a search that finds nothing says how far it has come, and one that follows that it
 // still does.
 constexpr int64_t kProgressNs = 200'000'000;
@@ -135,23 +132,21 @@ absl::Status SearchCall::Open(std::deque<grpc::ByteBuffer>* messages) {
 
 // One job: records until the message is full, the limit is reached or the time is up.
 absl::Status SearchCall::Look(std::string* response) {
-  const int64_t job_until_ns = NowNs() + kJobNs;
-  bool full = false;
-  while (!scan_->done() && !full && follow_.left > 0 && NowNs() < job_until_ns) {
-    RETURN_IF_ERROR(scan_->Step(kRecordsPerGlance, [&](const search::Hit& hit) {
-      if (skip_ > 0) {
-        --skip_;
-        return search::Verdict::kGoOn;
-      }
-      const size_t size = engine::RecordViewSize(hit.record, follow_.want_parsed);
-      full = !response->empty() && response->size() + size > kBatchBytesMax;
-      if (full) return search::Verdict::kRefuse;
-      engine::EncodeRecordView(3, hit.record, hit.hash, follow_.want_parsed, response);
-      --follow_.left;
-      return follow_.left == 0 ? search::Verdict::kStop : search::Verdict::kGoOn;
-    }));
-  }
-  return absl::OkStatus();
+  if (follow_.left == 0) return absl::OkStatus();
+  const search::Turn turn{&environment_.clock, NowNs() + search::kTurnNs};
+  return scan_->Step(turn.Until(until_ns_), [&](const search::Hit& hit) {
+    if (skip_ > 0) {
+      --skip_;
+      return search::Verdict::kGoOn;
+    }
+    const size_t size = engine::RecordViewSize(hit.record, follow_.want_parsed);
+    if (!response->empty() && response->size() + size > kBatchBytesMax) {
+      return search::Verdict::kRefuse;
+    }
+    engine::EncodeRecordView(3, hit.record, hit.hash, follow_.want_parsed, response);
+    --follow_.left;
+    return follow_.left == 0 ? search::Verdict::kStop : search::Verdict::kGoOn;
+  });
 }
 
 absl::Status SearchCall::ReadBatch(std::deque<grpc::ByteBuffer>* messages) {

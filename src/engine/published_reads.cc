@@ -10,12 +10,12 @@
 namespace graven::engine {
 namespace {
 
-constexpr int64_t kPublicationWaitNs = 5'000'000'000;
 constexpr int64_t kPublicationRetryMs = 1000;
 
 // `not_yet`: what to say when the time is over.
-absl::Status WaitIn(PublicationHub& hub, ledger::LogRef log, TreeSize size, const char* not_yet) {
-  switch (hub.WaitFor(log, size, kPublicationWaitNs)) {
+absl::Status WaitIn(PublicationHub& hub, ledger::LogRef log, TreeSize size, int64_t wait_ns,
+                    const char* not_yet) {
+  switch (hub.WaitFor(log, size, wait_ns)) {
     case PublicationOutcome::kReached:
       return absl::OkStatus();
     case PublicationOutcome::kStopping:
@@ -35,7 +35,7 @@ absl::StatusOr<ledger::LogRef> PublishedReads::FindLog(std::string_view name) co
   return WithReason(absl::NotFoundError("there is no log of this name"), reason::kLogNotFound);
 }
 
-absl::Status PublishedReads::Await(ledger::LogRef log, TreeSize size) const {
+absl::Status PublishedReads::Await(ledger::LogRef log, TreeSize size, int64_t wait_ns) const {
   if (ledger_.GetPublished(log)->size >= size) return absl::OkStatus();
   const TreeSize durable = ledger_.DurableSize(log);
   if (size > durable) {
@@ -43,13 +43,13 @@ absl::Status PublishedReads::Await(ledger::LogRef log, TreeSize size) const {
                                                       durable.value, size.value)),
                       reason::kIndexNotFound);
   }
-  return WaitIn(hub_, log, size, "the record is durable but not published yet");
+  return WaitIn(hub_, log, size, wait_ns, "the record is durable but not published yet");
 }
 
 absl::Status PublishedReads::AwaitServed(ledger::LogRef log, TreeSize size) const {
   RETURN_IF_ERROR(Await(log, size));
   if (!ledger_.wants_witnesses()) return absl::OkStatus();
-  return WaitIn(cosigned_hub_, log, size,
+  return WaitIn(cosigned_hub_, log, size, kPublicationWaitNs,
                 "the record is published, and no checkpoint that covers it meets the quorum of the "
                 "witnesses yet");
 }

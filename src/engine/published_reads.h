@@ -15,6 +15,7 @@ namespace graven::engine {
 
 inline constexpr uint64_t kReadCountDefault = 1000;
 inline constexpr uint64_t kReadCountMax = 8192;
+inline constexpr int64_t kPublicationWaitNs = 5'000'000'000;
 
 // Reading never sees more than is published. What is durable and not published yet is waited for,
 // 5 s at most, because its writer may have been told of it: kUnavailable, NOT_PUBLISHED_YET, after
@@ -28,7 +29,7 @@ class PublishedReads {
   absl::StatusOr<ledger::LogRef> FindLog(std::string_view name) const;
 
   // Waits until `size` records are published. kNotFound, INDEX_NOT_FOUND: beyond the durable size.
-  absl::Status Await(ledger::LogRef log, TreeSize size) const;
+  absl::Status Await(ledger::LogRef log, TreeSize size, int64_t wait_ns = kPublicationWaitNs) const;
 
   // Waits until a checkpoint that is served covers `size` records: with a witness quorum
   // configured, one that meets it.

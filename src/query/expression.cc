@@ -10,7 +10,6 @@ namespace graven::query {
 namespace {
 
 constexpr std::string_view kVersionPrefix = "v1:";
-constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 bool IsOperator(std::string_view word) { return word == "AND" || word == "OR" || word == "NOT"; }
 
@@ -234,10 +233,7 @@ class Printer {
 };
 
 int64_t NsOf(record::TimePoint time) {
-  constexpr int64_t kSecondsMax = INT64_MAX / kNsPerSecond - 1;
-  if (time.seconds > kSecondsMax) return INT64_MAX;
-  if (time.seconds < -kSecondsMax) return INT64_MIN;
-  return time.seconds * kNsPerSecond + time.nanos;
+  return record::ToNs(time).value_or(time.seconds < 0 ? INT64_MIN : INT64_MAX);
 }
 
 Bounds Both(const Bounds& a, const Bounds& b) {

@@ -64,6 +64,12 @@ bool CanBeLeapSecond(int64_t seconds) {
 
 }  // namespace
 
+std::optional<int64_t> ToNs(TimePoint time) {
+  constexpr int64_t kSecondsMax = INT64_MAX / kNsPerSecond - 1;
+  if (time.seconds < -kSecondsMax || time.seconds > kSecondsMax) return std::nullopt;
+  return time.seconds * kNsPerSecond + time.nanos;
+}
+
 TimePoint FromNs(int64_t ns) {
   int64_t seconds = ns / kNsPerSecond;
   int64_t nanos = ns % kNsPerSecond;

@@ -20,6 +20,8 @@ inline constexpr int64_t kTimeSecondsMin = -62'135'596'800;  // 0001-01-01T00:00
 inline constexpr int64_t kTimeSecondsMax = 253'402'300'799;  // 9999-12-31T23:59:59Z
 
 TimePoint FromNs(int64_t ns);
+// Nothing: more than int64 can say.
+std::optional<int64_t> ToNs(TimePoint time);
 
 // RFC 3339 with a zone, at most 9 fractional digits, 0001-01-01 to 9999-12-31 in UTC. A leap second
 // (:60, only where one can be: 23:59 UTC on the last day of a month) is the second after it.

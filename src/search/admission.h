@@ -12,8 +12,8 @@
 namespace graven::search {
 
 struct AdmissionLimits {
-  size_t searches_max = 64;           // at once, of everybody
-  size_t searches_per_peer_max = 16;  // of one peer
+  size_t places_max = 64;           // at once, of everybody
+  size_t places_per_peer_max = 16;  // of one peer
 };
 
 // How many searches run at once, of everybody and of each peer. Thread-safe.
@@ -39,8 +39,10 @@ class Admission {
   std::map<std::string, size_t, std::less<>> by_peer_ ABSL_GUARDED_BY(mutex_);
 };
 
-// What stands for a peer: its identity if it has proven one, else its address without the port
-// ("ipv4:10.0.0.1:9", "127.0.0.1:51234", "[::1]:80").
+// What stands for a peer: its identity if it has proven one, else its address without the port, by
+// whatever door it comes ("ipv4:10.0.0.1:9" and "10.0.0.1:51234" are "10.0.0.1", and so is
+// "[::ffff:10.0.0.1]:80"). Of IPv6 the first 64 bits: the rest is the host's to choose. All who
+// come by a Unix socket are one.
 std::string PeerName(std::string_view identity, std::string_view address);
 
 }  // namespace graven::search

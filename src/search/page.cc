@@ -6,58 +6,54 @@
 #include "base/status_macros.h"
 
 namespace graven::search {
-namespace {
 
-absl::Status LookAround(const PageLimits& limits) {
-  if (limits.gone && limits.gone()) return absl::CancelledError("nobody waits for the answer");
-  return absl::OkStatus();
+absl::StatusOr<std::unique_ptr<PageMaker>> PageMaker::Begin(Search search, PageLimits limits) {
+  ASSIGN_OR_RETURN(
+      Scan scan, Scan::Begin(std::move(search.source), search.start.order, search.start.position));
+  return std::unique_ptr<PageMaker>(new PageMaker(search.start, limits, std::move(scan)));
 }
 
-}  // namespace
+Verdict PageMaker::Take(const Hit& hit) {
+  if (skip_ > 0) {
+    --skip_;
+    ++page_.count;
+    return Verdict::kGoOn;
+  }
+  is_full_ = !page_.records.empty() && bytes_ + hit.record.size() > limits_.bytes_max;
+  if (is_full_) return Verdict::kRefuse;
+  ++page_.count;
+  bytes_ += hit.record.size();
+  page_.records.push_back({hit.index, std::string(hit.record), hit.hash});
+  is_full_ = page_.records.size() >= limits_.records_max;
+  return is_full_ ? Verdict::kStop : Verdict::kGoOn;
+}
 
-absl::StatusOr<Page> MakePage(Clock& clock, const Search& search, const PageLimits& limits) {
-  ASSIGN_OR_RETURN(Scan scan,
-                   Scan::Begin(search.source, search.start.order, search.start.position));
-  const bool from_start = search.start.position ==
-                          (search.start.order == Order::kOldestFirst ? 0 : search.start.size.value);
-  Page page;
-  uint64_t skip = search.start.skip;
-  size_t bytes = 0;
-  bool full = false;
-  const Scan::Take take = [&](const Hit& hit) {
-    if (skip > 0) {
-      --skip;
-      ++page.count;
-      return Verdict::kGoOn;
-    }
-    full = !page.records.empty() && bytes + hit.record.size() > limits.bytes_max;
-    if (full) return Verdict::kRefuse;
-    ++page.count;
-    bytes += hit.record.size();
-    page.records.push_back({hit.index, std::string(hit.record), hit.hash});
-    full = page.records.size() >= limits.records_max;
-    return full ? Verdict::kStop : Verdict::kGoOn;
-  };
-  while (!scan.done() && !full && clock.SteadyNs() < limits.until_ns) {
-    const Turn turn{&clock, clock.SteadyNs() + kTurnNs};
-    RETURN_IF_ERROR(scan.Step(turn.Until(limits.until_ns), take));
-    RETURN_IF_ERROR(LookAround(limits));
+absl::StatusOr<bool> PageMaker::Fill(const Turn& turn) {
+  if (!turn.IsPast(limits_.until_ns)) {
+    RETURN_IF_ERROR(
+        scan_.Step(turn.Until(limits_.until_ns), [this](const Hit& hit) { return Take(hit); }));
+    if (!scan_.done() && !is_full_ && !turn.IsPast(limits_.until_ns)) return false;
   }
-  page.scanned_to = scan.position();
-  if (!scan.done()) {
-    Cursor next = search.start;
-    next.position = scan.position();
-    next.skip = std::min(skip, next.left());
-    page.next_cursor = FormatCursor(next);
+  page_.scanned_to = scan_.position();
+  if (scan_.done()) return true;
+  Cursor next = start_;
+  next.position = scan_.position();
+  next.skip = std::min(skip_, next.left());
+  page_.next_cursor = FormatCursor(next);
+  return true;
+}
+
+absl::StatusOr<bool> PageMaker::GoOn(const Turn& turn) {
+  if (!is_filled_) {
+    ASSIGN_OR_RETURN(is_filled_, Fill(turn));
+    if (!is_filled_) return false;
   }
-  const int64_t count_until_ns = from_start ? limits.count_until_ns : 0;
-  while (!scan.done() && clock.SteadyNs() < count_until_ns) {
-    const Turn turn{&clock, clock.SteadyNs() + kTurnNs};
-    RETURN_IF_ERROR(scan.CountStep(turn.Until(count_until_ns), &page.count));
-    RETURN_IF_ERROR(LookAround(limits));
+  if (from_start() && !scan_.done() && !turn.IsPast(limits_.count_until_ns)) {
+    RETURN_IF_ERROR(scan_.CountStep(turn.Until(limits_.count_until_ns), &page_.count));
+    if (!scan_.done() && !turn.IsPast(limits_.count_until_ns)) return false;
   }
-  page.count_is_exact = from_start && scan.done();
-  return page;
+  page_.count_is_exact = from_start() && scan_.done();
+  return true;
 }
 
 }  // namespace graven::search

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,12 +9,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/clock.h"
 #include "index/candidates.h"
 #include "ledger/ledger.h"
 #include "query/matcher.h"
 #include "query/record_view.h"
 #include "search/cursor.h"
+#include "search/turn.h"
 
 namespace graven::search {
 
@@ -33,21 +32,6 @@ enum class Verdict : uint8_t {
   kStop,    // it was taken; the next one will be looked at another time
   kRefuse,  // it was not taken: it will be given again
 };
-
-// Until when a piece of work goes on. Who works looks at the clock once in so much work, not at
-// each record, so that a turn lasts some milliseconds longer than it should.
-struct Turn {
-  Clock* clock = nullptr;  // null: without end
-  int64_t until_ns = INT64_MAX;
-
-  bool IsPast(int64_t ns) const { return clock != nullptr && clock->SteadyNs() >= ns; }
-  bool is_over() const { return IsPast(until_ns); }
-  // The same, ended by `ns` too.
-  Turn Until(int64_t ns) const { return {clock, std::min(until_ns, ns)}; }
-};
-
-// How long others wait at most for their turn, or for an answer to "is anybody still there?".
-inline constexpr int64_t kTurnNs = 20'000'000;
 
 // What is searched. Immutable.
 struct ScanSource {

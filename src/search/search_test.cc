@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/status_macros.h"
 #include "engine/error_details.h"
 #include "fmt/format.h"
 #include "graven/v1/event.pb.h"
@@ -33,6 +36,14 @@ class StillClock final : public Clock {
   int64_t now_ns = 0;
   int64_t step_ns = 0;
 };
+
+// Works in turns that are over at once, or in one without end, until it is done.
+absl::Status Finish(Work& work, const Turn& turn) {
+  while (true) {
+    ASSIGN_OR_RETURN(const bool done, work.GoOn(turn));
+    if (done) return absl::OkStatus();
+  }
+}
 
 // A log of 3,000 records: actor a<i % 7>, every 5th denied, every 11th with two targets, 1 ms apart
 // or more.
@@ -88,9 +99,26 @@ class SearchTest : public ledger::LedgerTest {
   }
 
   Page PageOf(const Search& search, PageLimits limits = {}) {
-    absl::StatusOr<Page> page = MakePage(clock_, search, limits);
-    EXPECT_TRUE(page.ok()) << page.status();
-    return page.ok() ? *std::move(page) : Page();
+    absl::StatusOr<std::unique_ptr<PageMaker>> maker = PageMaker::Begin(search, limits);
+    EXPECT_TRUE(maker.ok()) << maker.status();
+    if (!maker.ok()) return Page();
+    const absl::Status finished = Finish(**maker, {&clock_, 0});
+    EXPECT_TRUE(finished.ok()) << finished;
+    return (*maker)->page();
+  }
+
+  absl::StatusOr<Facets> CountFacets(ScanSource source, const std::vector<std::string>& fields,
+                                     uint64_t top, const TallyLimits& limits) {
+    ASSIGN_OR_RETURN(const auto work, FacetWork::Begin(std::move(source), fields, top, limits));
+    RETURN_IF_ERROR(Finish(*work, {&clock_, 0}));
+    return work->facets();
+  }
+
+  absl::StatusOr<Histogram> CountHistogram(ScanSource source, const HistogramShape& shape,
+                                           const TallyLimits& limits) {
+    ASSIGN_OR_RETURN(const auto work, HistogramWork::Begin(std::move(source), shape, limits));
+    RETURN_IF_ERROR(Finish(*work, {&clock_, 0}));
+    return work->histogram();
   }
 
   // All matches, page by page.
@@ -196,7 +224,7 @@ TEST_F(SearchTest, ARefusedHitComesAgain) {
   }
 }
 
-TEST_F(SearchTest, APageEndsAtItsBytesItsTimeAndItsClient) {
+TEST_F(SearchTest, APageEndsAtItsBytesAndItsTime) {
   PageLimits limits;
   limits.bytes_max = 300;
   Page page = PageOf(*Ask(""), limits);
@@ -211,12 +239,6 @@ TEST_F(SearchTest, APageEndsAtItsBytesItsTimeAndItsClient) {
   EXPECT_TRUE(page.records.empty());
   EXPECT_FALSE(page.next_cursor.empty());
   EXPECT_EQ(page.scanned_to, kRecords);
-
-  limits = {};
-  int asked = 0;
-  limits.gone = [&] { return ++asked > 0; };
-  EXPECT_EQ(MakePage(clock_, *Ask("actor:x"), limits).status().code(),
-            absl::StatusCode::kCancelled);
 }
 
 TEST_F(SearchTest, MatchesBehindThePageAreCountedWhenThereIsTime) {
@@ -280,9 +302,8 @@ TEST_F(SearchTest, WhatIsWrongNamesItsField) {
 }
 
 TEST_F(SearchTest, FacetsCountEachRecordOnce) {
-  const absl::StatusOr<Facets> facets =
-      CountFacets(clock_, SourceOf("outcome:denied"),
-                  {"outcome", "actor", "target.id", "label.env", "service"}, 2, {});
+  const absl::StatusOr<Facets> facets = CountFacets(
+      SourceOf("outcome:denied"), {"outcome", "actor", "target.id", "label.env", "service"}, 2, {});
   ASSERT_TRUE(facets.ok()) << facets.status();
   EXPECT_TRUE(facets->is_exact);
   EXPECT_EQ(facets->matches, 600U);
@@ -317,31 +338,30 @@ TEST_F(SearchTest, FacetsCountEachRecordOnce) {
 TEST_F(SearchTest, NumbersThatWereNotFinishedSaySo) {
   TallyLimits limits;
   limits.until_ns = 0;
-  const absl::StatusOr<Facets> facets = CountFacets(clock_, SourceOf(""), {"action"}, 10, limits);
+  const absl::StatusOr<Facets> facets = CountFacets(SourceOf(""), {"action"}, 10, limits);
   ASSERT_TRUE(facets.ok());
   EXPECT_FALSE(facets->is_exact);
-  const absl::StatusOr<Histogram> histogram = CountHistogram(clock_, SourceOf(""), {}, limits);
+  const absl::StatusOr<Histogram> histogram = CountHistogram(SourceOf(""), {}, limits);
   ASSERT_TRUE(histogram.ok());
   EXPECT_FALSE(histogram->is_exact);
 }
 
 TEST_F(SearchTest, FieldsWithoutValuesHaveNoFacets) {
   for (const char* field : {"time", "index", "text", "reason", "label", "nonsense"}) {
-    EXPECT_EQ(CountFacets(clock_, SourceOf(""), {field}, 10, {}).status().code(),
+    EXPECT_EQ(CountFacets(SourceOf(""), {field}, 10, {}).status().code(),
               absl::StatusCode::kInvalidArgument)
         << field;
   }
-  EXPECT_EQ(CountFacets(clock_, SourceOf(""), {}, 10, {}).status().code(),
+  EXPECT_EQ(CountFacets(SourceOf(""), {}, 10, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(CountFacets(clock_, SourceOf(""), {"action"}, 0, {}).status().code(),
+  EXPECT_EQ(CountFacets(SourceOf(""), {"action"}, 0, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(SearchTest, HistogramCountsEachMatchInItsStretch) {
   HistogramShape shape;
   shape.buckets = 6;
-  absl::StatusOr<Histogram> histogram =
-      CountHistogram(clock_, SourceOf("action:invoice.read"), shape, {});
+  absl::StatusOr<Histogram> histogram = CountHistogram(SourceOf("action:invoice.read"), shape, {});
   ASSERT_TRUE(histogram.ok()) << histogram.status();
   EXPECT_TRUE(histogram->is_exact);
   ASSERT_EQ(histogram->buckets.size(), 6U);
@@ -358,16 +378,16 @@ TEST_F(SearchTest, HistogramCountsEachMatchInItsStretch) {
   shape.from_ns = clock.wall_ns - 4'000'000'000;
   shape.to_ns = shape.from_ns + 1'000'000'000;
   shape.buckets = 2;
-  histogram = CountHistogram(clock_, SourceOf(""), shape, {});
+  histogram = CountHistogram(SourceOf(""), shape, {});
   ASSERT_TRUE(histogram.ok());
   EXPECT_EQ(histogram->bucket_ns, 500'000'000);
   EXPECT_EQ(histogram->buckets[0][1] + histogram->buckets[0][3], 500U);
   EXPECT_EQ(histogram->buckets[1][1], 0U);
 
   std::swap(shape.from_ns, shape.to_ns);
-  EXPECT_EQ(CountHistogram(clock_, SourceOf(""), shape, {}).status().code(),
+  EXPECT_EQ(CountHistogram(SourceOf(""), shape, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
-  histogram = CountHistogram(clock_, SourceOf("time:2100"), {}, {});
+  histogram = CountHistogram(SourceOf("time:2100"), {}, {});
   ASSERT_TRUE(histogram.ok());
   EXPECT_TRUE(histogram->is_exact && histogram->buckets.empty());
 }
@@ -562,8 +582,8 @@ TEST_F(IndexedSearchTest, WhatCannotMatchIsNotRead) {
 TEST_F(IndexedSearchTest, NumbersAreTheSameToo) {
   for (const char* query : kQueries) {
     const std::vector<std::string> fields = {"actor.id", "outcome", "label.env", "target.id"};
-    const Facets without = *CountFacets(clock_, Source(*searches_, query), fields, 100, {});
-    const Facets with = *CountFacets(clock_, Source(*indexed_, query), fields, 100, {});
+    const Facets without = *CountFacets(Source(*searches_, query), fields, 100, {});
+    const Facets with = *CountFacets(Source(*indexed_, query), fields, 100, {});
     EXPECT_EQ(with.matches, without.matches) << query;
     EXPECT_TRUE(with.is_exact);
     for (size_t i = 0; i < fields.size(); ++i) {
@@ -576,8 +596,8 @@ TEST_F(IndexedSearchTest, NumbersAreTheSameToo) {
     }
     HistogramShape shape;
     shape.buckets = 13;
-    EXPECT_EQ(CountHistogram(clock_, Source(*indexed_, query), shape, {})->buckets,
-              CountHistogram(clock_, Source(*searches_, query), shape, {})->buckets)
+    EXPECT_EQ(CountHistogram(Source(*indexed_, query), shape, {})->buckets,
+              CountHistogram(Source(*searches_, query), shape, {})->buckets)
         << query;
     uint64_t count = 0;
     Scan scan = *Scan::Begin(Source(*indexed_, query), Order::kNewestFirst, kAll);
@@ -586,8 +606,29 @@ TEST_F(IndexedSearchTest, NumbersAreTheSameToo) {
   }
 }
 
+TEST_F(SearchTest, AShortPieceOfWorkHasItsTurnWhileLongOnesGoOn) {
+  // As many without end as there are threads, and more. They end when the short one has.
+  std::atomic<bool> answered = false;
+  std::atomic<int> ended = 0;
+  std::promise<void> all_ended;
+  for (int i = 0; i < 4; ++i) {
+    searches_->TakeTurns([&](const Turn&) {
+      if (!answered) return true;
+      if (++ended == 4) all_ended.set_value();
+      return false;
+    });
+  }
+  searches_->TakeTurns([&](const Turn&) {
+    answered = true;
+    return false;
+  });
+  all_ended.get_future().wait();
+  EXPECT_EQ(ended, 4);
+  searches_->Stop();
+}
+
 TEST(Admission, HasPlacesForEverybodyAndForEach) {
-  Admission admission({.searches_max = 3, .searches_per_peer_max = 2});
+  Admission admission({.places_max = 3, .places_per_peer_max = 2});
   absl::StatusOr<Admission::Ticket> first = admission.Admit("ann");
   absl::StatusOr<Admission::Ticket> second = admission.Admit("ann");
   ASSERT_TRUE(first.ok() && second.ok());
@@ -602,11 +643,22 @@ TEST(Admission, HasPlacesForEverybodyAndForEach) {
   EXPECT_EQ(admission.running(), 2U);
 }
 
-TEST(Admission, APeerIsItsIdentityOrItsAddress) {
+TEST(Admission, APeerIsItsIdentityOrItsAddressByWhateverDoor) {
   EXPECT_EQ(PeerName("ann", "ipv4:10.0.0.1:77"), "ann");
-  EXPECT_EQ(PeerName("anonymous", "ipv4:10.0.0.1:77"), "ipv4:10.0.0.1");
-  EXPECT_EQ(PeerName("", "[::1]:77"), "[::1]");
-  EXPECT_EQ(PeerName("anonymous", "unix:/run/x:y"), "unix:/run/x:y");
+  for (const char* address : {"ipv4:10.0.0.1:77", "10.0.0.1:5", "[::ffff:10.0.0.1]:5",
+                              "ipv6:%5B::ffff:10.0.0.1%5D:77", "ipv6:[::ffff:a00:1]:77"}) {
+    EXPECT_EQ(PeerName("anonymous", address), "10.0.0.1") << address;
+  }
+  for (const char* address :
+       {"[2001:db8::1]:77", "ipv6:%5B2001:db8::2%5D:9", "[2001:db8:0:0:ffff::]:1"}) {
+    EXPECT_EQ(PeerName("", address), "2001:db8::/64") << address;
+  }
+  EXPECT_EQ(PeerName("", "[fe80::1%eth0]:77"), "fe80::/64");
+  EXPECT_EQ(PeerName("", "ipv6:%5Bfe80::2%25eth0%5D:77"), "fe80::/64");
+  EXPECT_NE(PeerName("", "[2001:db8:0:1::1]:77"), PeerName("", "[2001:db8::1]:77"));
+  EXPECT_EQ(PeerName("anonymous", "unix:/run/x:y"), PeerName("", "unix"));
+  EXPECT_EQ(PeerName("", "nowhere"), "nowhere");
+  EXPECT_EQ(PeerName("", ""), "");
 }
 
 }  // namespace

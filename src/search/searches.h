@@ -11,21 +11,25 @@
 #include "ledger/ledger.h"
 #include "search/admission.h"
 #include "search/scan.h"
+#include "search/turn.h"
 
 // Search over one process's logs: what the doors (gRPC, HTTP) share, so that limits hold for all of
 // them together.
 //
 //   question.h   a request, read and found possible
+//   turn.h       what is worked out in turns: all of the rest
 //   scan.h       its matches, a piece at a time
 //   page.h       so many of them
-//   tally.h      numbers about them
+//   tally.h      numbers about them (pass.h: what they are counted with)
 //   cursor.h     where to go on
 //
 // Threads: everything here may be called from any; the work is done on the few threads of
-// workers(), or the caller's own.
+// workers(), in turns.
 //
 // Invariants: an answer is about one published tree and stays so over all of its pages; every match
-// has been judged on its bytes; a query ends when its deadline, its budget or its client does.
+// has been judged on its bytes; a query ends when its time is up or its client has left. What is
+// not cut into turns is one chunk of an index: to find a query's candidates in it, or to count what
+// it has.
 namespace graven::search {
 
 // What the index has of a log now. Any thread.
@@ -38,10 +42,12 @@ class Searches {
            engine::PublicationHub& cosigned_hub, Clock& clock, ChunksOf chunks_of = nullptr,
            AdmissionLimits limits = {})
       : ledger_(ledger),
+        hub_(hub),
         reads_(ledger, hub, cosigned_hub),
         clock_(clock),
         chunks_of_(std::move(chunks_of)),
         admission_(limits),
+        follower_admission_(kFollowerLimits),
         workers_(kWorkers) {}
 
   // The source of a search, with what the index has now.
@@ -51,23 +57,34 @@ class Searches {
 
   const ledger::Ledger& ledger() const { return ledger_; }
   const engine::PublishedReads& reads() const { return reads_; }
+  engine::PublicationHub& hub() { return hub_; }
   Clock& clock() { return clock_; }
+  // Of what is answered and done with.
   Admission& admission() { return admission_; }
-  // Jobs of at most some tens of milliseconds; who has more to do submits again. One page is one
-  // job.
+  // Of those who follow a log, each for as long as it does.
+  Admission& follower_admission() { return follower_admission_; }
+  // Jobs of at most kTurnNs; who has more to do submits again.
   engine::WorkerPool& workers() { return workers_; }
+
+  // Takes a turn on a worker, and another behind all who wait by then, until it returns false. What
+  // has not ended at Stop is dropped.
+  using TakeTurn = std::function<bool(const Turn& turn)>;
+  void TakeTurns(TakeTurn take_turn);
 
   // Ends the threads; what was submitted and not begun is dropped.
   void Stop() { workers_.Stop(); }
 
  private:
   static constexpr size_t kWorkers = 2;
+  static constexpr AdmissionLimits kFollowerLimits = {.places_max = 256, .places_per_peer_max = 32};
 
   const ledger::Ledger& ledger_;
+  engine::PublicationHub& hub_;
   const engine::PublishedReads reads_;
   Clock& clock_;
   const ChunksOf chunks_of_;
   Admission admission_;
+  Admission follower_admission_;
   engine::WorkerPool workers_;
 };
 

@@ -9,9 +9,9 @@
 #include "base/status_macros.h"
 #include "engine/error_details.h"
 #include "fmt/format.h"
-#include "index/candidates.h"
 #include "index/chunk_format.h"
 #include "index/value_counts.h"
+#include "search/column.h"
 
 namespace graven::search {
 namespace {
@@ -20,63 +20,24 @@ namespace {
 constexpr size_t kValueBytesMax = size_t{64} << 20;
 constexpr size_t kValueOverheadBytes = 64;
 
-// A field whose values can be counted.
-struct Column {
-  const query::FieldFacts* facts = nullptr;
-  std::string label_key;
+// A column with what has been counted of it.
+struct CountedColumn {
+  Column column;
   std::unordered_map<std::string, uint64_t> counts;
   uint64_t without = 0;
 };
 
-absl::StatusOr<Column> ColumnOf(std::string_view name) {
-  constexpr std::string_view kLabelPrefix = "label.";
-  Column column;
-  if (name.starts_with(kLabelPrefix) && name.size() > kLabelPrefix.size()) {
-    column.facts = &query::FactsOf(query::Field::kLabel);
-    column.label_key = name.substr(kLabelPrefix.size());
-    return column;
-  }
-  column.facts = query::FindField(name);
-  if (column.facts == nullptr) {
-    return engine::InvalidField("field", "there is no such field; docs/search.md has the list");
-  }
-  switch (column.facts->kind) {
-    case query::FieldKind::kExact:
-    case query::FieldKind::kAddress:
-    case query::FieldKind::kOutcome:
-      return column;
-    case query::FieldKind::kTime:
-    case query::FieldKind::kIndex:
-    case query::FieldKind::kWords:
-      break;
-  }
-  return engine::InvalidField("field",
-                              fmt::format("{} has no values to count", column.facts->name));
-}
-
-// What the matches of a part of the log add to a tally.
-class Adder {
- public:
-  virtual ~Adder() = default;
-  // One match.
-  virtual void Add(const query::RecordView& view) = 0;
-  // All of `leaves` match. False: the index cannot say it; nothing was added.
-  virtual absl::StatusOr<bool> AddFromIndex(const index::Chunk& chunk,
-                                            const index::Bitmap& leaves) = 0;
-};
+}  // namespace
 
 // Counts values until they take too much.
-class Counter final : public Adder {
+class FacetCounter final : public Adder {
  public:
-  explicit Counter(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  explicit FacetCounter(std::vector<CountedColumn> columns) : columns_(std::move(columns)) {}
 
   void Add(const query::RecordView& view) override {
     ++matches_;
-    for (Column& column : columns_) {
-      values_.clear();
-      Collect(column, view);
-      std::sort(values_.begin(), values_.end());
-      values_.erase(std::unique(values_.begin(), values_.end()), values_.end());
+    for (CountedColumn& column : columns_) {
+      column.column.Collect(view, &number_, &values_);
       if (values_.empty()) ++column.without;
       for (const std::string_view value : values_) Count(value, 1, &column);
     }
@@ -86,9 +47,10 @@ class Counter final : public Adder {
                                     const index::Bitmap& leaves) override {
     std::vector<index::ValueCounts> counted(columns_.size());
     for (size_t i = 0; i < columns_.size(); ++i) {
-      const Column& column = columns_[i];
-      ASSIGN_OR_RETURN(const bool known, index::CountValues(chunk, column.facts->field,
-                                                            column.label_key, leaves, &counted[i]));
+      const Column& column = columns_[i].column;
+      ASSIGN_OR_RETURN(
+          const bool known,
+          index::CountValues(chunk, column.field(), column.label_key(), leaves, &counted[i]));
       if (!known) return false;
     }
     const uint64_t records = leaves.count();
@@ -102,43 +64,10 @@ class Counter final : public Adder {
 
   uint64_t matches() const { return matches_; }
   bool is_whole() const { return !overflown_; }
-  std::vector<Column>& columns() { return columns_; }
+  std::vector<CountedColumn>& columns() { return columns_; }
 
  private:
-  void Collect(const Column& column, const query::RecordView& view) {
-    switch (column.facts->field) {
-      case query::Field::kOutcome:
-        if (const auto word = query::OutcomeWord(view.outcome)) {
-          values_.push_back(*word);
-        } else {
-          number_ = fmt::format("{}", view.outcome);
-          values_.push_back(number_);
-        }
-        return;
-      case query::Field::kLabel:
-        for (const auto& label : view.labels) {
-          if (label.key == column.label_key) values_.push_back(label.value);
-        }
-        return;
-      case query::Field::kTargetType:
-        for (const auto& target : view.targets) Push(target.type);
-        return;
-      case query::Field::kTargetId:
-        for (const auto& target : view.targets) Push(target.id);
-        return;
-      case query::Field::kTargetName:
-        for (const auto& target : view.targets) Push(target.name);
-        return;
-      default:
-        Push(view.Value(column.facts->field));
-    }
-  }
-
-  void Push(std::string_view value) {
-    if (!value.empty()) values_.push_back(value);
-  }
-
-  void Count(std::string_view value, uint64_t count, Column* column) {
+  void Count(std::string_view value, uint64_t count, CountedColumn* column) {
     key_ = value;
     const auto found = column->counts.find(key_);
     if (found != column->counts.end()) {
@@ -153,7 +82,7 @@ class Counter final : public Adder {
     }
   }
 
-  std::vector<Column> columns_;
+  std::vector<CountedColumn> columns_;
   uint64_t matches_ = 0;
   std::vector<std::string_view> values_;  // of one record and column
   std::string number_;
@@ -162,9 +91,11 @@ class Counter final : public Adder {
   bool overflown_ = false;
 };
 
-Facet FacetOf(Column column, std::string name, uint64_t top) {
+namespace {
+
+Facet FacetOf(CountedColumn column, uint64_t top) {
   Facet facet;
-  facet.field = std::move(name);
+  facet.field = column.column.name();
   facet.without = column.without;
   facet.values.reserve(column.counts.size());
   for (auto& [value, count] : column.counts) facet.values.push_back({value, count});
@@ -177,47 +108,6 @@ Facet FacetOf(Column column, std::string name, uint64_t top) {
   for (size_t i = shown; i < facet.values.size(); ++i) facet.others += facet.values[i].count;
   facet.values.resize(shown);
   return facet;
-}
-
-absl::Status LookAround(const TallyLimits& limits) {
-  if (limits.gone && limits.gone()) return absl::CancelledError("nobody waits for the answer");
-  return absl::OkStatus();
-}
-
-// Gives the matches of low <= index < high to `adder`, as far as the limits let it. True: all of
-// them. Where the index is certain, no record is read.
-absl::StatusOr<bool> GiveAll(Clock& clock, const ScanSource& source, uint64_t low, uint64_t high,
-                             const TallyLimits& limits, Adder* adder) {
-  while (low < high) {
-    index::ChunkSet::Stretch stretch{low, high, nullptr};
-    if (source.chunks != nullptr) stretch = source.chunks->From(low, high);
-    if (stretch.chunk != nullptr) {
-      const index::Candidates candidates = index::Find(*source.chunks, source.query.root, stretch);
-      if (candidates.chunk != nullptr && candidates.found.is_exact()) {
-        const absl::StatusOr<bool> added =
-            adder->AddFromIndex(*candidates.chunk, candidates.found.possible);
-        if (!added.ok()) candidates.chunk->Distrust();
-        if (added.ok() && *added) {
-          low = stretch.high;
-          RETURN_IF_ERROR(LookAround(limits));
-          if (clock.SteadyNs() >= limits.until_ns) return low >= high;
-          continue;
-        }
-      }
-    }
-    Scan scan = Scan::Within(source, low, stretch.high);
-    while (!scan.done()) {
-      if (clock.SteadyNs() >= limits.until_ns) return false;
-      const Turn turn{&clock, clock.SteadyNs() + kTurnNs};
-      RETURN_IF_ERROR(scan.Step(turn.Until(limits.until_ns), [&](const Hit& hit) {
-        adder->Add(hit.view);
-        return Verdict::kGoOn;
-      }));
-      RETURN_IF_ERROR(LookAround(limits));
-    }
-    low = stretch.high;
-  }
-  return true;
 }
 
 // Where matches can be, by the indexes and times that the query names.
@@ -297,9 +187,16 @@ class BucketCounter final : public Adder {
 
 }  // namespace
 
-absl::StatusOr<Facets> CountFacets(Clock& clock, const ScanSource& source,
-                                   const std::vector<std::string>& fields, uint64_t top,
-                                   const TallyLimits& limits) {
+FacetWork::FacetWork(Pass pass, std::unique_ptr<FacetCounter> counter, uint64_t top,
+                     const TallyLimits& limits)
+    : limits_(limits), top_(top), pass_(std::move(pass)), counter_(std::move(counter)) {}
+
+FacetWork::~FacetWork() = default;
+
+absl::StatusOr<std::unique_ptr<FacetWork>> FacetWork::Begin(ScanSource source,
+                                                            const std::vector<std::string>& fields,
+                                                            uint64_t top,
+                                                            const TallyLimits& limits) {
   if (fields.empty()) return engine::InvalidField("field", "at least one is needed");
   if (fields.size() > kFacetFieldsMax) {
     return engine::InvalidField(
@@ -308,29 +205,36 @@ absl::StatusOr<Facets> CountFacets(Clock& clock, const ScanSource& source,
   if (top == 0 || top > kFacetTopMax) {
     return engine::InvalidField("top", fmt::format("is {}; from 1 to {}", top, kFacetTopMax));
   }
-  std::vector<Column> columns;
+  std::vector<CountedColumn> columns;
   for (const std::string& name : fields) {
-    ASSIGN_OR_RETURN(Column column, ColumnOf(name));
-    columns.push_back(std::move(column));
+    ASSIGN_OR_RETURN(Column column, Column::Find(name));
+    columns.push_back({std::move(column), {}, 0});
   }
-  Counter counter(std::move(columns));
   uint64_t low = 0;
   uint64_t high = 0;
   RETURN_IF_ERROR(Narrow(source, &low, &high));
-  ASSIGN_OR_RETURN(const bool all, GiveAll(clock, source, low, high, limits, &counter));
-  Facets facets;
-  facets.matches = counter.matches();
-  facets.is_exact = all && counter.is_whole();
-  for (Column& column : counter.columns()) {
-    std::string name(column.facts->name);
-    if (!column.label_key.empty()) name += "." + column.label_key;
-    facets.facets.push_back(FacetOf(std::move(column), std::move(name), top));
-  }
-  return facets;
+  return std::unique_ptr<FacetWork>(
+      new FacetWork(Pass(std::move(source), low, high),
+                    std::make_unique<FacetCounter>(std::move(columns)), top, limits));
 }
 
-absl::StatusOr<Histogram> CountHistogram(Clock& clock, const ScanSource& source,
-                                         const HistogramShape& shape, const TallyLimits& limits) {
+absl::StatusOr<bool> FacetWork::GoOn(const Turn& turn) {
+  if (!pass_.done() && !turn.IsPast(limits_.until_ns)) {
+    RETURN_IF_ERROR(pass_.GoOn(turn.Until(limits_.until_ns), counter_.get()));
+    if (!pass_.done() && !turn.IsPast(limits_.until_ns)) return false;
+  }
+  facets_.matches = counter_->matches();
+  facets_.is_exact = pass_.done() && counter_->is_whole();
+  for (CountedColumn& column : counter_->columns()) {
+    facets_.facets.push_back(FacetOf(std::move(column), top_));
+  }
+  counter_.reset();
+  return true;
+}
+
+absl::StatusOr<std::unique_ptr<HistogramWork>> HistogramWork::Begin(ScanSource source,
+                                                                    const HistogramShape& shape,
+                                                                    const TallyLimits& limits) {
   if (shape.buckets == 0 || shape.buckets > kBucketsMax) {
     return engine::InvalidField("buckets",
                                 fmt::format("is {}; from 1 to {}", shape.buckets, kBucketsMax));
@@ -346,27 +250,36 @@ absl::StatusOr<Histogram> CountHistogram(Clock& clock, const ScanSource& source,
     return engine::InvalidField("to", "is before from");
   }
   if (histogram.to_ns == histogram.from_ns) {
-    histogram.is_exact = true;
-    return histogram;
+    high = low;
+  } else {
+    // Unsigned: the difference of two int64 may be larger than one.
+    const uint64_t span =
+        static_cast<uint64_t>(histogram.to_ns) - static_cast<uint64_t>(histogram.from_ns);
+    const uint64_t width = (span - 1) / shape.buckets + 1;
+    const uint64_t whole = width * shape.buckets;
+    if (width > INT64_MAX / shape.buckets ||
+        whole > static_cast<uint64_t>(INT64_MAX) - static_cast<uint64_t>(histogram.from_ns)) {
+      return engine::InvalidField("to", "is too far away");
+    }
+    histogram.bucket_ns = static_cast<int64_t>(width);
+    histogram.buckets.resize(shape.buckets);
+    // What was received in [from, to): whole records lie between two indexes.
+    RETURN_IF_ERROR(NarrowToTimes(*source.ledger, source.log, {histogram.from_ns, histogram.to_ns},
+                                  &low, &high));
+    histogram.to_ns = histogram.from_ns + static_cast<int64_t>(whole);
   }
-  // Unsigned: the difference of two int64 may be larger than one.
-  const uint64_t span =
-      static_cast<uint64_t>(histogram.to_ns) - static_cast<uint64_t>(histogram.from_ns);
-  const uint64_t width = (span - 1) / shape.buckets + 1;
-  const uint64_t whole = width * shape.buckets;
-  if (width > INT64_MAX / shape.buckets ||
-      whole > static_cast<uint64_t>(INT64_MAX) - static_cast<uint64_t>(histogram.from_ns)) {
-    return engine::InvalidField("to", "is too far away");
+  return std::unique_ptr<HistogramWork>(
+      new HistogramWork(Pass(std::move(source), low, high), std::move(histogram), limits));
+}
+
+absl::StatusOr<bool> HistogramWork::GoOn(const Turn& turn) {
+  if (!pass_.done() && !turn.IsPast(limits_.until_ns)) {
+    BucketCounter counter(&histogram_);
+    RETURN_IF_ERROR(pass_.GoOn(turn.Until(limits_.until_ns), &counter));
+    if (!pass_.done() && !turn.IsPast(limits_.until_ns)) return false;
   }
-  histogram.bucket_ns = static_cast<int64_t>(width);
-  histogram.buckets.resize(shape.buckets);
-  // What was received in [from, to): whole records lie between two indexes.
-  RETURN_IF_ERROR(
-      NarrowToTimes(*source.ledger, source.log, {histogram.from_ns, histogram.to_ns}, &low, &high));
-  histogram.to_ns = histogram.from_ns + static_cast<int64_t>(whole);
-  BucketCounter counter(&histogram);
-  ASSIGN_OR_RETURN(histogram.is_exact, GiveAll(clock, source, low, high, limits, &counter));
-  return histogram;
+  histogram_.is_exact = pass_.done();
+  return true;
 }
 
 }  // namespace graven::search

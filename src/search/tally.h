@@ -2,14 +2,15 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "base/clock.h"
-#include "search/scan.h"
+#include "search/pass.h"
+#include "search/turn.h"
 
 // Numbers about the matches of a query: how often each value of a field, how many in each stretch
 // of time.
@@ -23,8 +24,7 @@ inline constexpr uint64_t kBucketsMax = 1000;
 
 // What it may cost.
 struct TallyLimits {
-  int64_t until_ns = INT64_MAX;  // by Clock::SteadyNs; then the numbers are those so far
-  std::function<bool()> gone;
+  int64_t until_ns = INT64_MAX;  // by the turns' clock; then the numbers are those so far
 };
 
 struct FacetValue {
@@ -47,11 +47,32 @@ struct Facets {
   std::vector<Facet> facets;
 };
 
-// kInvalidArgument: a field that has no values to count (index, time, text), or too many fields.
-// kCancelled: nobody waits. kDataLoss.
-absl::StatusOr<Facets> CountFacets(Clock& clock, const ScanSource& source,
-                                   const std::vector<std::string>& fields, uint64_t top,
-                                   const TallyLimits& limits);
+class FacetCounter;
+
+// How often each value of some fields.
+class FacetWork final : public Work {
+ public:
+  // Reads a few records, to find where the query's times lie. kInvalidArgument: a field that has no
+  // values to count (index, time, text), one that is there twice, or too many. kDataLoss.
+  static absl::StatusOr<std::unique_ptr<FacetWork>> Begin(ScanSource source,
+                                                          const std::vector<std::string>& fields,
+                                                          uint64_t top, const TallyLimits& limits);
+  ~FacetWork() override;
+
+  absl::StatusOr<bool> GoOn(const Turn& turn) override;
+  // Once it is done.
+  const Facets& facets() const { return facets_; }
+
+ private:
+  FacetWork(Pass pass, std::unique_ptr<FacetCounter> counter, uint64_t top,
+            const TallyLimits& limits);
+
+  const TallyLimits limits_;
+  const uint64_t top_;
+  Pass pass_;
+  std::unique_ptr<FacetCounter> counter_;
+  Facets facets_;
+};
 
 struct HistogramShape {
   // Of received_at. INT64_MIN, INT64_MAX: from the first record that can match, through the last.
@@ -70,8 +91,26 @@ struct Histogram {
   std::vector<std::array<uint64_t, kOutcomeColumns>> buckets;
 };
 
-// Empty when no record can match. kInvalidArgument: a range that ends before it begins.
-absl::StatusOr<Histogram> CountHistogram(Clock& clock, const ScanSource& source,
-                                         const HistogramShape& shape, const TallyLimits& limits);
+// How many in each stretch of time.
+class HistogramWork final : public Work {
+ public:
+  // Reads a few records, to find where the times lie. Empty when no record can match.
+  // kInvalidArgument: a range that ends before it begins. kDataLoss.
+  static absl::StatusOr<std::unique_ptr<HistogramWork>> Begin(ScanSource source,
+                                                              const HistogramShape& shape,
+                                                              const TallyLimits& limits);
+
+  absl::StatusOr<bool> GoOn(const Turn& turn) override;
+  // Once it is done.
+  const Histogram& histogram() const { return histogram_; }
+
+ private:
+  HistogramWork(Pass pass, Histogram histogram, const TallyLimits& limits)
+      : limits_(limits), pass_(std::move(pass)), histogram_(std::move(histogram)) {}
+
+  const TallyLimits limits_;
+  Pass pass_;
+  Histogram histogram_;
+};
 
 }  // namespace graven::search

@@ -163,7 +163,7 @@ void FollowCall::Await() {
     number = wait_number_;
   }
   const uint64_t ticket = environment_.hub.Await(
-      follow_.log, TreeSize(follow_.next.value + 1), engine::PublicationHub::kNoDeadline,
+      follow_.log, TreeSize(follow_.next.value + 1), follow_.wait_until_ns,
       [self = shared_from_this()](engine::PublicationOutcome) { self->OnPublished(); });
   std::lock_guard lock(mutex_);
   if (phase_ != Phase::kWaiting || wait_number_ != number || ticket == 0) return;

@@ -33,6 +33,8 @@ struct FollowRequest {
   bool want_parsed = false;
   // ReadBatch has more to do though it gave nothing yet: it is asked again.
   bool again = false;
+  // By Clock::SteadyNs: it is asked again then, if nothing more is published before.
+  int64_t wait_until_ns = engine::PublicationHub::kNoDeadline;
 };
 
 class FollowCall : public std::enable_shared_from_this<FollowCall> {

@@ -170,7 +170,7 @@ TEST_F(GrpcSearchTest, WhatIsWrongIsRefusedByName) {
   EXPECT_EQ(ReasonOf(Search(request).status), "LOG_NOT_FOUND");
 }
 
-TEST_F(GrpcSearchTest, OnePeerHasNotAllThePlaces) {
+TEST_F(GrpcSearchTest, OnePeerHasNotAllThePlacesOfThoseWhoFollow) {
   Serve();
   AppendEvents(0, 1);
   SearchRequest request = Ask("");
@@ -180,15 +180,17 @@ TEST_F(GrpcSearchTest, OnePeerHasNotAllThePlaces) {
     std::unique_ptr<grpc::ClientReader<SearchResponse>> reader;
   };
   std::vector<std::unique_ptr<Open>> open;
-  for (size_t i = 0; i < search::AdmissionLimits().searches_per_peer_max; ++i) {
+  for (size_t i = 0; i < 32; ++i) {
     open.push_back(std::make_unique<Open>());
     open.back()->reader = stub_->Search(&open.back()->context, request);
     SearchResponse reply;
     ASSERT_TRUE(open.back()->reader->Read(&reply));
   }
-  const Answer refused = Search(Ask(""));
+  const Answer refused = Search(request);
   EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ReasonOf(refused.status), "TOO_MANY_SEARCHES");
+  // Who follows takes no place of who asks and goes.
+  EXPECT_TRUE(Search(Ask("")).status.ok());
   for (const auto& one : open) one->context.TryCancel();
 }
 

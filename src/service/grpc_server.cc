@@ -18,6 +18,7 @@
 #include "engine/error_details.h"
 #include "service/follow_calls.h"
 #include "service/watch_calls.h"
+#include "service/worked_calls.h"
 
 namespace graven::service {
 namespace {
@@ -87,6 +88,7 @@ class GrpcServerImpl final : public GrpcServer {
   AppendStreams streams_;
   FollowCalls follows_;
   WatchCalls watches_;
+  WorkedCalls worked_;
   std::vector<std::string> addresses_;
   int empty_polls_max_ = kEmptyPollsMax;  // the loop's own
   int64_t next_try_ns_ = 0;               // the same
@@ -182,6 +184,7 @@ absl::Status GrpcServerImpl::Listen(const GrpcServerOptions& options) {
   streams_.Start();
   follows_.Start(environment_, graven_, compat_);
   watches_.Start();
+  worked_.Start(environment_, graven_);
   loop_thread_ = std::thread([this] { Run(); });
   NameThread(loop_thread_, "graven-loop");
   return absl::OkStatus();
@@ -254,6 +257,7 @@ void GrpcServerImpl::OnStop(bool) {
   sends_.Stop();
   streams_.Stop();
   follows_.Stop();
+  worked_.Stop();
   watches_.Stop();
   stop_seen_.set_value();
 }

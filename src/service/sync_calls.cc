@@ -13,8 +13,8 @@
 #include "engine/record_messages.h"
 #include "record/entry_view.h"
 #include "record/record.h"
-#include "record/time_text.h"
 #include "service/status_mapping.h"
+#include "service/time_messages.h"
 
 namespace graven::service {
 namespace {
@@ -24,12 +24,6 @@ using grpc::health::v1::HealthCheckResponse;
 constexpr uint32_t kPageSizeMax = 1000;
 
 std::string Bytes(const Hash& hash) { return std::string(hash.view()); }
-
-void SetTime(int64_t ns, google::protobuf::Timestamp* time) {
-  const record::TimePoint at = record::FromNs(ns);
-  time->set_seconds(at.seconds);
-  time->set_nanos(at.nanos);
-}
 
 constexpr size_t kFindingsShown = 20;
 constexpr size_t kWordsBytesMax = 512;

@@ -42,11 +42,6 @@ class GravenServer final : public GravenCalls {
   grpc::Status GetConsistencyProof(grpc::ServerContext* context,
                                    const graven::v1::GetConsistencyProofRequest* request,
                                    graven::v1::GetConsistencyProofResponse* response) override;
-  grpc::Status GetFacets(grpc::ServerContext* context, const graven::v1::GetFacetsRequest* request,
-                         graven::v1::GetFacetsResponse* response) override;
-  grpc::Status GetHistogram(grpc::ServerContext* context,
-                            const graven::v1::GetHistogramRequest* request,
-                            graven::v1::GetHistogramResponse* response) override;
   grpc::Status CreateLog(grpc::ServerContext* context, const graven::v1::CreateLogRequest* request,
                          graven::v1::CreateLogResponse* response) override;
   grpc::Status ListLogs(grpc::ServerContext* context, const graven::v1::ListLogsRequest* request,

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,50 +25,74 @@ namespace graven::web {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
-constexpr int64_t kNsPerSecond = 1'000'000'000;
 constexpr uint64_t kPageWaitMs = 2'000;
 constexpr uint64_t kTallyWaitMs = 5'000;
 constexpr uint64_t kWaitMsMax = 60'000;
 // Behind a page, matches are counted for so long.
 constexpr int64_t kCountNs = 300 * kNsPerMs;
 
-// What a handler needs when it comes to its turn, on another thread.
+// What an answer is made of, once its question has been read.
+struct Making {
+  std::unique_ptr<search::Work> work;
+  std::function<std::string()> json;  // when the work is done
+};
+using Begin = std::function<absl::StatusOr<Making>(search::Search search)>;
+
+// One request, from its arrival to its answer.
 struct Job {
+  Job(search::Searches& by, std::string of_log, search::Admission::Ticket place,
+      http::Responder back)
+      : searches(by),
+        log(std::move(of_log)),
+        ticket(std::move(place)),
+        responder(std::move(back)) {}
+
   search::Searches& searches;
   std::string log;
-  http::Parameters query;
   search::Admission::Ticket ticket;
   http::Responder responder;
+  // What all of them take.
+  std::string query;
+  std::string cursor;
+  search::Order order = search::Order::kNewestFirst;
+  uint64_t size = 0;
+  uint64_t from_ordinal = 0;
+  int64_t until_ns = 0;
+  Begin begin;
+  std::optional<Making> making;  // on the workers alone
 
   int64_t NowNs() const { return searches.clock().SteadyNs(); }
-  std::function<bool()> Gone() const {
-    return [this] { return responder.gone(); };
+  search::Question question() const {
+    return {.log = log,
+            .query = query,
+            .order = order,
+            .cursor = cursor,
+            .tree_size = size,
+            .from_ordinal = from_ordinal};
   }
 };
 
-using Answer = absl::StatusOr<std::string> (*)(const Job& job);
+// Reads a request's parameters into the job.
+using Ask = absl::Status (*)(const http::Parameters& parameters, Job* job);
 
-absl::StatusOr<int64_t> UntilNs(const Job& job, const Arguments& arguments,
-                                uint64_t when_missing_ms) {
-  ASSIGN_OR_RETURN(const uint64_t wait_ms, arguments.Number("wait_ms", when_missing_ms));
+absl::Status TakeCommon(const Arguments& arguments, uint64_t wait_ms_default, Job* job) {
+  job->query = arguments.Text("q").value_or("");
+  job->cursor = arguments.Text("cursor").value_or("");
+  ASSIGN_OR_RETURN(job->size, arguments.Number("size", 0));
+  ASSIGN_OR_RETURN(job->from_ordinal, arguments.Number("from_ordinal", 0));
+  ASSIGN_OR_RETURN(const uint64_t wait_ms, arguments.Number("wait_ms", wait_ms_default));
   if (wait_ms > kWaitMsMax) {
     return engine::InvalidField("wait_ms", fmt::format("is {}; at most {}", wait_ms, kWaitMsMax));
   }
-  return job.NowNs() + static_cast<int64_t>(wait_ms) * kNsPerMs;
+  job->until_ns = job->NowNs() + static_cast<int64_t>(wait_ms) * kNsPerMs;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<search::Search> Read(const Job& job, const Arguments& arguments,
-                                    search::Order order) {
-  const std::string text = arguments.Text("q").value_or("");
-  const std::string cursor = arguments.Text("cursor").value_or("");
-  search::Question question;
-  question.log = job.log;
-  question.query = text;
-  question.order = order;
-  question.cursor = cursor;
-  ASSIGN_OR_RETURN(question.tree_size, arguments.Number("size", 0));
-  ASSIGN_OR_RETURN(question.from_ordinal, arguments.Number("from_ordinal", 0));
-  return search::ReadQuestion(job.searches, question);
+// What every answer begins with.
+json::ObjectText BodyOf(const std::string& canonical, TreeSize size) {
+  json::ObjectText body;
+  body.Text("query", canonical).Uint64("treeSize", size.value);
+  return body;
 }
 
 absl::StatusOr<search::Order> OrderOf(const Arguments& arguments) {
@@ -76,22 +102,7 @@ absl::StatusOr<search::Order> OrderOf(const Arguments& arguments) {
   return engine::InvalidField("order", "must be newest or oldest");
 }
 
-absl::StatusOr<std::string> PageJson(const Job& job) {
-  ASSIGN_OR_RETURN(const Arguments arguments,
-                   Arguments::Take(job.query, {"q", "order", "limit", "cursor", "size",
-                                               "from_ordinal", "wait_ms"}));
-  ASSIGN_OR_RETURN(const search::Order order, OrderOf(arguments));
-  search::PageLimits limits;
-  ASSIGN_OR_RETURN(limits.records_max, arguments.Number("limit", search::kPageRecordsDefault));
-  if (limits.records_max == 0 || limits.records_max > search::kPageRecordsMax) {
-    return engine::InvalidField(
-        "limit", fmt::format("is {}; from 1 to {}", limits.records_max, search::kPageRecordsMax));
-  }
-  ASSIGN_OR_RETURN(limits.until_ns, UntilNs(job, arguments, kPageWaitMs));
-  limits.count_until_ns = std::min(limits.until_ns, job.NowNs() + kCountNs);
-  limits.gone = job.Gone();
-  ASSIGN_OR_RETURN(const search::Search search, Read(job, arguments, order));
-  ASSIGN_OR_RETURN(const search::Page page, search::MakePage(job.searches.clock(), search, limits));
+std::string PageJson(json::ObjectText body, const search::Page& page) {
   json::ArrayText records;
   for (const search::PageRecord& record : page.records) {
     json::ObjectText one;
@@ -101,11 +112,34 @@ absl::StatusOr<std::string> PageJson(const Job& job) {
   }
   json::ObjectText count;
   count.Uint64("value", page.count).Bool("exact", page.count_is_exact);
-  json::ObjectText body;
-  body.Text("query", search.canonical).Uint64("treeSize", search.start.size.value);
   body.Raw("count", count.Finish()).Raw("records", records.Finish());
   body.Text("nextCursor", page.next_cursor).Uint64("scannedTo", page.scanned_to);
   return body.Finish();
+}
+
+absl::Status AskForPage(const http::Parameters& parameters, Job* job) {
+  ASSIGN_OR_RETURN(const Arguments arguments,
+                   Arguments::Take(parameters, {"q", "order", "limit", "cursor", "size",
+                                                "from_ordinal", "wait_ms"}));
+  ASSIGN_OR_RETURN(job->order, OrderOf(arguments));
+  search::PageLimits limits;
+  ASSIGN_OR_RETURN(limits.records_max, arguments.Number("limit", search::kPageRecordsDefault));
+  if (limits.records_max == 0 || limits.records_max > search::kPageRecordsMax) {
+    return engine::InvalidField(
+        "limit", fmt::format("is {}; from 1 to {}", limits.records_max, search::kPageRecordsMax));
+  }
+  RETURN_IF_ERROR(TakeCommon(arguments, kPageWaitMs, job));
+  limits.until_ns = job->until_ns;
+  limits.count_until_ns = std::min(limits.until_ns, job->NowNs() + kCountNs);
+  job->begin = [limits](search::Search search) -> absl::StatusOr<Making> {
+    const std::string canonical = search.canonical;
+    const TreeSize size = search.start.size;
+    ASSIGN_OR_RETURN(auto maker, search::PageMaker::Begin(std::move(search), limits));
+    return Making{std::move(maker), [canonical, size, &page = maker->page()] {
+                    return PageJson(BodyOf(canonical, size), page);
+                  }};
+  };
+  return absl::OkStatus();
 }
 
 std::vector<std::string> SplitAtCommas(std::string_view text) {
@@ -118,18 +152,7 @@ std::vector<std::string> SplitAtCommas(std::string_view text) {
   return parts;
 }
 
-absl::StatusOr<std::string> FacetsJson(const Job& job) {
-  ASSIGN_OR_RETURN(const Arguments arguments,
-                   Arguments::Take(job.query, {"q", "field", "top", "size", "wait_ms"}));
-  ASSIGN_OR_RETURN(const uint64_t top, arguments.Number("top", search::kFacetTopDefault));
-  search::TallyLimits limits;
-  ASSIGN_OR_RETURN(limits.until_ns, UntilNs(job, arguments, kTallyWaitMs));
-  limits.gone = job.Gone();
-  ASSIGN_OR_RETURN(const search::Search search, Read(job, arguments, search::Order::kNewestFirst));
-  ASSIGN_OR_RETURN(
-      const search::Facets facets,
-      search::CountFacets(job.searches.clock(), search.source,
-                          SplitAtCommas(arguments.Text("field").value_or("")), top, limits));
+std::string FacetsJson(json::ObjectText body, const search::Facets& facets) {
   json::ArrayText all;
   for (const search::Facet& facet : facets.facets) {
     json::ArrayText values;
@@ -143,11 +166,27 @@ absl::StatusOr<std::string> FacetsJson(const Job& job) {
     one.Uint64("others", facet.others).Uint64("without", facet.without);
     all.Raw(one.Finish());
   }
-  json::ObjectText body;
-  body.Text("query", search.canonical).Uint64("treeSize", search.start.size.value);
   body.Bool("exact", facets.is_exact).Uint64("matches", facets.matches);
   body.Raw("facets", all.Finish());
   return body.Finish();
+}
+
+absl::Status AskForFacets(const http::Parameters& parameters, Job* job) {
+  ASSIGN_OR_RETURN(const Arguments arguments,
+                   Arguments::Take(parameters, {"q", "field", "top", "size", "wait_ms"}));
+  ASSIGN_OR_RETURN(const uint64_t top, arguments.Number("top", search::kFacetTopDefault));
+  RETURN_IF_ERROR(TakeCommon(arguments, kTallyWaitMs, job));
+  job->begin = [top, fields = SplitAtCommas(arguments.Text("field").value_or("")),
+                until_ns = job->until_ns](search::Search search) -> absl::StatusOr<Making> {
+    const std::string canonical = search.canonical;
+    const TreeSize size = search.start.size;
+    ASSIGN_OR_RETURN(auto work, search::FacetWork::Begin(std::move(search.source), fields, top,
+                                                         {.until_ns = until_ns}));
+    return Making{std::move(work), [canonical, size, &facets = work->facets()] {
+                    return FacetsJson(BodyOf(canonical, size), facets);
+                  }};
+  };
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int64_t> TimeOf(const Arguments& arguments, std::string_view name,
@@ -155,29 +194,14 @@ absl::StatusOr<int64_t> TimeOf(const Arguments& arguments, std::string_view name
   const std::optional<std::string> text = arguments.Text(name);
   if (!text) return when_missing;
   const std::optional<record::TimePoint> time = record::ParseRfc3339(*text);
-  if (!time || time->seconds < 0 || time->seconds >= INT64_MAX / kNsPerSecond) {
+  const std::optional<int64_t> ns = time ? record::ToNs(*time) : std::nullopt;
+  if (!ns || *ns < 0) {
     return engine::InvalidField(name, "must be a time as RFC 3339 has it, from 1970 to 2262");
   }
-  return time->seconds * kNsPerSecond + time->nanos;
+  return *ns;
 }
 
-absl::StatusOr<std::string> HistogramJson(const Job& job) {
-  ASSIGN_OR_RETURN(
-      const Arguments arguments,
-      Arguments::Take(job.query, {"q", "from", "to", "buckets", "by", "size", "wait_ms"}));
-  if (arguments.Text("by").value_or("outcome") != "outcome") {
-    return engine::InvalidField("by", "must be outcome");
-  }
-  search::HistogramShape shape;
-  ASSIGN_OR_RETURN(shape.from_ns, TimeOf(arguments, "from", INT64_MIN));
-  ASSIGN_OR_RETURN(shape.to_ns, TimeOf(arguments, "to", INT64_MAX));
-  ASSIGN_OR_RETURN(shape.buckets, arguments.Number("buckets", search::kBucketsDefault));
-  search::TallyLimits limits;
-  ASSIGN_OR_RETURN(limits.until_ns, UntilNs(job, arguments, kTallyWaitMs));
-  limits.gone = job.Gone();
-  ASSIGN_OR_RETURN(const search::Search search, Read(job, arguments, search::Order::kNewestFirst));
-  ASSIGN_OR_RETURN(const search::Histogram histogram,
-                   search::CountHistogram(job.searches.clock(), search.source, shape, limits));
+std::string HistogramJson(json::ObjectText body, const search::Histogram& histogram) {
   constexpr std::array<std::string_view, search::kOutcomeColumns> kNames = {
       "unknown", "success", "failure", "denied", "other"};
   json::ArrayText buckets;
@@ -192,8 +216,6 @@ absl::StatusOr<std::string> HistogramJson(const Job& job) {
     buckets.Raw(one.Finish());
     start_ns += histogram.bucket_ns;
   }
-  json::ObjectText body;
-  body.Text("query", search.canonical).Uint64("treeSize", search.start.size.value);
   body.Bool("exact", histogram.is_exact);
   body.TimeNs("from", histogram.from_ns).TimeNs("to", histogram.to_ns);
   body.Uint64("bucketNs", static_cast<uint64_t>(histogram.bucket_ns));
@@ -201,26 +223,75 @@ absl::StatusOr<std::string> HistogramJson(const Job& job) {
   return body.Finish();
 }
 
-// Admits the request and lets a thread of the searches answer it.
-Handler OnSearchThread(search::Searches& searches, Answer answer) {
-  return [&searches, answer](const Call& call, http::Responder responder) {
+absl::Status AskForHistogram(const http::Parameters& parameters, Job* job) {
+  ASSIGN_OR_RETURN(
+      const Arguments arguments,
+      Arguments::Take(parameters, {"q", "from", "to", "buckets", "by", "size", "wait_ms"}));
+  if (arguments.Text("by").value_or("outcome") != "outcome") {
+    return engine::InvalidField("by", "must be outcome");
+  }
+  search::HistogramShape shape;
+  ASSIGN_OR_RETURN(shape.from_ns, TimeOf(arguments, "from", INT64_MIN));
+  ASSIGN_OR_RETURN(shape.to_ns, TimeOf(arguments, "to", INT64_MAX));
+  ASSIGN_OR_RETURN(shape.buckets, arguments.Number("buckets", search::kBucketsDefault));
+  RETURN_IF_ERROR(TakeCommon(arguments, kTallyWaitMs, job));
+  job->begin = [shape, until_ns = job->until_ns](search::Search search) -> absl::StatusOr<Making> {
+    const std::string canonical = search.canonical;
+    const TreeSize size = search.start.size;
+    ASSIGN_OR_RETURN(auto work, search::HistogramWork::Begin(std::move(search.source), shape,
+                                                             {.until_ns = until_ns}));
+    return Making{std::move(work), [canonical, size, &histogram = work->histogram()] {
+                    return HistogramJson(BodyOf(canonical, size), histogram);
+                  }};
+  };
+  return absl::OkStatus();
+}
+
+// True: the answer can be made.
+absl::StatusOr<bool> GoOn(Job* job, const search::Turn& turn) {
+  if (!job->making) {
+    ASSIGN_OR_RETURN(search::Search search, search::ReadQuestion(job->searches, job->question()));
+    ASSIGN_OR_RETURN(job->making, job->begin(std::move(search)));
+  }
+  return job->making->work->GoOn(turn);
+}
+
+// True: it wants another turn.
+bool TakeTurn(Job* job, const search::Turn& turn) {
+  if (job->responder.gone()) return false;
+  const absl::StatusOr<bool> done = GoOn(job, turn);
+  if (done.ok() && !*done) return true;
+  http::Response response;
+  if (done.ok()) {
+    response.content_type = "application/json";
+    response.body = job->making->json() + "\n";
+    response.compressible = true;
+  } else {
+    response = ErrorResponse(done.status());
+  }
+  // The place is free before the answer is out: who asks again at once finds it so.
+  job->ticket.reset();
+  std::move(job->responder).Send(std::move(response));
+  return false;
+}
+
+// Admits the request, waits for what it is about to be published, and lets the threads of the
+// searches answer it in turns.
+Handler InTurns(search::Searches& searches, Ask ask) {
+  return [&searches, ask](const Call& call, http::Responder responder) {
     absl::StatusOr<search::Admission::Ticket> ticket =
         searches.admission().Admit(search::PeerName(call.identity, call.request.peer.address));
     if (!ticket.ok()) return std::move(responder).Send(ErrorResponse(ticket.status()));
     // A std::function has to be copyable.
-    const auto job = std::make_shared<Job>(
-        Job{searches, call.parameters[0], call.query, *std::move(ticket), std::move(responder)});
-    searches.workers().Submit([job, answer] {
-      if (job->responder.gone()) return;
-      absl::StatusOr<std::string> body = answer(*job);
-      // The place is free before the answer is out: who asks again at once finds it so.
+    const auto job = std::make_shared<Job>(searches, call.parameters[0], *std::move(ticket),
+                                           std::move(responder));
+    if (const absl::Status asked = ask(call.query, job.get()); !asked.ok()) {
       job->ticket.reset();
-      if (!body.ok()) return std::move(job->responder).Send(ErrorResponse(body.status()));
-      http::Response response;
-      response.content_type = "application/json";
-      response.body = *std::move(body) + "\n";
-      response.compressible = true;
-      std::move(job->responder).Send(std::move(response));
+      return std::move(job->responder).Send(ErrorResponse(asked));
+    }
+    search::AwaitTree(searches, job->question(), [job] {
+      job->searches.TakeTurns(
+          [job](const search::Turn& turn) { return TakeTurn(job.get(), turn); });
     });
   };
 }
@@ -228,9 +299,9 @@ Handler OnSearchThread(search::Searches& searches, Answer answer) {
 }  // namespace
 
 void AddSearchRoutes(search::Searches& searches, Routes* routes) {
-  routes->Add({"GET", "/logs/{log}/search", OnSearchThread(searches, &PageJson)});
-  routes->Add({"GET", "/logs/{log}/facets", OnSearchThread(searches, &FacetsJson)});
-  routes->Add({"GET", "/logs/{log}/histogram", OnSearchThread(searches, &HistogramJson)});
+  routes->Add({"GET", "/logs/{log}/search", InTurns(searches, &AskForPage)});
+  routes->Add({"GET", "/logs/{log}/facets", InTurns(searches, &AskForFacets)});
+  routes->Add({"GET", "/logs/{log}/histogram", InTurns(searches, &AskForHistogram)});
 }
 
 }  // namespace graven::web

@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/record_text.h"
 #include "cli/search_records.h"
+#include "cli/span_tree.h"
 #include "fmt/format.h"
 #include "query/record_view.h"
 
@@ -29,8 +28,7 @@ struct Step {
   std::string bytes;
   LogIndex index;
   record::TimePoint occurred_at;
-  std::string span;
-  std::string parent_span;
+  SpanNames spans;
   std::string service;
 };
 
@@ -48,67 +46,13 @@ bool Before(const Step& a, const Step& b) {
   return a.occurred_at != b.occurred_at ? a.occurred_at < b.occurred_at : a.index < b.index;
 }
 
-// The steps in the order of a tree: below each span those that it caused. Spans that nobody began,
-// and records without a span, stand at the top.
-class Tree {
- public:
-  explicit Tree(const std::vector<Step>& steps) : steps_(steps) {
-    std::set<std::string> spans;
-    for (const Step& step : steps) {
-      if (!step.span.empty()) spans.insert(step.span);
-    }
-    for (size_t i = 0; i < steps.size(); ++i) {
-      const Step& step = steps[i];
-      // Several records of one span stand together, where its first one stands.
-      if (!step.span.empty() && !by_span_[step.span].empty()) {
-        by_span_[step.span].push_back(i);
-        continue;
-      }
-      if (!step.span.empty()) by_span_[step.span].push_back(i);
-      const bool has_parent = step.parent_span != step.span && spans.contains(step.parent_span);
-      (has_parent ? below_[step.parent_span] : roots_).push_back(i);
-    }
-  }
-
-  struct Line {
-    size_t step;
-    size_t depth;
-  };
-  std::vector<Line> Lines() {
-    for (const size_t root : roots_) Add(root, 0);
-    // Spans that name each other as parents have no root: they are shown all the same.
-    for (size_t i = 0; i < steps_.size(); ++i) {
-      if (!shown_.contains(i)) Add(i, 0);
-    }
-    return std::move(lines_);
-  }
-
- private:
-  void Add(size_t first, size_t depth) {
-    if (shown_.contains(first)) return;
-    const Step& step = steps_[first];
-    const std::vector<size_t> same =
-        step.span.empty() ? std::vector<size_t>{first} : by_span_[step.span];
-    for (const size_t i : same) {
-      if (shown_.insert(i).second) lines_.push_back({i, depth});
-    }
-    if (step.span.empty()) return;
-    const std::vector<size_t> children = below_[step.span];
-    for (const size_t child : children) Add(child, depth + 1);
-  }
-
-  const std::vector<Step>& steps_;
-  std::map<std::string, std::vector<size_t>> by_span_;
-  std::map<std::string, std::vector<size_t>> below_;
-  std::vector<size_t> roots_;
-  std::set<size_t> shown_;
-  std::vector<Line> lines_;
-};
-
 absl::Status Print(CommandContext& context, const std::vector<Step>& steps) {
   Terminal& out = context.out();
-  for (const Tree::Line& line : Tree(steps).Lines()) {
-    const Step& step = steps[line.step];
+  std::vector<SpanNames> spans;
+  spans.reserve(steps.size());
+  for (const Step& step : steps) spans.push_back(step.spans);
+  for (const TreeLine& line : SpanTree(spans)) {
+    const Step& step = steps[line.record];
     ASSIGN_OR_RETURN(const ReadRecord record, ReadRecordBytes(step.bytes, ""));
     if (context.json()) {
       Json json = RecordJson(record, step.bytes);
@@ -138,8 +82,10 @@ CommandResult Trace(CommandContext& context, const TraceFlags& flags) {
                    ForEachMatch(*client, request, flags.limit, [&](const FoundRecord& found) {
                      query::RecordView view;
                      RETURN_IF_ERROR(view.Read(found.bytes));
-                     steps.push_back({std::string(found.bytes), view.index, view.occurred_at,
-                                      std::string(view.span), std::string(view.parent_span),
+                     steps.push_back({std::string(found.bytes),
+                                      view.index,
+                                      view.occurred_at,
+                                      {std::string(view.span), std::string(view.parent_span)},
                                       std::string(view.service)});
                      return absl::OkStatus();
                    }));

@@ -166,6 +166,9 @@ absl::Status LiveStream::AppendRows(std::string* out) {
                                     position_ = index.value + 1;
                                     return records.bytes() < kPieceBytesMax;
                                   }));
+    if (position_ == first) {
+      return absl::DataLossError(fmt::format("record {} is published and cannot be read", first));
+    }
     json::ObjectText rows;
     rows.Uint64("first", first).Raw("records", records.Finish());
     *out += fmt::format("id: {}\n", position_);

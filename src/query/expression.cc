@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/sha256.h"
 #include "fmt/format.h"
 #include "query/address.h"
 
@@ -258,8 +257,6 @@ std::string Canonical(const Query& query) {
   Printer(&out).Print(root);
   return out;
 }
-
-Hash QueryHash(const Query& query) { return Sha256(Canonical(query)); }
 
 size_t TextTerms(const Expression& expression) {
   if (expression.kind == Expression::Kind::kTerm) {

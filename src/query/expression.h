@@ -6,7 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
 #include "query/field.h"
 #include "record/time_text.h"
 
@@ -93,9 +92,6 @@ inline constexpr size_t kLabelKeyBytesMax = 128;
 // The one spelling of a query, with the version of the language in front: `v1: actor.id:ann`. For
 // URLs, cursors, saved searches and statements. Parse takes it back and gives an equal query.
 std::string Canonical(const Query& query);
-
-// SHA-256 of the canonical form.
-Hash QueryHash(const Query& query);
 
 // How many terms look for words or phrases: each of them walks through a record's texts.
 size_t TextTerms(const Expression& expression);

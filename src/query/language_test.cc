@@ -238,7 +238,6 @@ TEST(Language, CanonicalFormReadsBackAsTheSame) {
     ASSERT_TRUE(again.ok()) << text << " -> " << canonical << ": " << again.status();
     ASSERT_TRUE(*again == *query) << text << " -> " << canonical << " -> " << Canonical(*again);
     ASSERT_EQ(Canonical(*again), canonical);
-    ASSERT_EQ(QueryHash(*again), QueryHash(*query));
   }
   EXPECT_GT(read, 19'000);
 }

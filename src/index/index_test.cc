@@ -128,7 +128,7 @@ TEST_F(SmallChunk, CountsOfValuesAreThoseOfTheRecords) {
     EXPECT_FALSE(chunk_->LeavesOf(key)->empty());
     ValueCounts none;
     // Records that are not wholly in the index cannot be counted.
-    EXPECT_FALSE(*CountValues(*chunk_, query::Field::kActorId, "", leaves, &none));
+    EXPECT_FALSE(*CountValues(*chunk_, query::Field::kActorId, "", leaves, SIZE_MAX, &none));
     EXPECT_TRUE(none.counts.empty());
     if (!everything) leaves = FindInChunk(*chunk_, kKey, query.root)->possible;
     leaves -= *chunk_->LeavesOf(key);
@@ -157,14 +157,26 @@ TEST_F(SmallChunk, CountsOfValuesAreThoseOfTheRecords) {
         with_value += values.empty() ? 0 : 1;
       }
       ValueCounts counts;
-      const absl::StatusOr<bool> counted = CountValues(*chunk_, field, "env", leaves, &counts);
+      const absl::StatusOr<bool> counted =
+          CountValues(*chunk_, field, "env", leaves, SIZE_MAX, &counts);
       ASSERT_TRUE(counted.ok() && *counted);
       EXPECT_EQ(counts.counts, expected);
       EXPECT_EQ(counts.with_value, with_value);
+      EXPECT_TRUE(counts.is_whole);
+      // Not all have room: those that have are right.
+      ValueCounts few;
+      const size_t bytes_max = counts.bytes / 2;
+      ASSERT_TRUE(*CountValues(*chunk_, field, "env", leaves, bytes_max, &few));
+      EXPECT_FALSE(few.is_whole);
+      EXPECT_LE(few.bytes, bytes_max);
+      EXPECT_LT(few.counts.size(), expected.size());
+      EXPECT_EQ(few.with_value, with_value);
+      for (const auto& [value, count] : few.counts) EXPECT_EQ(count, expected[value]) << value;
     }
   }
   ValueCounts cut;
-  EXPECT_FALSE(*CountValues(*chunk_, query::Field::kLabel, "long", Bitmap::Range(0, 1), &cut));
+  EXPECT_FALSE(
+      *CountValues(*chunk_, query::Field::kLabel, "long", Bitmap::Range(0, 1), SIZE_MAX, &cut));
 }
 
 TEST_F(SmallChunk, TheSameRecordsMakeTheSameBytes) {

@@ -8,11 +8,6 @@
 namespace graven::index {
 namespace {
 
-struct Count {
-  std::string value;
-  uint64_t count = 0;
-};
-
 // Of a field that a record has once: by the column, so that the terms of what few leaves do not
 // name are not read.
 absl::Status CountColumn(const Chunk& chunk, size_t column, const std::vector<uint32_t>& leaves,
@@ -33,8 +28,8 @@ class Counting {
       : chunk_(chunk), leaves_(leaves), is_all_(leaves.count() == chunk.leaves()) {}
 
   // False: a value was cut.
-  absl::StatusOr<bool> Run(KeyKind kind, const std::string& prefix, std::vector<Count>* found,
-                           uint64_t* with_value) {
+  absl::StatusOr<bool> Run(KeyKind kind, const std::string& prefix, size_t bytes_max,
+                           ValueCounts* counts) {
     if (const auto column = ColumnOf(kind); column && !is_all_) {
       RETURN_IF_ERROR(CountColumn(chunk_, *column, leaves_.Leaves(), &by_value_));
     }
@@ -47,12 +42,19 @@ class Counting {
       if (cursor.key().size() - prefix.size() >= kValueBytesMax) return false;
       ASSIGN_OR_RETURN(const uint64_t count, CountOf(kind, cursor, number, several, &with));
       if (count > 0) {
-        found->push_back({std::string(cursor.key().substr(prefix.size())), count});
-        if (!several) *with_value += count;
+        if (!several) counts->with_value += count;
+        const std::string_view value = cursor.key().substr(prefix.size());
+        const size_t bytes = value.size() + kValueOverheadBytes;
+        if (counts->bytes + bytes > bytes_max) {
+          counts->is_whole = false;
+        } else {
+          counts->bytes += bytes;
+          counts->counts.emplace(value, count);
+        }
       }
       RETURN_IF_ERROR(cursor.Next());
     }
-    if (several) *with_value = with_.count();
+    if (several) counts->with_value = with_.count();
     return true;
   }
 
@@ -84,10 +86,8 @@ class Counting {
 
 }  // namespace
 
-bool HasValueCounts(query::Field field) { return KeyKindOf(field).has_value(); }
-
 absl::StatusOr<bool> CountValues(const Chunk& chunk, query::Field field, std::string_view label_key,
-                                 const Bitmap& leaves, ValueCounts* counts) {
+                                 const Bitmap& leaves, size_t bytes_max, ValueCounts* counts) {
   const std::optional<KeyKind> kind = KeyKindOf(field);
   if (!kind) return false;
   std::string key;
@@ -99,13 +99,7 @@ absl::StatusOr<bool> CountValues(const Chunk& chunk, query::Field field, std::st
   } else if (!MakeLabelKey(label_key, "", &key)) {
     return false;
   }
-  std::vector<Count> found;
-  uint64_t with_value = 0;
-  ASSIGN_OR_RETURN(const bool exact, Counting(chunk, leaves).Run(*kind, key, &found, &with_value));
-  if (!exact) return false;
-  for (Count& count : found) counts->counts[std::move(count.value)] += count.count;
-  counts->with_value += with_value;
-  return true;
+  return Counting(chunk, leaves).Run(*kind, key, bytes_max, counts);
 }
 
 }  // namespace graven::index

@@ -11,19 +11,21 @@
 
 namespace graven::index {
 
+// What a value that is counted takes beside its bytes.
+inline constexpr size_t kValueOverheadBytes = 64;
+
 struct ValueCounts {
   std::unordered_map<std::string, uint64_t> counts;  // records, by value
   uint64_t with_value = 0;                           // records that have one (or more)
+  size_t bytes = 0;                                  // of the values, with their overhead
+  bool is_whole = true;                              // no value is left out
 };
 
-// Whether CountValues knows the field at all: one whose values are terms.
-bool HasValueCounts(query::Field field);
-
-// Adds how often each value of a field occurs among `leaves` of the chunk; `label_key` is of
-// Field::kLabel. A record that has a value twice counts once. False, with `counts` as they were:
-// the index cannot say it exactly (values that were cut, records that are not in it wholly), look
-// at the records. Errors as of Chunk.
+// How often each value of a field occurs among `leaves` of the chunk; `label_key` is of
+// Field::kLabel. A record that has a value twice counts once. Values for which `bytes_max` leaves
+// no room are left out. False, with `counts` unspecified: the index cannot say it exactly (values
+// that were cut, records that are not in it wholly), look at the records. Errors as of Chunk.
 absl::StatusOr<bool> CountValues(const Chunk& chunk, query::Field field, std::string_view label_key,
-                                 const Bitmap& leaves, ValueCounts* counts);
+                                 const Bitmap& leaves, size_t bytes_max, ValueCounts* counts);
 
 }  // namespace graven::index

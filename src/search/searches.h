@@ -10,6 +10,7 @@
 #include "index/candidates.h"
 #include "ledger/ledger.h"
 #include "search/admission.h"
+#include "search/byte_budget.h"
 #include "search/scan.h"
 #include "search/turn.h"
 
@@ -63,6 +64,8 @@ class Searches {
   Admission& admission() { return admission_; }
   // Of those who follow a log, each for as long as it does.
   Admission& follower_admission() { return follower_admission_; }
+  // What all who count values may hold together.
+  ByteBudget& value_budget() { return value_budget_; }
   // Jobs of at most kTurnNs; who has more to do submits again.
   engine::WorkerPool& workers() { return workers_; }
 
@@ -85,6 +88,7 @@ class Searches {
   const ChunksOf chunks_of_;
   Admission admission_;
   Admission follower_admission_;
+  ByteBudget value_budget_{size_t{256} << 20};
   engine::WorkerPool workers_;
 };
 

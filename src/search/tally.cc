@@ -16,10 +16,6 @@
 namespace graven::search {
 namespace {
 
-// Of distinct values that are held at once. What comes new after that makes the numbers partial.
-constexpr size_t kValueBytesMax = size_t{64} << 20;
-constexpr size_t kValueOverheadBytes = 64;
-
 // A column with what has been counted of it.
 struct CountedColumn {
   Column column;
@@ -32,7 +28,12 @@ struct CountedColumn {
 // Counts values until they take too much.
 class FacetCounter final : public Adder {
  public:
-  explicit FacetCounter(std::vector<CountedColumn> columns) : columns_(std::move(columns)) {}
+  FacetCounter(std::vector<CountedColumn> columns, const TallyLimits& limits)
+      : columns_(std::move(columns)), limits_(limits) {}
+  FacetCounter(const FacetCounter&) = delete;
+  ~FacetCounter() override {
+    if (limits_.values != nullptr) limits_.values->GiveBack(bytes_);
+  }
 
   void Add(const query::RecordView& view) override {
     ++matches_;
@@ -46,13 +47,16 @@ class FacetCounter final : public Adder {
   absl::StatusOr<bool> AddFromIndex(const index::Chunk& chunk,
                                     const index::Bitmap& leaves) override {
     std::vector<index::ValueCounts> counted(columns_.size());
+    size_t bytes_left = limits_.value_bytes_max;
     for (size_t i = 0; i < columns_.size(); ++i) {
       const Column& column = columns_[i].column;
-      ASSIGN_OR_RETURN(
-          const bool known,
-          index::CountValues(chunk, column.field(), column.label_key(), leaves, &counted[i]));
+      ASSIGN_OR_RETURN(const bool known,
+                       index::CountValues(chunk, column.field(), column.label_key(), leaves,
+                                          bytes_left, &counted[i]));
       if (!known) return false;
+      bytes_left -= counted[i].bytes;
     }
+    for (const index::ValueCounts& one : counted) is_whole_ = is_whole_ && one.is_whole;
     const uint64_t records = leaves.count();
     matches_ += records;
     for (size_t i = 0; i < columns_.size(); ++i) {
@@ -63,8 +67,8 @@ class FacetCounter final : public Adder {
   }
 
   uint64_t matches() const { return matches_; }
-  bool is_whole() const { return !overflown_; }
-  std::vector<CountedColumn>& columns() { return columns_; }
+  bool is_whole() const { return is_whole_; }
+  const std::vector<CountedColumn>& columns() const { return columns_; }
 
  private:
   void Count(std::string_view value, uint64_t count, CountedColumn* column) {
@@ -74,39 +78,50 @@ class FacetCounter final : public Adder {
       found->second += count;
       return;
     }
-    bytes_ += value.size() + kValueOverheadBytes;
-    if (bytes_ > kValueBytesMax) {
-      overflown_ = true;
-    } else {
-      column->counts.emplace(key_, count);
+    const size_t bytes = value.size() + index::kValueOverheadBytes;
+    if (bytes_ + bytes > limits_.value_bytes_max ||
+        (limits_.values != nullptr && !limits_.values->Take(bytes))) {
+      is_whole_ = false;
+      return;
     }
+    bytes_ += bytes;
+    column->counts.emplace(key_, count);
   }
 
   std::vector<CountedColumn> columns_;
+  const TallyLimits limits_;
   uint64_t matches_ = 0;
   std::vector<std::string_view> values_;  // of one record and column
   std::string number_;
   std::string key_;
   size_t bytes_ = 0;
-  bool overflown_ = false;
+  bool is_whole_ = true;
 };
 
 namespace {
 
-Facet FacetOf(CountedColumn column, uint64_t top) {
+Facet FacetOf(const CountedColumn& column, uint64_t top, size_t bytes_max) {
   Facet facet;
   facet.field = column.column.name();
   facet.without = column.without;
-  facet.values.reserve(column.counts.size());
-  for (auto& [value, count] : column.counts) facet.values.push_back({value, count});
-  const auto more = [](const FacetValue& a, const FacetValue& b) {
-    return a.count != b.count ? a.count > b.count : a.value < b.value;
-  };
-  const size_t shown = std::min<size_t>(top, facet.values.size());
-  std::partial_sort(facet.values.begin(), facet.values.begin() + static_cast<ptrdiff_t>(shown),
-                    facet.values.end(), more);
-  for (size_t i = shown; i < facet.values.size(); ++i) facet.others += facet.values[i].count;
-  facet.values.resize(shown);
+  std::vector<const std::pair<const std::string, uint64_t>*> all;
+  all.reserve(column.counts.size());
+  for (const auto& counted : column.counts) all.push_back(&counted);
+  const size_t shown = std::min<size_t>(top, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(shown), all.end(),
+                    [](const auto* a, const auto* b) {
+                      return a->second != b->second ? a->second > b->second : a->first < b->first;
+                    });
+  size_t bytes = 0;
+  for (const auto* counted : all) {
+    bytes += counted->first.size();
+    const bool fits = bytes <= bytes_max || facet.values.empty();
+    if (fits && facet.values.size() < shown && facet.others == 0) {
+      facet.values.push_back({counted->first, counted->second});
+    } else {
+      facet.others += counted->second;
+    }
+  }
   return facet;
 }
 
@@ -208,6 +223,11 @@ absl::StatusOr<std::unique_ptr<FacetWork>> FacetWork::Begin(ScanSource source,
   std::vector<CountedColumn> columns;
   for (const std::string& name : fields) {
     ASSIGN_OR_RETURN(Column column, Column::Find(name));
+    for (const CountedColumn& other : columns) {
+      if (other.column.name() == column.name()) {
+        return engine::InvalidField("field", fmt::format("{} is there twice", column.name()));
+      }
+    }
     columns.push_back({std::move(column), {}, 0});
   }
   uint64_t low = 0;
@@ -215,7 +235,7 @@ absl::StatusOr<std::unique_ptr<FacetWork>> FacetWork::Begin(ScanSource source,
   RETURN_IF_ERROR(Narrow(source, &low, &high));
   return std::unique_ptr<FacetWork>(
       new FacetWork(Pass(std::move(source), low, high),
-                    std::make_unique<FacetCounter>(std::move(columns)), top, limits));
+                    std::make_unique<FacetCounter>(std::move(columns), limits), top, limits));
 }
 
 absl::StatusOr<bool> FacetWork::GoOn(const Turn& turn) {
@@ -225,8 +245,9 @@ absl::StatusOr<bool> FacetWork::GoOn(const Turn& turn) {
   }
   facets_.matches = counter_->matches();
   facets_.is_exact = pass_.done() && counter_->is_whole();
-  for (CountedColumn& column : counter_->columns()) {
-    facets_.facets.push_back(FacetOf(std::move(column), top_));
+  const std::vector<CountedColumn>& columns = counter_->columns();
+  for (const CountedColumn& column : columns) {
+    facets_.facets.push_back(FacetOf(column, top_, kFacetBytesMax / columns.size()));
   }
   counter_.reset();
   return true;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "search/byte_budget.h"
 #include "search/pass.h"
 #include "search/turn.h"
 
@@ -25,7 +26,14 @@ inline constexpr uint64_t kBucketsMax = 1000;
 // What it may cost.
 struct TallyLimits {
   int64_t until_ns = INT64_MAX;  // by the turns' clock; then the numbers are those so far
+  // Of distinct values that are held, and once more while those of one chunk of the index are
+  // counted. What comes new after that makes the numbers partial.
+  size_t value_bytes_max = size_t{64} << 20;
+  ByteBudget* values = nullptr;  // what they are taken from too; null: nothing. Outlives the work
 };
+
+// Of values in one answer, all fields together, so that it fits into a message.
+inline constexpr size_t kFacetBytesMax = size_t{1} << 20;
 
 struct FacetValue {
   std::string value;
@@ -34,8 +42,8 @@ struct FacetValue {
 
 struct Facet {
   std::string field;  // "actor.id", "label.env"
-  // The most frequent, by count, then by bytes. Of a record that has a value twice (targets), it
-  // counts once.
+  // The most frequent, by count, then by bytes; fewer than were asked for when they are large. Of a
+  // record that has a value twice (targets), it counts once.
   std::vector<FacetValue> values;
   uint64_t others = 0;   // counts of the values that are left out, together
   uint64_t without = 0;  // records that have no value

@@ -65,8 +65,10 @@ class FacetsCall final : public WorkedCall {
     response_.set_tree_size(search.source.size.value);
     const std::vector<std::string> fields(asked_.fields().begin(), asked_.fields().end());
     const uint64_t top = asked_.top() == 0 ? search::kFacetTopDefault : asked_.top();
-    ASSIGN_OR_RETURN(auto work, search::FacetWork::Begin(std::move(search.source), fields, top,
-                                                         {.until_ns = until_ns}));
+    ASSIGN_OR_RETURN(auto work,
+                     search::FacetWork::Begin(
+                         std::move(search.source), fields, top,
+                         {.until_ns = until_ns, .values = &environment_.searches.value_budget()}));
     facets_ = &work->facets();
     return work;
   }

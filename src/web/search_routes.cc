@@ -135,9 +135,9 @@ absl::Status AskForPage(const http::Parameters& parameters, Job* job) {
     const std::string canonical = search.canonical;
     const TreeSize size = search.start.size;
     ASSIGN_OR_RETURN(auto maker, search::PageMaker::Begin(std::move(search), limits));
-    return Making{std::move(maker), [canonical, size, &page = maker->page()] {
-                    return PageJson(BodyOf(canonical, size), page);
-                  }};
+    const search::Page& page = maker->page();
+    return Making{std::move(maker),
+                  [canonical, size, &page] { return PageJson(BodyOf(canonical, size), page); }};
   };
   return absl::OkStatus();
 }
@@ -176,13 +176,16 @@ absl::Status AskForFacets(const http::Parameters& parameters, Job* job) {
                    Arguments::Take(parameters, {"q", "field", "top", "size", "wait_ms"}));
   ASSIGN_OR_RETURN(const uint64_t top, arguments.Number("top", search::kFacetTopDefault));
   RETURN_IF_ERROR(TakeCommon(arguments, kTallyWaitMs, job));
+  const search::TallyLimits limits{.until_ns = job->until_ns,
+                                   .values = &job->searches.value_budget()};
   job->begin = [top, fields = SplitAtCommas(arguments.Text("field").value_or("")),
-                until_ns = job->until_ns](search::Search search) -> absl::StatusOr<Making> {
+                limits](search::Search search) -> absl::StatusOr<Making> {
     const std::string canonical = search.canonical;
     const TreeSize size = search.start.size;
-    ASSIGN_OR_RETURN(auto work, search::FacetWork::Begin(std::move(search.source), fields, top,
-                                                         {.until_ns = until_ns}));
-    return Making{std::move(work), [canonical, size, &facets = work->facets()] {
+    ASSIGN_OR_RETURN(auto work,
+                     search::FacetWork::Begin(std::move(search.source), fields, top, limits));
+    const search::Facets& facets = work->facets();
+    return Making{std::move(work), [canonical, size, &facets] {
                     return FacetsJson(BodyOf(canonical, size), facets);
                   }};
   };
@@ -240,7 +243,8 @@ absl::Status AskForHistogram(const http::Parameters& parameters, Job* job) {
     const TreeSize size = search.start.size;
     ASSIGN_OR_RETURN(auto work, search::HistogramWork::Begin(std::move(search.source), shape,
                                                              {.until_ns = until_ns}));
-    return Making{std::move(work), [canonical, size, &histogram = work->histogram()] {
+    const search::Histogram& histogram = work->histogram();
+    return Making{std::move(work), [canonical, size, &histogram] {
                     return HistogramJson(BodyOf(canonical, size), histogram);
                   }};
   };

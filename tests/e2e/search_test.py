@@ -213,7 +213,8 @@ class Doors(Searching):
                 status, error = get(server, "search", **wrong)
                 self.assertEqual((status, error["field"]), (400, field), error)
             self.assertEqual(get(server, "search", size=301)[0], 404)
-            for wrong in ({}, {"field": "time"}, {"field": "action", "top": 0}, {"field": ",".join(["action"] * 17)}):
+            for wrong in ({}, {"field": "time"}, {"field": "action", "top": 0}, {"field": "actor,actor.id"},
+                          {"field": ",".join(f"label.{i}" for i in range(17))}):
                 self.assertEqual(get(server, "facets", **wrong)[0], 400, wrong)
             for wrong in ({"buckets": 0}, {"by": "action"}, {"from": "yesterday"},
                           {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}):
@@ -365,6 +366,47 @@ class Doors(Searching):
                 self.assertIn("does not match", done.stderr)
             finally:
                 liar.stop(None)
+
+
+class Turns(Searching):
+    """Two threads serve all searches: who wants little is answered while others want much."""
+
+    # Records whose texts resemble the query: each costs some ten milliseconds.
+    SLOW = " OR ".join(f"a.b.a.b.x{i}" for i in range(40))
+
+    def fill(self, server):
+        for first in range(0, 240, 40):
+            events = made_events(first, 40)
+            for event in events:
+                event.details_struct.update({"k": "a b " * 15_000})
+            self.append(server, events)
+
+    def test_short_ones_are_answered_while_long_ones_go_on(self):
+        with self.serve() as server:
+            self.fill(server)
+            answers = []
+            stub = self.stub(server)
+
+            def page():
+                answers.append(get(server, "search", q=self.SLOW, wait_ms=60_000))
+            long = [threading.Thread(target=page) for _ in range(3)]
+            for one in long:
+                one.start()
+            facets = [stub.GetFacets.future(pb.GetFacetsRequest(query=self.SLOW, fields=["action"])) for _ in range(3)]
+            for number in range(10):
+                status, short = get(server, "search", q=f"index:{number}..{number + 2}", order="oldest", limit=2)
+                self.assertEqual((status, [int(r["index"]) for r in short["records"]]), (200, [number, number + 1]))
+                few = stub.GetFacets(pb.GetFacetsRequest(query="index:0..3", fields=["action"]))
+                self.assertEqual((few.matches, few.exact), (3, True))
+            self.assertTrue(all(one.is_alive() for one in long))
+            self.assertFalse(any(one.done() for one in facets))
+            for one in facets:
+                one.cancel()
+            for one in long:
+                one.join()
+            # And the long ones come to their end.
+            self.assertEqual([(status, page["records"], page["nextCursor"]) for status, page in answers],
+                             [(200, [], "")] * 3)
 
 
 if __name__ == "__main__":

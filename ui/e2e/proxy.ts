@@ -21,8 +21,11 @@ const types: Record<string, string> = {
 export interface Lies {
   /** Changes an answer of JSON or text; undefined leaves it. */
   answer?: (path: string, body: string) => string | undefined;
-  /** Changes the data of an event of the stream; null drops it. */
-  event?: (name: string, data: string) => string | null | undefined;
+  /** Changes the data of an event of the stream, or all of it; null drops it. */
+  event?: (
+    name: string,
+    data: string,
+  ) => string | { name: string; data: string } | null | undefined;
   /** Answers with this status instead. */
   refuse?: (path: string) => number | undefined;
 }
@@ -126,7 +129,9 @@ export class Proxy {
       const changed = this.lies.answer?.(path, body.toString('utf8'));
       if (changed !== undefined) this.told++;
       if (!outgoing.headersSent)
-        outgoing.writeHead(answer.statusCode ?? 502, headers).end(changed ?? body);
+        outgoing
+          .writeHead(changed === undefined ? (answer.statusCode ?? 502) : 200, headers)
+          .end(changed ?? body);
     });
   }
 
@@ -143,10 +148,9 @@ export class Proxy {
         const changed = name === '' ? undefined : this.lies.event?.(name, data);
         if (changed !== undefined) this.told++;
         if (changed === null) continue;
+        const told = typeof changed === 'string' ? { name, data: changed } : changed;
         outgoing.write(
-          (changed === undefined
-            ? event
-            : event.replace(/^data: ?.*$/m, () => `data: ${changed}`)) + '\n\n',
+          (told === undefined ? event : `event: ${told.name}\ndata: ${told.data}`) + '\n\n',
         );
       }
     });

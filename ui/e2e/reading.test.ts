@@ -265,4 +265,37 @@ inChromium('reading', () => {
     );
     await page.locator('[data-explained=false]').waitFor();
   });
+
+  test('a gap in the stream is read, named, and no contradiction', async () => {
+    const { page, proxy } = await visit();
+    await sealIs(page, 'first');
+    proxy.lies = {
+      event: (name, data) => {
+        if (name !== 'rows' || proxy.told > 0) return undefined;
+        const { first, records } = JSON.parse(data) as { first: string; records: string[] };
+        const to = String(Number(first) + records.length);
+        return { name: 'gap', data: JSON.stringify({ from: first, to }) };
+      },
+    };
+    await server.append([{ ...sample(11), actor: { id: 'in-the-gap' } }]);
+    await page.getByText('in-the-gap').first().waitFor({ timeout: 15_000 });
+    assert.equal(proxy.told, 1);
+    await page.locator('.chain .gap').waitFor();
+    await server.append([{ ...sample(12), actor: { id: 'behind-the-gap' } }]);
+    await page.getByText('behind-the-gap').first().waitFor({ timeout: 15_000 });
+    await sealIs(page, 'first');
+  });
+
+  test("a clock that is not the server's is named, and no contradiction", async () => {
+    const { page, context } = await visit('#/default/trust');
+    await sealIs(page, 'first');
+    await page.locator('[data-clock]', { hasText: "agrees with this browser's" }).waitFor();
+    await context.addInitScript(() => {
+      const own = Date.now.bind(Date);
+      Date.now = () => own() + 310_000;
+    });
+    await page.reload();
+    await page.locator('[data-clock]', { hasText: '5 min behind this browser' }).waitFor();
+    assert.equal(await page.locator('.alarm').count(), 0);
+  });
 });

@@ -8,7 +8,7 @@ import { millionFound } from './million.ts';
 import { changeRecord } from './proxy.ts';
 import { matcher, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow } from '../src/record/row.ts';
-import { until } from './serving.ts';
+import { sleep, until } from './serving.ts';
 import { inChromium, folder, rowsOf, sealIs, server, sizeOf, visit } from './world.ts';
 
 inChromium('searching', () => {
@@ -192,6 +192,39 @@ inChromium('searching', () => {
       shown.map((_, i) => shown[0]! + i),
     );
     assert.ok(proxy.told < 12, `${proxy.told} requests: only what is looked at`);
+  });
+
+  test('an export says how far it is, and one that is cancelled saves nothing', async () => {
+    const { page, proxy } = await visit('#/logs');
+    const { total, lies } = await millionFound(server);
+    proxy.lies = lies;
+    let saved = 0;
+    page.on('download', () => saved++);
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?order=oldest'));
+    await page.locator(`[data-count="${total}"]`).waitFor({ timeout: 30_000 });
+    await page.locator('summary', { hasText: 'export' }).click();
+    await page.getByRole('button', { name: 'CSV' }).click();
+    const progress = page.getByRole('progressbar', { name: 'Export' });
+    await until('some of it', async () => Number(await progress.getAttribute('value')) >= 400);
+    await page.getByRole('button', { name: 'cancel' }).click();
+    await until('it has ended', async () => (await progress.count()) === 0);
+    const told = proxy.told;
+    await sleep(800);
+    assert.equal(proxy.told, told, 'nothing is asked for any more');
+    assert.equal(saved, 0);
+  });
+
+  test('an export that breaks off says so and saves nothing', async () => {
+    const { page, proxy } = await visit('#/default/explore');
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    let saved = 0;
+    page.on('download', () => saved++);
+    proxy.lies = { refuse: (path) => (path.includes('/search?') ? 503 : undefined) };
+    await page.locator('summary', { hasText: 'export' }).click();
+    await page.getByRole('button', { name: 'CSV' }).click();
+    await page.getByText('Nothing was saved: not now').waitFor();
+    assert.ok(proxy.told > 0);
+    assert.equal(saved, 0);
   });
 
   test('a record shows what came before and after for the same actor', async (context) => {

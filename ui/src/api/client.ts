@@ -45,6 +45,8 @@ export interface Door {
 export class HttpDoor implements Door {
   readonly base: string;
   readonly #token: () => string | undefined;
+  /** By how much the server's clock is ahead of this one, in milliseconds, give or take a second; unknown at first. */
+  clockAheadMs: number | undefined;
 
   /** `base` is where the page lies, with its last slash: a path prefix in front of it is kept. */
   constructor(base: string, token: () => string | undefined) {
@@ -62,6 +64,7 @@ export class HttpDoor implements Door {
   async #get(path: string, fresh: boolean): Promise<Response> {
     const ended = new AbortController();
     const timer = setTimeout(() => ended.abort(), 20_000);
+    const sent = Date.now();
     try {
       const response = await fetch(this.base + path, {
         headers: this.#headers(),
@@ -69,6 +72,9 @@ export class HttpDoor implements Door {
         signal: ended.signal,
         redirect: 'error',
       });
+      // Whole seconds, so the middle of one. What a cache kept says nothing of now.
+      const there = Date.parse(response.headers.get('date') ?? '') + 500;
+      if (fresh && !Number.isNaN(there)) this.clockAheadMs = there - (sent + Date.now()) / 2;
       if (!response.ok) throw await errorOf(response);
       return response;
     } catch (error) {

@@ -6,7 +6,8 @@ import { HttpDoor, type Json } from '../api/client.ts';
 import type { TrustState } from '../engine/protocol.ts';
 import type { Link } from '../link.ts';
 import { fullTime, Section, ServerSays } from '../parts/text.tsx';
-import { thousands } from '../seal.ts';
+import { plainText } from '../record/safety.ts';
+import { span, thousands } from '../seal.ts';
 
 const shownStatus: readonly [string, string][] = [
   ['state', 'state'],
@@ -48,9 +49,34 @@ function scrubLines(status: Json): [string, string][] {
   ];
 }
 
+/** How each witness answers the server that asks for its line. */
+function witnessLines(status: Json): [string, string, boolean][] {
+  const list = status['witnesses'];
+  if (!Array.isArray(list)) return [];
+  return (list as Json[]).slice(0, 20).map((one) => {
+    const logs = Number(one['logsCosigned'] ?? 0);
+    const problem = String(one['problem'] ?? '');
+    return [
+      `witness ${plainText(String(one['name'] ?? '').slice(0, 80))}`,
+      problem === ''
+        ? `cosigns ${thousands(logs)} ${logs === 1 ? 'log' : 'logs'}`
+        : plainText(problem.slice(0, 300)),
+      problem !== '',
+    ];
+  });
+}
+
+const clockFarMs = 3000;
+
+function clockWords(aheadMs: number): string {
+  if (Math.abs(aheadMs) < clockFarMs) return "agrees with this browser's";
+  return `${span(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead of' : 'behind'} this browser's: ages of what it signs are that much off`;
+}
+
 export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.Element {
   const [status, setStatus] = useState<Json>();
   const [rate, setRate] = useState<number>();
+  const [clock, setClock] = useState<number>();
   useEffect(() => {
     const door = new HttpDoor(link.base, () => link.token);
     let before: { appended: number; at: number } | undefined;
@@ -59,6 +85,7 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
       if (before !== undefined && now.appended >= before.appended)
         setRate((1000 * (now.appended - before.appended)) / (now.at - before.at));
       before = now;
+      setClock(door.clockAheadMs);
       setStatus(taken);
     };
     const load = (): void => void door.getJson('status', true).then(take, () => undefined);
@@ -102,6 +129,19 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
               </div>
             );
           })}
+        {status !== undefined &&
+          witnessLines(status).map(([name, words, bad]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd class={bad ? 'bad' : ''}>{words}</dd>
+            </div>
+          ))}
+        {clock !== undefined && (
+          <div data-clock>
+            <dt>its clock</dt>
+            <dd class={Math.abs(clock) < clockFarMs ? '' : 'bad'}>{clockWords(clock)}</dd>
+          </div>
+        )}
         {rate !== undefined && (
           <div>
             <dt>all logs together take</dt>

@@ -16,11 +16,13 @@ interface Exporting {
 function useExport(
   search: Search | undefined,
   log: string,
-): [Exporting | undefined, (kind: 'jsonl' | 'csv') => void] {
+): [Exporting | undefined, string | undefined, (kind: 'jsonl' | 'csv') => void] {
   const [running, setRunning] = useState<Exporting>();
+  const [failed, setFailed] = useState<string>();
   const start = (kind: 'jsonl' | 'csv'): void => {
     if (search === undefined) return;
     const stop = new AbortController();
+    setFailed(undefined);
     setRunning({ kind, done: 0, stop });
     void (async () => {
       const parts: string[] = kind === 'csv' ? [csvColumns.join(',') + '\r\n'] : [];
@@ -39,9 +41,12 @@ function useExport(
           }),
         );
       setRunning(undefined);
-    })().catch(() => setRunning(undefined));
+    })().catch((error: unknown) => {
+      setRunning(undefined);
+      setFailed(`Nothing was saved: ${error instanceof Error ? error.message : String(error)}.`);
+    });
   };
-  return [running, start];
+  return [running, failed, start];
 }
 
 export function ExportMenu({
@@ -51,19 +56,26 @@ export function ExportMenu({
   search: Search | undefined;
   log: string;
 }): JSX.Element {
-  const [exporting, start] = useExport(search, log);
+  const [exporting, failed, start] = useExport(search, log);
   return exporting === undefined ? (
-    <details class="menu">
-      <summary>export</summary>
-      <div>
-        <button type="button" onClick={() => start('jsonl')}>
-          JSON Lines
-        </button>
-        <button type="button" onClick={() => start('csv')}>
-          CSV
-        </button>
-      </div>
-    </details>
+    <>
+      {failed !== undefined && (
+        <span class="fine bad" role="alert">
+          {failed}
+        </span>
+      )}
+      <details class="menu">
+        <summary>export</summary>
+        <div>
+          <button type="button" onClick={() => start('jsonl')}>
+            JSON Lines
+          </button>
+          <button type="button" onClick={() => start('csv')}>
+            CSV
+          </button>
+        </div>
+      </details>
+    </>
   ) : (
     <span class="exporting" role="status">
       <progress

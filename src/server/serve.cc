@@ -343,7 +343,8 @@ class Running {
     for (const std::string& address : http_->addresses()) log_->Info("HTTP on " + address);
   }
 
-  // Answers and publishes what was accepted, and closes the folder.
+  // Answers and publishes what was accepted, and closes the folder. After a Start that failed too:
+  // gRPC, and what Start makes behind it, may be missing then.
   std::optional<Failure> Stop() {
     // What came by HTTP is answered as long as the loop of gRPC makes rounds.
     http_->Stop(kPatienceMs);

@@ -68,6 +68,7 @@ class DemoTest(unittest.TestCase):
         process.kill()
         wait_for("nothing writes any more", lambda: not self.followers())
         os.kill(json.loads((self.folder / "ready.json").read_text())["pid"], signal.SIGTERM)
+        wait_for("the server has ended", lambda: not alive(str(self.folder)))
 
     def found(self, page, query):
         url = page.partition("#")[0] + "logs/default/search?" + urllib.parse.urlencode({"q": query})

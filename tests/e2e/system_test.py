@@ -112,6 +112,7 @@ class Scrubber(unittest.TestCase):
 
     def setUp(self):
         folder = make_folder("scrub")
+        self.addCleanup(shutil.rmtree, folder / "data", ignore_errors=True)  # another GiB each
         shutil.copytree(self.source / "data", folder / "data")
         self.server = serving.Server(folder, "--config", self.configuration, "--http", "127.0.0.1:0")
         self.addCleanup(self.close)

@@ -335,16 +335,6 @@ absl::StatusOr<Found> FindInChunk(const Chunk& chunk, const IdKey& key,
   return evaluation.Find(expression);
 }
 
-std::vector<uint64_t> Candidates::Indexes() const {
-  std::vector<uint64_t> indexes;
-  for (const uint32_t leaf : found.possible.Leaves()) indexes.push_back(chunk->first() + leaf);
-  return indexes;
-}
-
-bool Candidates::IsCertain(uint64_t index) const {
-  return !found.certain || found.certain->Contains(static_cast<uint32_t>(index - chunk->first()));
-}
-
 Candidates Find(const ChunkSet& chunks, const query::Expression& expression,
                 const ChunkSet::Stretch& stretch) {
   Candidates candidates;

@@ -69,10 +69,6 @@ struct Candidates {
   // Null: every record of it must be looked at.
   std::shared_ptr<const Chunk> chunk;
   Found found;  // within low and high; of `chunk`
-
-  // The indexes of `found.possible`, ascending.
-  std::vector<uint64_t> Indexes() const;
-  bool IsCertain(uint64_t index) const;
 };
 
 // A query within a stretch that one of the two above gave.

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <future>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "engine/error_details.h"
 #include "fmt/format.h"
 #include "search/search_fixture_test.h"
 
@@ -45,6 +47,42 @@ TEST_F(SearchTest, WhatCameLaterIsInNoPageOfATreeThatWasPinned) {
   ASSERT_EQ(page.records.size(), 2U);
   EXPECT_EQ(page.records[0].index.value, kRecords - 3);
   EXPECT_EQ(Ask("")->start.size, TreeSize(kRecords + 1));
+}
+
+TEST_F(SearchTest, WhatIsDurableIsWaitedForWithoutAThread) {
+  ASSERT_TRUE(Append(default_log(), {EventOf(kRecords)}).status.ok());
+  ASSERT_TRUE(ledger->MakeDurable().ok());
+  int published = 0;
+  AwaitTree(*searches_, Question(), [&] { ++published; });
+  int given_up = 0;
+  Question named;
+  named.tree_size = kRecords + 1;
+  EXPECT_EQ(TreeOf(*searches_, named), TreeSize(kRecords + 1));
+  AwaitTree(*searches_, named, [&] { ++given_up; });
+  EXPECT_EQ(published + given_up, 0);
+  // What goes on behind a cursor has its tree.
+  Question behind;
+  behind.cursor = "x";
+  AwaitTree(*searches_, behind, [&] { published += 100; });
+  EXPECT_EQ(std::exchange(published, 0), 100);
+
+  // After its time it is answered without, or not at all.
+  clock.steady_ns += kTreeWaitNs;
+  hub_->Expire();
+  EXPECT_EQ(given_up, 1);
+  EXPECT_EQ(published, 1);
+  const absl::Status not_yet = Ask("", Order::kNewestFirst, "", 0, kRecords + 1).status();
+  EXPECT_EQ(not_yet.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(engine::ReasonOf(not_yet), engine::reason::kNotPublishedYet);
+  EXPECT_EQ(Ask("")->start.size, TreeSize(kRecords));
+
+  AwaitTree(*searches_, named, [&] { ++published; });
+  EXPECT_EQ(published, 1);
+  ASSERT_TRUE(ledger->Publish().ok());
+  hub_->Advance(default_log(), TreeSize(kRecords + 1));
+  EXPECT_EQ(published, 2);
+  EXPECT_EQ(TreeOf(*searches_, named), TreeSize(0));
+  EXPECT_EQ(Ask("", Order::kNewestFirst, "", 0, kRecords + 1)->start.size, TreeSize(kRecords + 1));
 }
 
 TEST_F(SearchTest, IndexesAndTimesNarrowWhatIsRead) {

@@ -40,11 +40,12 @@ ROOMS = {
     "witness": ["base", "io", "merkle", "note", "http"],
     "client": ["base", "io", "merkle", "note", "record", "verify"],
     "import": ["base", "io", "record"],
+    "view": ["base", "io", "note", "json", "engine", "http", "web"],
     "monitor": ["base", "io", "merkle", "note", "record", "verify", "http", "client"],
     "server": ["base", "io", "merkle", "note", "record", "query", "json", "store", "journal", "sequencer",
                "ledger", "index", "verify", "metrics", "engine", "search", "service", "http", "web", "witness"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "journal", "index", "verify",
-            "http", "webhook", "witness", "client", "import", "monitor", "server"],
+            "http", "web", "webhook", "witness", "client", "import", "view", "monitor", "server"],
 }
 
 # What tests may include beside that: the independent checker judges the ledger.

@@ -18,20 +18,6 @@ namespace {
 constexpr char kDefaultServer[] = "127.0.0.1:7465";
 constexpr uint64_t kTokenBytesMax = 4096;
 
-// The token comes from a file or the environment, never from a flag: everybody on the machine sees
-// the flags of every process.
-absl::StatusOr<std::string> ReadToken(const std::string& file) {
-  if (file.empty()) {
-    const char* token = std::getenv("GRAVEN_TOKEN");
-    return std::string(token == nullptr ? "" : token);
-  }
-  auto text = io::ReadWholeFile(io::PosixFileSystem(), file, kTokenBytesMax);
-  if (!text.ok()) return Unreachable("--token-file", text.status());
-  const size_t end = text->find_last_not_of(" \t\r\n");
-  text->resize(end == text->npos ? 0 : end + 1);
-  return *text;
-}
-
 // Text that is not UTF-8 cannot stand in JSON; records cannot hold any. With `ascii` everything
 // else than ASCII stands as \u escapes: the same document, and harmless to a terminal.
 std::string Dump(const Json& document, int indent, bool ascii) {
@@ -180,6 +166,18 @@ void CommandContext::PrintError(const absl::Status& status) {
     err_.Line(err_.Paint(Colour::kRed, "graven:") + " " + SafeText(message));
   }
   (void)err_.Finish();
+}
+
+absl::StatusOr<std::string> ReadToken(const std::string& file) {
+  if (file.empty()) {
+    const char* token = std::getenv("GRAVEN_TOKEN");
+    return std::string(token == nullptr ? "" : token);
+  }
+  auto text = io::ReadWholeFile(io::PosixFileSystem(), file, kTokenBytesMax);
+  if (!text.ok()) return Unreachable("--token-file", text.status());
+  const size_t end = text->find_last_not_of(" \t\r\n");
+  text->resize(end == text->npos ? 0 : end + 1);
+  return *text;
 }
 
 bool WasTyped(const CLI::App& command, const CLI::Option& option) {

@@ -103,6 +103,10 @@ class CommandContext {
   ExitCode exit_code_ = ExitCode::kDone;
 };
 
+// The bearer token: the text of `file`, or GRAVEN_TOKEN's when that is empty; without white space
+// around it. Never from a flag: everybody on the machine sees the flags of every process.
+absl::StatusOr<std::string> ReadToken(const std::string& file);
+
 // Whether `option`, one of `command`'s own, stands on the command line. A value from its
 // environment variable does not count, not even an equal one.
 bool WasTyped(const CLI::App& command, const CLI::Option& option);

@@ -74,6 +74,7 @@ std::unique_ptr<CLI::App> MakeProgram(CommandContext& context) {
   AddReceiptCommand(*app, context);
   AddVerifyCommand(*app, context);
   AddMonitorCommand(*app, context);
+  AddViewCommand(*app, context);
   AddRehearseCommand(*app, context);
   AddPreserveCommand(*app, context);
   AddKeysCommand(*app, context);

@@ -27,6 +27,7 @@ void AddRehearseCommand(CLI::App& app, CommandContext& context);
 void AddKeysCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddVersionCommand(CLI::App& app, CommandContext& context);
+void AddViewCommand(CLI::App& app, CommandContext& context);
 void AddWitnessCommand(CLI::App& app, CommandContext& context);
 // Completes every command that was added before it.
 void AddCompletionCommand(CLI::App& app, CommandContext& context);

@@ -7,7 +7,8 @@
 
 namespace graven::cli {
 
-absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path) {
+absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path,
+                                                       std::string* text_out) {
   if (path.empty()) return std::nullopt;
   const auto text = io::ReadWholeFile(io::PosixFileSystem(), path, note::kPolicyBytesMax);
   if (!text.ok()) return Unreachable("--policy", text.status());
@@ -15,6 +16,7 @@ absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path) 
   if (!policy.ok()) {
     return UsageError(fmt::format("--policy: {}", ToStd(policy.status().message())));
   }
+  if (text_out != nullptr) *text_out = *text;
   return *std::move(policy);
 }
 

@@ -9,7 +9,8 @@
 namespace graven::cli {
 
 // The file of --policy (C2SP tlog-policy); nothing when `path` is empty. A usage error when it is
-// no policy.
-absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path);
+// no policy. `text`: what it was parsed from, when somebody wants it.
+absl::StatusOr<std::optional<note::Policy>> ReadPolicy(const std::string& path,
+                                                       std::string* text = nullptr);
 
 }  // namespace graven::cli

@@ -30,9 +30,11 @@ using TlsStream = beast::ssl_stream<Tcp::socket>;
 using Time = std::chrono::steady_clock::time_point;
 using WireRequest = beast::http::request<beast::http::string_body>;
 using WireReply = beast::http::response_parser<beast::http::string_body>;
+using OpenReply = beast::http::response_parser<beast::http::buffer_body>;
 
 constexpr size_t kAddressesTried = 6;
 constexpr size_t kReadBufferBytes = 64 << 10;
+constexpr size_t kPieceBytes = 64 << 10;
 
 bool IsToken(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -88,11 +90,7 @@ class Client::Exchange {
       : options_(options), cancelled_(cancelled) {}
 
   absl::StatusOr<FetchResponse> Run(const FetchRequest& request, const Url& url) {
-    where_ =
-        fmt::format("{} {}://{}", request.method, url.tls ? "https" : "http", FormatAuthority(url));
-    const Time start = std::chrono::steady_clock::now();
-    total_deadline_ = start + options_.total_timeout;
-    const Time connect_deadline = std::min(total_deadline_, start + options_.connect_timeout);
+    const Time connect_deadline = Begin(request, url);
     const WireRequest wire = MakeWireRequest(request, url);
     const bool kept = IsOpen() && connected_to_ == where_.substr(where_.find(' '));
     if (kept) {
@@ -106,12 +104,36 @@ class Client::Exchange {
     return Talk(wire);
   }
 
+  absl::StatusOr<FetchResponse> Open(const FetchRequest& request, const Url& url) {
+    const Time connect_deadline = Begin(request, url);
+    Close();
+    RETURN_IF_ERROR(Connect(url, connect_deadline));
+    const WireRequest wire = MakeWireRequest(request, url);
+    return tls_ != nullptr ? OpenOn(*tls_, wire) : OpenOn(*plain_, wire);
+  }
+
+  absl::StatusOr<std::string> ReadPiece(std::chrono::milliseconds silence) {
+    if (!open_reply_.has_value())
+      return absl::FailedPreconditionError(fmt::format("{}: no body to read", where_));
+    const Time deadline = std::chrono::steady_clock::now() + silence;
+    return tls_ != nullptr ? ReadPieceOn(*tls_, deadline) : ReadPieceOn(*plain_, deadline);
+  }
+
   // From any thread.
   void Interrupt() {
     asio::post(loop_, [this] { CloseSocket(); });
   }
 
  private:
+  // Sets the deadlines; returns the one of connecting.
+  Time Begin(const FetchRequest& request, const Url& url) {
+    where_ =
+        fmt::format("{} {}://{}", request.method, url.tls ? "https" : "http", FormatAuthority(url));
+    const Time start = std::chrono::steady_clock::now();
+    total_deadline_ = start + options_.total_timeout;
+    return std::min(total_deadline_, start + options_.connect_timeout);
+  }
+
   Tcp::socket* Socket() {
     if (tls_ != nullptr) return &tls_->next_layer();
     return plain_ != nullptr ? plain_.get() : nullptr;
@@ -129,6 +151,8 @@ class Client::Exchange {
     tls_.reset();
     plain_.reset();
     buffer_.clear();
+    open_reply_.reset();
+    connected_to_.clear();
   }
 
   // Starts an operation and runs the loop until it has ended, which by the deadline is made so by
@@ -277,16 +301,57 @@ class Client::Exchange {
   }
 
   absl::StatusOr<FetchResponse> Taken(WireReply::value_type& reply) {
+    ASSIGN_OR_RETURN(FetchResponse response, TakenHead(reply.base()));
+    response.body = std::move(reply.body());
+    return response;
+  }
+
+  template <typename Stream>
+  absl::StatusOr<FetchResponse> OpenOn(Stream& stream, const WireRequest& wire) {
+    error_code error =
+        Await(total_deadline_, [&](auto done) { beast::http::async_write(stream, wire, done); });
+    if (error) return Failed(error, "sending");
+    OpenReply& reply = open_reply_.emplace();
+    reply.header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
+    reply.body_limit(boost::none);  // each piece is bounded, and goes before the next is read
+    reply.skip(wire.method() == beast::http::verb::head);
+    error = Await(total_deadline_,
+                  [&](auto done) { beast::http::async_read_header(stream, buffer_, reply, done); });
+    if (error) return Failed(error, "reading the reply");
+    return TakenHead(reply.get().base());
+  }
+
+  template <typename Stream>
+  absl::StatusOr<std::string> ReadPieceOn(Stream& stream, Time deadline) {
+    OpenReply& reply = *open_reply_;
+    std::string piece(kPieceBytes, '\0');
+    while (!reply.is_done()) {
+      reply.get().body().data = piece.data();
+      reply.get().body().size = piece.size();
+      reply.get().body().more = true;
+      error_code error = Await(
+          deadline, [&](auto done) { beast::http::async_read_some(stream, buffer_, reply, done); });
+      if (error == beast::http::error::need_buffer) error = {};
+      if (error) return Failed(error, "reading the body");
+      const size_t got = piece.size() - reply.get().body().size;
+      if (got == 0) continue;
+      piece.resize(got);
+      return piece;
+    }
+    Close();
+    return std::string();
+  }
+
+  absl::StatusOr<FetchResponse> TakenHead(const beast::http::response_header<>& head) {
     FetchResponse response;
-    response.status = static_cast<int>(reply.result_int());
+    response.status = static_cast<int>(head.result_int());
     if (response.status < 200) {
       Close();
       return absl::UnavailableError(
           fmt::format("{}: an unexpected interim reply, {}", where_, response.status));
     }
-    for (const auto& field : reply)
+    for (const auto& field : head)
       response.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
-    response.body = std::move(reply.body());
     return response;
   }
 
@@ -299,6 +364,8 @@ class Client::Exchange {
   // Scheme, host and port of the open connection.
   std::string connected_to_;
   beast::flat_buffer buffer_{kReadBufferBytes};
+  // Of Open, while its body is read.
+  std::optional<OpenReply> open_reply_;
   std::string where_;  // for messages: no path, which may be a secret
   Time total_deadline_;
   bool stale_ = false;
@@ -318,6 +385,26 @@ absl::StatusOr<FetchResponse> Client::Fetch(const FetchRequest& request) {
   } catch (const std::exception& error) {
     exchange_ = std::make_unique<Exchange>(options_, cancelled_);
     return absl::UnavailableError(fmt::format("{}: {}", FormatAuthority(url), error.what()));
+  }
+}
+
+absl::StatusOr<FetchResponse> Client::Open(const FetchRequest& request) {
+  RETURN_IF_ERROR(CheckRequest(request));
+  ASSIGN_OR_RETURN(const Url url, ParseUrl(request.url));
+  if (cancelled_.load()) return absl::CancelledError("stopped");
+  try {
+    return exchange_->Open(request, url);
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(fmt::format("{}: {}", FormatAuthority(url), error.what()));
+  }
+}
+
+absl::StatusOr<std::string> Client::ReadPiece(std::chrono::milliseconds silence) {
+  if (cancelled_.load()) return absl::CancelledError("stopped");
+  try {
+    return exchange_->ReadPiece(silence);
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(error.what());
   }
 }
 

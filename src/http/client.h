@@ -81,6 +81,15 @@ class Client {
   // reply is larger than a limit. kUnavailable: all else, from the name to malformed replies.
   absl::StatusOr<FetchResponse> Fetch(const FetchRequest& request);
 
+  // The same for a body that may never end: on a new connection, returns when the head of the reply
+  // has come (within total_timeout), without its body. Errors as of Fetch.
+  absl::StatusOr<FetchResponse> Open(const FetchRequest& request);
+
+  // What has come of the body since, at most 64 KiB; waits for some. Empty: it has ended, as it
+  // should. kFailedPrecondition: there is no body to read. kDeadlineExceeded: nothing came for
+  // `silence`. Else as of Fetch. After an error or the end the connection is closed.
+  absl::StatusOr<std::string> ReadPiece(std::chrono::milliseconds silence);
+
   // The call under way, and each later one, ends with kCancelled. Thread-safe.
   void Cancel();
 

@@ -272,5 +272,69 @@ TEST(HttpClientTest, CancelEndsACallUnderWayAndThoseAfter) {
   EXPECT_EQ(client.Fetch({.url = server.Url()}).status().code(), StatusCode::kCancelled);
 }
 
+TEST(HttpClientTest, BodyWithoutEndIsReadAsItComes) {
+  std::atomic<int> taken{0};
+  HostileServer server([&](Connection& connection) {
+    connection.ReadRequest();
+    connection.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n");
+    for (int i = 0; i < 3; ++i) {
+      // The next piece is not sent before the one before was read.
+      while (taken.load() < i) std::this_thread::yield();
+      connection.Write("5\r\nhello\r\n");
+    }
+    connection.Write("0\r\n\r\n");
+  });
+  Client client{FetchOptions()};
+  const auto head = client.Open({.url = server.Url()});
+  ASSERT_TRUE(head.ok()) << head.status();
+  EXPECT_EQ(head->status, 200);
+  EXPECT_EQ(head->Header("x-a"), "b");
+  for (int i = 0; i < 3; ++i) {
+    const auto piece = client.ReadPiece(milliseconds(20'000));
+    ASSERT_TRUE(piece.ok()) << piece.status();
+    EXPECT_EQ(*piece, "hello");
+    taken.fetch_add(1);
+  }
+  const auto end = client.ReadPiece(milliseconds(20'000));
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(*end, "");
+  EXPECT_EQ(client.ReadPiece(milliseconds(1)).status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST(HttpClientTest, CutBodyIsNoEnd) {
+  HostileServer server([](Connection& connection) {
+    connection.ReadRequest();
+    connection.Write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+  });
+  Client client{FetchOptions()};
+  ASSERT_TRUE(client.Open({.url = server.Url()}).ok());
+  EXPECT_EQ(*client.ReadPiece(milliseconds(20'000)), "hello");
+  EXPECT_EQ(client.ReadPiece(milliseconds(20'000)).status().code(), StatusCode::kUnavailable);
+}
+
+TEST(HttpClientTest, SilenceInABodyHasAnEnd) {
+  HostileServer server([](Connection& connection) {
+    connection.ReadRequest();
+    connection.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    connection.Hang();
+  });
+  Client client{FetchOptions()};
+  ASSERT_TRUE(client.Open({.url = server.Url()}).ok());
+  EXPECT_EQ(client.ReadPiece(milliseconds(50)).status().code(), StatusCode::kDeadlineExceeded);
+}
+
+TEST(HttpClientTest, CancelEndsTheReadingOfABody) {
+  HostileServer server([](Connection& connection) {
+    connection.ReadRequest();
+    connection.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    connection.Hang();
+  });
+  Client client{FetchOptions()};
+  ASSERT_TRUE(client.Open({.url = server.Url()}).ok());
+  std::thread other([&] { client.Cancel(); });
+  EXPECT_EQ(client.ReadPiece(milliseconds(20'000)).status().code(), StatusCode::kCancelled);
+  other.join();
+}
+
 }  // namespace
 }  // namespace graven::http

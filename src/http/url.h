@@ -8,7 +8,7 @@
 
 namespace graven::http {
 
-inline constexpr size_t kUrlBytesMax = 2048;
+inline constexpr size_t kUrlBytesMax = 8192;
 
 // An absolute http or https URL, taken apart.
 struct Url {

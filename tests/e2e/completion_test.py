@@ -68,6 +68,8 @@ class Completion(unittest.TestCase):
         self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven ta", "il"), "graven tail")
         self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven logs cr", "eate"),
                          "graven logs create")
+        self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven view --po", "licy"),
+                         "graven view --policy")
         self.assertEqual(typed(["zsh", "-f", "-i"], setup, "graven tail --fol", "low"),
                          "graven tail --follow")
 
@@ -82,6 +84,8 @@ class Completion(unittest.TestCase):
 
         self.assertEqual(offered("graven ta"), ["tail"])
         self.assertEqual(offered("graven logs cr"), ["create"])
+        self.assertEqual(offered("graven vie"), ["view"])
+        self.assertIn("--policy", offered("graven view --po"))
         self.assertIn("--follow", offered("graven tail --fo"))
 
 

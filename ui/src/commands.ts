@@ -15,7 +15,7 @@ export interface Shown {
 }
 
 export interface Place {
-  /** Where the page is, with a slash at the end. */
+  /** Where the server's page is, with a slash at the end. */
   readonly base: string;
   readonly host: string;
   readonly tls: boolean;
@@ -28,13 +28,13 @@ export const grpcPort = 7465;
 export const quoted = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
+/** Of the server; in `graven view`, which is nobody else's and names the server, not of the page. */
 export function placeOfPage(): Place {
-  return {
-    base: new URL('.', document.baseURI).href,
-    // Of an IPv6 address with its brackets.
-    host: location.hostname,
-    tls: location.protocol === 'https:',
-  };
+  const told = document.querySelector<HTMLMetaElement>('meta[name=graven-host]');
+  const base = told?.dataset['server'] ?? new URL('.', document.baseURI).href;
+  const { hostname, protocol } = new URL(base);
+  // Of an IPv6 address with its brackets.
+  return { base, host: hostname, tls: protocol === 'https:' };
 }
 
 export function sameBy(shown: Shown, place: Place): [string, string][] {

@@ -18,6 +18,9 @@ const tokenKey = 'graven-token';
 
 export class Link {
   readonly base = new URL('.', document.baseURI).href;
+  /** Served by `graven view`, which puts its mark where a server's page says "server". */
+  readonly view =
+    document.querySelector<HTMLMetaElement>('meta[name=graven-host]')?.content === 'view';
   /** False: each tab has a stream of its own, because this browser has no shared workers. */
   shared: boolean;
   #port: { postMessage(message: unknown): void };
@@ -73,6 +76,7 @@ export class Link {
     void this.ask({
       call: 'hello',
       base: this.base,
+      view: this.view,
       token: this.token === '' ? undefined : this.token,
     });
   }

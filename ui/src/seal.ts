@@ -31,6 +31,28 @@ export function span(milliseconds: number): string {
   return '0 s';
 }
 
+/** Who remembers: a view has its auditor's disk, a server's page only the browser. */
+export const rememberer = (trust: TrustState): string =>
+  trust.view === undefined ? 'this browser' : 'graven view';
+
+/** Who judges, for the line beside the seal's word. */
+export const judgedBy = (trust: TrustState | undefined): string =>
+  trust?.view === undefined ? 'by this page' : 'by graven view, from your own binary';
+
+/** How the key was pinned; undefined for one that the server named. */
+export function pinnedHow(trust: TrustState): string | undefined {
+  switch (trust.pin?.how) {
+    case 'policy':
+      return 'by the policy of graven view';
+    case 'link':
+      return 'by a link';
+    case 'by hand':
+      return 'by hand';
+    default:
+      return undefined;
+  }
+}
+
 function verifiedSentence(trust: TrustState, now: number): string {
   const checkpoint = trust.checkpoint!;
   const covered = trust.recomputed - trust.uncovered;
@@ -39,11 +61,13 @@ function verifiedSentence(trust: TrustState, now: number): string {
   ];
   if (trust.memory !== undefined && trust.consistentSince !== undefined) {
     parts.push(
-      `consistent with what this browser saw since size ${thousands(trust.consistentSince)}`,
+      `consistent with what ${rememberer(trust)} saw since size ${thousands(trust.consistentSince)}`,
     );
   }
   let signed = `signed by ${trust.origin}`;
-  if (trust.pin !== undefined && trust.pin.how !== 'first visit') {
+  if (trust.pin?.how === 'policy') {
+    signed += ' (key pinned by the policy)';
+  } else if (trust.pin !== undefined && trust.pin.how !== 'first visit') {
     signed += ` (key pinned ${trust.pin.how === 'link' ? 'by a link ' : ''}${span(now - trust.pin.at)} ago)`;
   }
   const good = trust.cosignatures.filter((one) => one.verdict === 'good');
@@ -110,7 +134,9 @@ export function sealOf(trust: TrustState | undefined, now: number): Seal {
       word: 'first visit',
       sentences: [
         ...base,
-        'This browser saw nothing of this log before, or its memory was cleared, which a server can do: a log that was rewritten before now would look the same. Drop a checkpoint or receipt from earlier on this page to compare.',
+        trust.view === undefined
+          ? 'This browser saw nothing of this log before, or its memory was cleared, which a server can do: a log that was rewritten before now would look the same. Drop a checkpoint or receipt from earlier on this page to compare.'
+          : `graven view saw nothing of this log before: one that was rewritten before now would look the same. From here on it remembers, in ${trust.view.folder}. Drop a checkpoint or receipt from earlier on this page to compare.`,
       ],
     };
   }
@@ -120,9 +146,17 @@ export function sealOf(trust: TrustState | undefined, now: number): Seal {
       word: 'key not pinned',
       sentences: [
         ...base,
-        "The key came from the server itself. Get it from somewhere else (`graven keys show --data DIR` where the server runs, or the log's owner), and pin it under Trust.",
+        trust.view !== undefined
+          ? 'The policy of graven view does not name this log, so its key came from the server itself. Write it into the policy, from another source, and start graven view again.'
+          : "The key came from the server itself. Get it from somewhere else (`graven keys show --data DIR` where the server runs, or the log's owner), and pin it under Trust.",
       ],
     };
   }
-  return { kind: 'verified', word: 'verified', sentences: base };
+  // A server cannot vouch for itself with a page that it ships, whatever that page checks.
+  const independent = trust.view !== undefined && trust.pin.how === 'policy';
+  return {
+    kind: 'verified',
+    word: independent ? 'independently verified' : 'verified',
+    sentences: base,
+  };
 }

@@ -189,7 +189,7 @@ test('an older tree is late when the server can go on to what was seen, and a ro
   const late = await judgeOf(honest, memory).judge(honest.note(9));
   assert.ok(
     late.kind === 'older' &&
-      /size 9; this browser saw 12. The two are consistent/.test(late.sentence),
+      /size 9; 12 was seen here before. The two are consistent/.test(late.sentence),
   );
   const rolled = new FakeLog(...names(9));
   assert.equal(

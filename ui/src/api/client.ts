@@ -85,6 +85,29 @@ export class HttpDoor implements Door {
     }
   }
 
+  /** Only `graven view` takes any: the page never writes to a log. */
+  async post(path: string, body: unknown): Promise<Json> {
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(), 20_000);
+    let response: Response;
+    try {
+      response = await fetch(this.base + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        cache: 'no-store',
+        signal: ended.signal,
+        redirect: 'error',
+      });
+    } catch {
+      throw new ApiError(0, 'NO_ANSWER', 'graven view does not answer');
+    } finally {
+      clearTimeout(timer);
+    }
+    if (!response.ok) throw await errorOf(response);
+    return (await response.json()) as Json;
+  }
+
   async getText(path: string, fresh = false): Promise<string> {
     const response = await this.#get(path, fresh);
     try {
@@ -133,6 +156,9 @@ export class HttpDoor implements Door {
 async function errorOf(response: Response): Promise<ApiError> {
   try {
     const body = (await response.json()) as Json;
+    // Of `graven view`: the server behind it does not answer, which is no answer of the server.
+    if (body['reason'] === 'SERVER_UNREACHABLE')
+      return new ApiError(0, 'SERVER_UNREACHABLE', String(body['message']));
     // Errors of a query say it in their text.
     const column = /\bcolumn (\d+): /.exec(String(body['message'] ?? ''))?.[1];
     return new ApiError(

@@ -5,7 +5,7 @@ import { thousands } from './contradiction.ts';
 
 const staleAfterMs = 25_000;
 const uncoveredAfterMs = 10_000;
-const cosignatureOldMs = 600_000;
+export const cosignatureOldMs = 600_000;
 
 export interface Situation {
   readonly now: number;
@@ -21,6 +21,8 @@ export interface Situation {
   readonly uncoveredSince: number;
   readonly witnessKeys: number;
   readonly cosignatures: readonly Cosignature[];
+  /** Whether those that are not old meet the quorum; undefined where none is asked for. */
+  readonly quorumMet?: boolean | undefined;
 }
 
 export interface Absence {
@@ -55,6 +57,11 @@ export function absenceOf(found: Situation): Absence | undefined {
       newest === 0
         ? 'None of the witnesses whose keys were given has cosigned the checkpoint.'
         : 'The newest cosignature is more than ten minutes old.';
+    return { word: 'no witness', sentence };
+  }
+  if (found.quorumMet === false) {
+    const sentence =
+      'The cosignatures of the last ten minutes do not meet the quorum of the policy.';
     return { word: 'no witness', sentence };
   }
   return undefined;

@@ -4,6 +4,8 @@ import { ApiError, type LogFacts } from '../api/client.ts';
 import { parseVkey, type Vkey } from '../proof/note.ts';
 import type { Clock } from './clock.ts';
 import type { KnownLog, Memory } from './memory.ts';
+import type { Policy } from './policy.ts';
+import { pinnedKey } from './view.ts';
 
 export interface Chosen {
   readonly known: KnownLog;
@@ -16,17 +18,22 @@ export class Acquaintance {
   readonly #memory: Memory;
   readonly #clock: Clock;
   readonly #knownAs: string;
+  readonly #given: Policy | undefined;
 
-  constructor(memory: Memory, clock: Clock, knownAs: string) {
+  /** `given`: the policy of `graven view`, which nothing that the server says can change. */
+  constructor(memory: Memory, clock: Clock, knownAs: string, given: Policy | undefined) {
     this.#memory = memory;
     this.#clock = clock;
     this.#knownAs = knownAs;
+    this.#given = given;
   }
 
   /** The pinned key, else the one seen first. Another one that the server names now is used only to say so. */
   async choose(facts: LogFacts): Promise<Chosen> {
     const claimed = parseVkey(facts.vkey);
     const known = await this.#memory.known(this.#knownAs);
+    const pinned = this.#given && pinnedKey(this.#given, facts, known);
+    if (pinned !== undefined) return this.#pinned(pinned, known);
     if (known === undefined) {
       if (typeof claimed === 'string')
         throw new ApiError(200, 'BAD_ANSWER', `the log's key cannot be read: ${claimed}`);
@@ -45,23 +52,31 @@ export class Acquaintance {
     return { known, key: claimed, changed };
   }
 
+  async #pinned(vkey: string, known: KnownLog | undefined): Promise<Chosen> {
+    const key = parseVkey(vkey) as Vkey;
+    if (known?.how === 'policy' && known.vkey === vkey) return { known, key, changed: undefined };
+    const { witnesses, quorum } = this.#given!;
+    return {
+      known: await this.#know(vkey, 'policy', [...witnesses], quorum),
+      key,
+      changed: undefined,
+    };
+  }
+
   /** False: it was so already. */
   async pin(vkey: string, how: 'link' | 'by hand'): Promise<boolean> {
     const before = await this.#memory.known(this.#knownAs);
     if (before !== undefined && before.vkey === vkey && before.how !== 'first visit') return false;
-    await this.#know(vkey, how, before?.witnesses ?? []);
+    await this.#know(vkey, how, before?.witnesses ?? [], before?.quorum);
     return true;
   }
 
   /** Without a key: the witnesses of the one that is known, or of `shown`. */
-  async policy(
-    vkey: string | undefined,
-    witnesses: readonly string[],
-    shown: string,
-  ): Promise<void> {
+  async policy({ logs, witnesses, quorum }: Policy, shown: string): Promise<void> {
+    const vkey = logs[0];
     const before = await this.#memory.known(this.#knownAs);
     const how = vkey === undefined ? (before?.how ?? 'first visit') : 'by hand';
-    await this.#know(vkey ?? before?.vkey ?? shown, how, [...witnesses]);
+    await this.#know(vkey ?? before?.vkey ?? shown, how, [...witnesses], quorum);
   }
 
   /** As if it were met for the first time. */
@@ -69,8 +84,13 @@ export class Acquaintance {
     await this.#know(vkey, 'first visit', []);
   }
 
-  async #know(vkey: string, how: KnownLog['how'], witnesses: string[]): Promise<KnownLog> {
-    const known = { log: this.#knownAs, vkey, how, at: this.#clock.now(), witnesses };
+  async #know(
+    vkey: string,
+    how: KnownLog['how'],
+    witnesses: string[],
+    quorum?: KnownLog['quorum'],
+  ): Promise<KnownLog> {
+    const known = { log: this.#knownAs, vkey, how, at: this.#clock.now(), witnesses, quorum };
     await this.#memory.know(known);
     return known;
   }

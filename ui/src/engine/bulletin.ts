@@ -3,7 +3,7 @@
 
 import type { Row } from '../record/row.ts';
 import type { Clock } from './clock.ts';
-import type { Step, Told, TrustState } from './protocol.ts';
+import type { Step, Told, TrustState, ViewFacts } from './protocol.ts';
 
 const publishEveryMs = 250;
 const flickersMax = 20;
@@ -15,7 +15,13 @@ export class Bulletin {
   #toldTurn = '';
   #telling: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(log: string, memoryKept: boolean, clock: Clock, tell: (told: Told) => void) {
+  constructor(
+    log: string,
+    memoryKept: boolean,
+    clock: Clock,
+    tell: (told: Told) => void,
+    view: ViewFacts | undefined,
+  ) {
     this.#clock = clock;
     this.#tell = tell;
     this.state = {
@@ -41,6 +47,7 @@ export class Bulletin {
       transport: 'none',
       seen: [],
       flickers: [],
+      view,
     };
   }
 

@@ -160,7 +160,7 @@ export function forked(
   const sentence =
     smaller.size === larger.size
       ? `The log's key signed two different trees of size ${thousands(smaller.size)}.`
-      : `The tree of size ${thousands(larger.size)} does not begin with the one of size ${thousands(smaller.size)} that this browser saw.`;
+      : `The tree of size ${thousands(larger.size)} does not begin with the one of size ${thousands(smaller.size)} that was seen here before.`;
   return new Contradiction({
     kind: 'fork',
     sentence,

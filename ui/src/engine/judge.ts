@@ -154,7 +154,7 @@ export class CheckpointJudge {
       } catch (error) {
         if (!(error instanceof ApiError) || error.status === 0) throw error;
         if (!fresh) continue;
-        const sentence = `The server does not prove that its tree of size ${thousands(checkpoint.size)} begins with the one of size ${thousands(known.size)} that this browser saw: ${error.message}.`;
+        const sentence = `The server does not prove that its tree of size ${thousands(checkpoint.size)} begins with the one of size ${thousands(known.size)} that was seen here before: ${error.message}.`;
         throw new ApiError(error.status, withheldReason, sentence);
       }
       if (
@@ -194,7 +194,7 @@ export class CheckpointJudge {
         }
         return {
           consistent: true,
-          sentence: `${begin}; this browser saw ${thousands(known.size)}. The two are consistent.`,
+          sentence: `${begin}; ${thousands(known.size)} was seen here before. The two are consistent.`,
         };
       }
     } catch (error) {
@@ -202,7 +202,7 @@ export class CheckpointJudge {
     }
     if ((await getLog(door, log)).publishedSize < known.size)
       throw rolledBack(this.bench, known, checkpoint);
-    const sentence = `${begin}, and does not prove that it belongs to the one of size ${thousands(known.size)} that this browser saw.`;
+    const sentence = `${begin}, and does not prove that it belongs to the one of size ${thousands(known.size)} that was seen here before.`;
     return { consistent: checkpoint.size === 0, sentence };
   }
 

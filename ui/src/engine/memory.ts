@@ -1,6 +1,7 @@
 // What this browser remembers of a log: the largest tree it saw, by origin and key; which key belongs to a log; what did
 // not fit. Raised in one transaction, so that two tabs cannot lower it, and an older answer is no rollback.
 
+import type { Quorum } from './policy.ts';
 import type { Finding, SeenCheckpoint } from './protocol.ts';
 
 export interface Remembered {
@@ -15,10 +16,12 @@ export interface KnownLog {
   /** Address of the page, line feed, name of the log. */
   log: string;
   vkey: string;
-  how: 'link' | 'by hand' | 'first visit';
+  how: 'link' | 'by hand' | 'first visit' | 'policy';
   at: number;
   /** Keys of witnesses from a policy. */
   witnesses: string[];
+  /** Which of them have to have signed; none is asked for without it. */
+  quorum?: Quorum | undefined;
 }
 
 export interface Memory {

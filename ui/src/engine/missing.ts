@@ -1,6 +1,8 @@
 // What is missing, late, or cannot be reached, as it comes to be known. Absence.ts says which of it the seal shows.
 
-import { absenceOf } from './absence.ts';
+import type { Vkey } from '../proof/note.ts';
+import { absenceOf, cosignatureOldMs } from './absence.ts';
+import { isMetBy, type Quorum } from './policy.ts';
 import type { TrustState } from './protocol.ts';
 
 export class Missing {
@@ -10,6 +12,9 @@ export class Missing {
   lagging: string | undefined;
   /** When a checkpoint was last seen to be the newest; 0 for never. */
   confirmedAt = 0;
+  /** What is asked of the witnesses, and their keys. */
+  quorum: Quorum | undefined;
+  witnesses: readonly Vkey[] = [];
   #uncoveredSince = 0;
   #wordSince = 0;
 
@@ -26,6 +31,9 @@ export class Missing {
 
   /** Puts what is to be said into the state. */
   judge(state: TrustState, begun: boolean, now: number): void {
+    const since = (now - cosignatureOldMs) / 1000;
+    state.quorumMet =
+      this.quorum && isMetBy(this.quorum, this.witnesses, state.cosignatures, since);
     const found = absenceOf({
       now,
       unreachable: this.unreachable,
@@ -38,6 +46,7 @@ export class Missing {
       uncoveredSince: this.#uncoveredSince,
       witnessKeys: state.witnessKeys,
       cosignatures: state.cosignatures,
+      quorumMet: state.quorumMet,
     });
     if (found === undefined) {
       state.absent = undefined;

@@ -34,6 +34,14 @@ export interface SeenCheckpoint {
   witnesses: number;
 }
 
+/** What `graven view` says of itself. */
+export interface ViewFacts {
+  /** The server that is judged. */
+  readonly server: string;
+  /** Where the memory lies, on the auditor's disk. */
+  readonly folder: string;
+}
+
 export interface TrustState {
   log: string;
   facts: LogFacts | undefined;
@@ -44,7 +52,11 @@ export interface TrustState {
   checking: { sentence: string; done: number; of: number } | undefined;
   origin: string;
   vkey: string;
-  pin: { how: 'link' | 'by hand' | 'first visit'; at: number } | undefined;
+  pin: { how: 'link' | 'by hand' | 'first visit' | 'policy'; at: number } | undefined;
+  /** In `graven view`: the page is the auditor's own, and not the server's. */
+  view?: ViewFacts | undefined;
+  /** Whether the witnesses' lines are enough by the quorum that was given. */
+  quorumMet?: boolean | undefined;
   /** What this browser remembered when the page was opened. */
   memory: { firstSize: number; firstAt: number; lastSize: number; lastAt: number } | undefined;
   memoryKept: boolean;
@@ -99,7 +111,7 @@ export interface Explained {
 }
 
 export type Call =
-  | { call: 'hello'; base: string; token: string | undefined }
+  | { call: 'hello'; base: string; token: string | undefined; view: boolean }
   | { call: 'watch'; log: string }
   | { call: 'unwatch'; log: string }
   | { call: 'prove'; log: string; index: number }

@@ -22,9 +22,11 @@ import { CheckpointJudge, withheldReason } from './judge.ts';
 import type { Leaves } from './leaves.ts';
 import type { Memory, Remembered } from './memory.ts';
 import { Missing } from './missing.ts';
+import type { Policy } from './policy.ts';
 import { contradictionIn, isIncluded, proveRecord } from './prove.ts';
 import type { Finding, RecordProof, Told, TrustState } from './protocol.ts';
 import { Trail } from './trail.ts';
+import { whoIsAway, type Terms } from './view.ts';
 
 const confirmEveryMs = 8_000;
 const pendingMax = 500_000;
@@ -51,7 +53,9 @@ export class LogWatch {
   // The newest with lines of witnesses: they follow, so it is the same tree or a smaller one.
   #cosigned: Checkpoint | undefined;
   #accepted = false;
+  #recalled = false;
 
+  /** `terms`: in `graven view`. */
   constructor(
     door: Door,
     memory: Memory,
@@ -59,6 +63,7 @@ export class LogWatch {
     base: string,
     log: string,
     tell: (told: Told) => void,
+    terms?: Terms,
   ) {
     this.#door = door;
     this.#memory = memory;
@@ -66,8 +71,9 @@ export class LogWatch {
     this.#openedAt = clock.now();
     this.log = log;
     this.#knownAs = `${base}\n${log}`;
-    this.#acquaintance = new Acquaintance(memory, clock, this.#knownAs);
-    this.#bulletin = new Bulletin(log, memory.kept, clock, tell);
+    this.#acquaintance = new Acquaintance(memory, clock, this.#knownAs, terms?.policy);
+    const view = terms && { server: terms.server, folder: terms.folder };
+    this.#bulletin = new Bulletin(log, memory.kept, clock, tell, view);
   }
 
   get state(): TrustState {
@@ -93,8 +99,6 @@ export class LogWatch {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    this.state.broken = await this.#memory.findings(this.#knownAs);
-    this.#bulletin.publish();
     let failures = 0;
     while (!signal.aborted) {
       try {
@@ -128,7 +132,9 @@ export class LogWatch {
     } else if (error instanceof ApiError) {
       this.#missing.unreachable =
         error.status === 0
-          ? 'The server does not answer.'
+          ? this.state.view === undefined
+            ? 'The server does not answer.'
+            : whoIsAway(error)
           : error.status === 401
             ? 'The server asks for a token.'
             : `The server answered: ${error.message}.`;
@@ -140,7 +146,16 @@ export class LogWatch {
 
   // ---- beginning -------------------------------------------------------------------------------------------------
 
+  // What was found before is shown before anything is asked of the server.
+  async #recall(): Promise<void> {
+    if (this.#recalled) return;
+    this.state.broken = await this.#memory.findings(this.#knownAs);
+    this.#recalled = true;
+    this.#bulletin.publish();
+  }
+
   async #begin(): Promise<void> {
+    await this.#recall();
     this.#bulletin.checking('asking the server for the log', 0, 1);
     // Asked for at once: each answer that is waited for is a round trip before the first row.
     const [facts, note] = await Promise.all([
@@ -169,6 +184,8 @@ export class LogWatch {
     this.state.vkey = key.text;
     this.state.pin = { how: known.how, at: known.at };
     this.state.witnessKeys = this.#witnesses.length;
+    this.#missing.witnesses = this.#witnesses;
+    this.#missing.quorum = known.quorum;
     this.#judge = new CheckpointJudge({
       door: this.#door,
       memory: this.#memory,
@@ -450,8 +467,13 @@ export class LogWatch {
     };
     this.state.broken = [...this.state.broken, finding];
     this.state.checking = undefined;
-    await this.#memory.addFinding(this.#knownAs, finding);
     this.#bulletin.publish();
+    try {
+      await this.#memory.addFinding(this.#knownAs, finding);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#bulletin.flicker(`A finding could not be kept: ${error.message}.`);
+    }
   }
 
   // ---- on request ------------------------------------------------------------------------------------------------
@@ -517,8 +539,8 @@ export class LogWatch {
     if (await this.#acquaintance.pin(vkey, how)) await this.#restart();
   }
 
-  async policy(vkey: string | undefined, witnesses: readonly string[]): Promise<void> {
-    await this.#acquaintance.policy(vkey, witnesses, this.state.vkey);
+  async policy(policy: Policy): Promise<void> {
+    await this.#acquaintance.policy(policy, this.state.vkey);
     await this.#restart();
   }
 

@@ -8,9 +8,10 @@ import { Contradiction } from './contradiction.ts';
 import { explain } from './explain.ts';
 import { hashRows } from './leaves.ts';
 import { realClock } from './clock.ts';
-import { openMemory } from './memory.ts';
+import { openMemory, type Memory } from './memory.ts';
 import { parsePolicy } from './policy.ts';
 import type { Asked, Linked, Told } from './protocol.ts';
+import { getTerms, ViewMemory, type Terms } from './view.ts';
 import { LogWatch } from './watch.ts';
 
 interface Port {
@@ -23,10 +24,33 @@ interface Watched {
   ports: Set<Port>;
 }
 
-const memory = openMemory();
 const watched = new Map<string, Watched>();
 let door: HttpDoor | undefined;
 let token: string | undefined;
+let inView = false;
+
+interface Ground {
+  memory: Memory;
+  terms: Terms | undefined;
+}
+
+let ground: Promise<Ground> | undefined;
+
+async function standOn(): Promise<Ground> {
+  if (!inView) return { memory: await openMemory(), terms: undefined };
+  const terms = await getTerms(door!);
+  return { memory: new ViewMemory(door!, terms.policy), terms };
+}
+
+/** What is remembered, and where. A view that does not answer is asked again and again. */
+function standing(): Promise<Ground> {
+  ground ??= standOn().catch(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    ground = undefined;
+    return standing();
+  });
+  return ground;
+}
 
 // A log nobody looks at is left after a while: going from page to page must not end its stream.
 const idleMs = 30_000;
@@ -36,11 +60,19 @@ function send(ports: Iterable<Port>, told: Told): void {
 }
 
 async function opened(log: string): Promise<Watched> {
-  const kept = await memory;
+  const { memory, terms } = await standing();
   const before = watched.get(log);
   if (before !== undefined) return before;
   const ports = new Set<Port>();
-  const made = new LogWatch(door!, kept, realClock, door!.base, log, (told) => send(ports, told));
+  const made = new LogWatch(
+    door!,
+    memory,
+    realClock,
+    door!.base,
+    log,
+    (told) => send(ports, told),
+    terms,
+  );
   const entry = { watch: made, ports };
   watched.set(log, entry);
   made.start();
@@ -99,6 +131,7 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
   switch (asked.call) {
     case 'hello':
       token = asked.token;
+      inView = asked.view;
       door ??= new HttpDoor(asked.base, () => token);
       return true;
     case 'watch':
@@ -123,11 +156,14 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'cover':
       return (await watchOf(asked.log)).cover(asked.index, asked.hash);
     case 'pin':
+      // A link is not where a view takes keys from.
+      if (inView) return undefined;
       return (await watchOf(asked.log)).pin(asked.vkey, asked.how);
     case 'policy': {
       const policy = parsePolicy(asked.text);
       if (typeof policy === 'string') throw new ApiError(400, 'POLICY_INVALID', policy);
-      return (await watchOf(asked.log)).policy(policy.logs[0], policy.witnesses);
+      if (inView) throw new ApiError(400, 'VIEW', 'keys come from the policy that graven view has');
+      return (await watchOf(asked.log)).policy(policy);
     }
     case 'accept':
       return (await watchOf(asked.log)).acceptChange();

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { placeOfPage } from '../commands.ts';
 import { Command } from '../parts/text.tsx';
 import { SealShape } from '../parts/seal.tsx';
 
@@ -11,10 +12,9 @@ interface Way {
 }
 
 function ways(log: string): Way[] {
-  const host = location.hostname.includes(':') ? `[${location.hostname}]` : location.hostname;
+  const { base, host, tls } = placeOfPage();
   const grpc = `${host}:7465`;
-  const plain = location.protocol !== 'https:';
-  const base = new URL('.', document.baseURI).href;
+  const plain = !tls;
   const now = new Date().toISOString().slice(0, 19) + 'Z';
   return [
     {

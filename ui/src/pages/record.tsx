@@ -15,6 +15,7 @@ import { go, writeRoute } from '../route.ts';
 import { Around } from './around.tsx';
 import { Fields } from './fields.tsx';
 import { span, thousands } from '../seal.ts';
+import { placeOfPage } from '../commands.ts';
 import { HexView } from '../parts/hex.tsx';
 import { useKeys } from '../parts/hooks.ts';
 import { Icon } from '../parts/icons.tsx';
@@ -202,7 +203,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
   const permalink =
     row === undefined
       ? ''
-      : new URL(writeRoute(log, 'record', { hash: row.hash }, index), location.href).href;
+      : new URL(writeRoute(log, 'record', { hash: row.hash }, index), placeOfPage().base).href;
   return (
     <article class="record" aria-label={`Record ${index}`}>
       <header class="record-head">

@@ -9,7 +9,7 @@ import type { Link } from '../link.ts';
 import { useFeed, useNow } from '../parts/hooks.ts';
 import { SealShape } from '../parts/seal.tsx';
 import { Copy, fullTime, Hash, Section, ServerSays } from '../parts/text.tsx';
-import { sealOf, span, thousands } from '../seal.ts';
+import { judgedBy, pinnedHow, rememberer, sealOf, span, thousands } from '../seal.ts';
 import { DropExplain } from './drop.tsx';
 import { Incident } from './incident.tsx';
 import { Server } from './server.tsx';
@@ -71,11 +71,11 @@ function KeyForm({
   );
 }
 
-function Forget({ link, log }: { link: Link; log: string }): JSX.Element {
+function Forget({ link, log, who }: { link: Link; log: string; who: string }): JSX.Element {
   const [typed, setTyped] = useState('');
   return (
     <details class="how no-print">
-      <summary>Throw away what this browser remembers of this log</summary>
+      <summary>Throw away what {who} remembers of this log</summary>
       <p>
         Then a rollback or a rewritten history cannot be noticed by it any more, and findings are
         gone. Type the log's name to do it.
@@ -111,7 +111,7 @@ function TimeLine({ trust, now }: { trust: TrustState; now: number }): JSX.Eleme
   const seen = [...trust.seen].reverse();
   const shown = all ? seen : seen.slice(0, 12);
   return (
-    <Section title="Checkpoints seen by this browser">
+    <Section title={`Checkpoints seen by ${rememberer(trust)}`}>
       <ol class="time-line">
         {shown.map((one, i) => {
           const before = seen[i + 1];
@@ -142,7 +142,7 @@ function TimeLine({ trust, now }: { trust: TrustState; now: number }): JSX.Eleme
 
 function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.Element {
   const covered = trust.recomputed - trust.uncovered;
-  const pinned = trust.pin !== undefined && trust.pin.how !== 'first visit';
+  const pinned = pinnedHow(trust) !== undefined;
   const good = trust.cosignatures.filter((one) => one.verdict === 'good').length;
   return (
     <Section title="What this proves, and what it does not">
@@ -154,18 +154,19 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
           </li>
           {trust.memory !== undefined && (
             <li>
-              Nothing that this browser saw since size {thousands(trust.consistentSince ?? 0)} was
-              changed or taken away.
+              Nothing that {rememberer(trust)} saw since size{' '}
+              {thousands(trust.consistentSince ?? 0)} was changed or taken away.
             </li>
           )}
           <li>
             {pinned
-              ? `The key is the one that was given ${trust.pin!.how === 'link' ? 'in the link' : 'by hand'}.`
+              ? `The key is the one that was pinned ${pinnedHow(trust)}.`
               : 'The checkpoint is signed by the key that the server names.'}
           </li>
           {good > 0 && (
             <li>
-              {good} of {trust.witnessKeys} witnesses signed the same tree.
+              {good} of {trust.witnessKeys} witnesses signed the same tree
+              {trust.quorumMet === true ? ', which meets the quorum of the policy' : ''}.
             </li>
           )}
         </ul>
@@ -185,10 +186,12 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
           <li>
             Counts, facets, rates and states marked <ServerSays />.
           </li>
-          <li>
-            That this page is honest: it comes from the server that it judges. `graven verify` and
-            `graven monitor`, run from your own binary elsewhere, do not.
-          </li>
+          {trust.view === undefined && (
+            <li>
+              That this page is honest: it comes from the server that it judges. `graven view`,
+              `graven verify` and `graven monitor`, run from your own binary elsewhere, do not.
+            </li>
+          )}
           {!shared && (
             <li>Each tab of this browser checks for itself: it has no shared workers.</li>
           )}
@@ -213,7 +216,7 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
         <SealShape kind={seal.kind} size={40} />
         <div>
           <h1>
-            {seal.word} <small>by this page</small>
+            {seal.word} <small>{judgedBy(trust)}</small>
           </h1>
           {seal.sentences.map((sentence) => (
             <p key={sentence}>{sentence}</p>
@@ -251,11 +254,18 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
             <p class="fine">
               {trust.pin === undefined
                 ? ''
-                : trust.pin.how === 'first visit'
-                  ? `As the server said ${span(now - trust.pin.at)} ago, when this browser was here first. Not pinned.`
-                  : `Pinned ${trust.pin.how === 'link' ? 'by a link' : 'by hand'} ${span(now - trust.pin.at)} ago.`}
+                : pinnedHow(trust) === undefined
+                  ? `As the server said ${span(now - trust.pin.at)} ago, when ${rememberer(trust)} was here first. Not pinned.`
+                  : `Pinned ${pinnedHow(trust)} ${span(now - trust.pin.at)} ago.`}
             </p>
-            <KeyForm link={link} log={log} trust={trust} />
+            {trust.view === undefined ? (
+              <KeyForm link={link} log={log} trust={trust} />
+            ) : (
+              <p class="fine">
+                Keys, witnesses and the quorum are those of the policy that graven view was started
+                with.
+              </p>
+            )}
           </Section>
           <Section title="Witnesses">
             {trust.cosignatures.length === 0 && (
@@ -279,7 +289,7 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
             </ul>
           </Section>
           <Server link={link} trust={trust} />
-          <Forget link={link} log={log} />
+          <Forget link={link} log={log} who={rememberer(trust)} />
         </div>
       </div>
       <Proves trust={trust} shared={link.shared} />

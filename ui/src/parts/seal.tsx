@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import type { TrustState } from '../engine/protocol.ts';
 import { writeRoute } from '../route.ts';
-import { sealOf, type SealKind } from '../seal.ts';
+import { judgedBy, sealOf, type SealKind } from '../seal.ts';
 import { useNow } from './hooks.ts';
 import { saveText } from './save.ts';
 
@@ -94,14 +94,25 @@ export function SealButton({
         <div class="popover" id="seal-says" role="region" aria-label="What was checked">
           <p class={`seal-title ${seal.kind}`}>
             <SealShape kind={seal.kind} size={20} /> <strong>{seal.word}</strong>{' '}
-            <span class="by">by this page</span>
+            <span class="by">{judgedBy(trust)}</span>
           </p>
           {seal.sentences.map((sentence) => (
             <p key={sentence}>{sentence}</p>
           ))}
           <p class="fine">
-            This page comes from the server that it judges. Independent of it are{' '}
-            <code>graven verify</code> and <code>graven monitor</code>, run from your own binary.
+            {trust?.view === undefined ? (
+              <>
+                This page comes from the server that it judges. Independent of it are{' '}
+                <code>graven view</code>, <code>graven verify</code> and <code>graven monitor</code>
+                , run from your own binary.
+              </>
+            ) : (
+              <>
+                This page, its memory in <code>{trust.view.folder}</code> and the key come from{' '}
+                <code>graven view</code> on this machine; only records and proofs come from{' '}
+                <code>{trust.view.server}</code>.
+              </>
+            )}
           </p>
           <p class="row">
             {trust?.broken[0]?.evidence !== undefined && (

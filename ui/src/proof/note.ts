@@ -23,6 +23,9 @@ export interface Vkey {
   readonly key: Uint8Array;
 }
 
+/** What parseVkey says of a key that others may know. */
+export const unknownKeyType = 'only Ed25519 keys (types 01 and 04) are known here';
+
 /** Reads `<name>+<id>+<base64 of type || key>`; says what is wrong with it otherwise. */
 export function parseVkey(text: string): Vkey | string {
   const first = text.indexOf('+');
@@ -36,7 +39,7 @@ export function parseVkey(text: string): Vkey | string {
   const encoded = fromBase64(text.slice(second + 1));
   if (encoded === undefined || encoded.length < 2) return 'the key itself is not base64';
   if (encoded.length !== 33 || (encoded[0] !== keyTypeLog && encoded[0] !== keyTypeWitness)) {
-    return 'only Ed25519 keys (types 01 and 04) are known here';
+    return unknownKeyType;
   }
   const computed = toHex(sha256(concat(toUtf8(name + '\n'), encoded)).subarray(0, 4));
   if (computed !== id) return `the key's id is ${computed}, and not ${id} as it says`;

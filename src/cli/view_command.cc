@@ -1,6 +1,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "CLI/CLI.hpp"
 #include "base/absl_views.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"

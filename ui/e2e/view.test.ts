@@ -137,7 +137,7 @@ inChromium('graven view', () => {
     await sealIs(page, 'broken', 40);
     assert.ok(proxy.told >= 2, 'it was asked twice');
     proxy.lies = {};
-    assert.equal(readdirSync(`${folder}/red/findings`).length, 1);
+    await until('the view keeps it', () => readdirSync(`${folder}/red/findings`).length === 1);
     assert.equal(readdirSync(`${folder}/red/evidence`).length, 1);
     await view.stop();
     view = await startView('red', upstream, onlyLog());

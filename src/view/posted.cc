@@ -113,6 +113,7 @@ absl::StatusOr<PostedFinding> ParsePostedFinding(std::string_view body) {
   ASSIGN_OR_RETURN(const Json object, ParseObject(body));
   PostedFinding posted;
   ASSIGN_OR_RETURN(posted.log, Log(object));
+  ASSIGN_OR_RETURN(posted.finding.vkey, Text(object, "key", kVkeyBytesMax));
   const Json* finding = Member(object, "finding");
   if (finding == nullptr || !finding->is_object()) return Bad("finding", "an object is required");
   ASSIGN_OR_RETURN(posted.finding.id, Number(*finding, "id"));

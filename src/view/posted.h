@@ -26,7 +26,7 @@ struct PostedKey {
   std::string vkey;
 };
 
-// {"log": name, "finding": {...}}
+// {"log": name, "key": vkey, "finding": {...}}
 struct PostedFinding {
   std::string log;
   Finding finding;

@@ -153,8 +153,9 @@ absl::StatusOr<std::map<LogName, KnownLog>> DecodeKnown(std::string_view text) {
 }
 
 std::string EncodeFinding(const LogName& name, const Finding& finding) {
-  std::string text = fmt::format("{}\nof {} {}\nid {}\nfinding {}\n", kFindingLine, name.server,
-                                 name.log, finding.id, Base64Encode(finding.json));
+  std::string text =
+      fmt::format("{}\nof {} {}\nid {}\nkey {}\nfinding {}\n", kFindingLine, name.server, name.log,
+                  finding.id, finding.vkey, Base64Encode(finding.json));
   if (!finding.evidence.empty())
     text += fmt::format("evidence {}\n", Base64Encode(finding.evidence));
   return WithSum(std::move(text));
@@ -167,6 +168,9 @@ absl::StatusOr<std::pair<LogName, Finding>> DecodeFinding(std::string_view text)
   const auto of = Take(*rest, "of", 2);
   const auto id = of ? Take(*rest, "id", 1) : std::nullopt;
   if (!id || !ReadNumber((*id)[0], &finding.id)) return Damaged("the log or the id");
+  const auto key = Take(*rest, "key", 1);
+  if (!key || (*key)[0].size() > kVkeyBytesMax) return Damaged("the key");
+  finding.vkey = (*key)[0];
   if (!TakeBytes(*rest, "finding", &finding.json)) return Damaged("the finding");
   if (!rest->empty() && !TakeBytes(*rest, "evidence", &finding.evidence))
     return Damaged("the evidence");

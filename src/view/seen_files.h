@@ -63,6 +63,7 @@ struct LogName {
 
 struct Finding {
   uint64_t id = 0;
+  std::string vkey;      // of the log that it is about
   std::string json;      // one flat object, made by view/posted.h
   std::string evidence;  // empty: there is none
 };

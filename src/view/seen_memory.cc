@@ -204,15 +204,16 @@ absl::Status SeenMemory::Know(const LogName& name, const std::string& vkey) {
   return absl::OkStatus();
 }
 
-std::vector<Finding> SeenMemory::Findings(const LogName& name) const {
+std::vector<Finding> SeenMemory::Findings(const LogName& name, std::string_view vkey) const {
   const MutexLock lock(&mutex_);
   std::vector<Finding> found;
   for (const auto& [id, one] : findings_)
-    if (one.first == name) found.push_back(one.second);
+    if (one.first == name || one.second.vkey == vkey) found.push_back(one.second);
   return found;
 }
 
 absl::Status SeenMemory::AddFinding(const LogName& name, Finding finding) {
+  RETURN_IF_ERROR(note::VerifierKey::Parse(finding.vkey).status());
   const MutexLock lock(&mutex_);
   if (findings_.contains(finding.id))
     return absl::AlreadyExistsError(fmt::format("there is a finding {} already", finding.id));
@@ -239,7 +240,7 @@ absl::Status SeenMemory::Forget(const LogName& name, const std::string& vkey) {
   const MutexLock lock(&mutex_);
   // Findings first: a crash in between leaves less to say, and nothing that accuses wrongly.
   for (auto one = findings_.begin(); one != findings_.end();) {
-    if (one->second.first != name) {
+    if (one->second.first != name && one->second.second.vkey != vkey) {
       ++one;
       continue;
     }

@@ -70,11 +70,14 @@ class SeenMemory {
   // Durable on return OK. kResourceExhausted.
   absl::Status Know(const LogName& name, const std::string& vkey);
 
-  std::vector<Finding> Findings(const LogName& name) const;
-  // Durable on return OK, the evidence too. kAlreadyExists: the id is taken. kResourceExhausted.
+  // Of the name, and of the key under whatever name and server: what did not fit does not become
+  // fit at another address.
+  std::vector<Finding> Findings(const LogName& name, std::string_view vkey) const;
+  // Durable on return OK, the evidence too. kAlreadyExists: the id is taken.
+  // kInvalidArgument: the key, or too long. kResourceExhausted.
   absl::Status AddFinding(const LogName& name, Finding finding);
 
-  // Forgets the name, its findings, and the trees of the key. Evidence stays.
+  // Forgets the name, the findings of name and key, and the trees of the key. Evidence stays.
   absl::Status Forget(const LogName& name, const std::string& vkey);
 
  private:

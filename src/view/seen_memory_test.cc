@@ -19,7 +19,8 @@ using testing::SizeIs;
 const LogName kLog{"http://h:1", "default"};
 
 Finding ExampleFinding(uint64_t id) {
-  return {id, fmt::format(R"({{"id":{},"kind":"fork"}})", id), "evidence of it\n"};
+  return {id, Parties().log.vkey(), fmt::format(R"({{"id":{},"kind":"fork"}})", id),
+          "evidence of it\n"};
 }
 
 class SeenMemoryTest : public testing::Test {
@@ -147,25 +148,31 @@ TEST_F(SeenMemoryTest, NamesAndFindingsOutliveTheProcess) {
   EXPECT_EQ(memory_->Known(kLog)->vkey, parties_.log.vkey());
   EXPECT_TRUE(memory_->InPolicy(memory_->Known(kLog)->vkey));
   EXPECT_EQ(memory_->Known({"http://other:1", "default"}).has_value(), false);
-  ASSERT_THAT(memory_->Findings(kLog), SizeIs(1));
-  EXPECT_EQ(memory_->Findings(kLog)[0].json, ExampleFinding(17).json);
-  EXPECT_THAT(memory_->Findings({"http://other:1", "default"}), IsEmpty());
+  ASSERT_THAT(memory_->Findings(kLog, ""), SizeIs(1));
+  EXPECT_EQ(memory_->Findings(kLog, "")[0].json, ExampleFinding(17).json);
+  EXPECT_THAT(memory_->Findings({"http://other:1", "default"}, ""), IsEmpty());
+  // The same log at another address.
+  EXPECT_THAT(memory_->Findings({"http://other:1", "other"}, parties_.log.vkey()), SizeIs(1));
   EXPECT_EQ(memory_->Know(kLog, "no key").code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(memory_->AddFinding(kLog, {19, "no key", "{}", ""}).code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST_F(SeenMemoryTest, WhatIsForgottenIsGoneAndItsEvidenceStays) {
   Grow(0, 5);
   ASSERT_TRUE(memory_->Know(kLog, parties_.log.vkey()).ok());
   ASSERT_TRUE(memory_->AddFinding(kLog, ExampleFinding(17)).ok());
-  ASSERT_TRUE(memory_->AddFinding({"http://other:1", "default"}, ExampleFinding(18)).ok());
+  Finding others = ExampleFinding(18);
+  others.vkey = parties_.other.vkey();
+  ASSERT_TRUE(memory_->AddFinding({"http://other:1", "default"}, others).ok());
   ASSERT_TRUE(memory_->Forget(kLog, parties_.log.vkey()).ok());
   fs_.Crash();
   fs_.Restart();
   Start();
   EXPECT_EQ(memory_->Find(parties_.log.vkey()), std::nullopt);
   EXPECT_FALSE(memory_->Known(kLog).has_value());
-  EXPECT_THAT(memory_->Findings(kLog), IsEmpty());
-  EXPECT_THAT(memory_->Findings({"http://other:1", "default"}), SizeIs(1));
+  EXPECT_THAT(memory_->Findings(kLog, ""), IsEmpty());
+  EXPECT_THAT(memory_->Findings({"http://other:1", "default"}, ""), SizeIs(1));
   const auto kept = *fs_.List("view/evidence");
   ASSERT_THAT(kept, SizeIs(1));
   EXPECT_EQ(*io::ReadWholeFile(fs_, "view/evidence/" + kept[0], 1000), "evidence of it\n");
@@ -285,7 +292,7 @@ TEST(PostedTest, WhatThePageSendsIsReadStrictly) {
 
 TEST(PostedTest, FindingKeepsItsOwnFieldsAndNoOthers) {
   const auto posted = ParsePostedFinding(
-      R"({"log":"l","finding":{"id":5,"at":6,"kind":"fork","sentence":"<b>","claimed":"c",)"
+      R"({"log":"l","key":"k","finding":{"id":5,"at":6,"kind":"fork","sentence":"<b>","claimed":"c",)"
       R"("computed":"d","index":9,"evidence":"e\n","x":[[[]]],"lastGood":null}})");
   ASSERT_TRUE(posted.ok()) << posted.status();
   EXPECT_EQ(posted->finding.id, 5u);
@@ -293,9 +300,10 @@ TEST(PostedTest, FindingKeepsItsOwnFieldsAndNoOthers) {
   EXPECT_EQ(posted->finding.json,
             R"({"id":5,"at":6,"kind":"fork","sentence":"<b>","claimed":"c","computed":"d",)"
             R"("index":9,"evidence":"e\n"})");
-  EXPECT_EQ(
-      ParsePostedFinding(R"({"log":"l","finding":{"id":5,"at":6,"kind":"fork"}})").status().code(),
-      StatusCode::kInvalidArgument);
+  EXPECT_EQ(ParsePostedFinding(R"({"log":"l","key":"k","finding":{"id":5,"at":6,"kind":"fork"}})")
+                .status()
+                .code(),
+            StatusCode::kInvalidArgument);
 }
 
 }  // namespace

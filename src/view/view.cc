@@ -84,7 +84,9 @@ absl::StatusOr<std::string> Parameter(const web::Call& call, std::string_view na
 }
 
 absl::StatusOr<std::string> LogParameter(const web::Call& call) {
-  ASSIGN_OR_RETURN(std::string log, Parameter(call, "log"));
+  ASSIGN_OR_RETURN(const web::Arguments arguments,
+                   web::Arguments::Take(call.query, {"log", "key"}));
+  std::string log = arguments.Text("log").value_or("");
   if (!IsLogName(log)) return absl::InvalidArgumentError("log: it is no name of a log");
   return log;
 }
@@ -249,7 +251,10 @@ absl::StatusOr<http::Response> View::PostKnown(const web::Call& call) {
 absl::StatusOr<http::Response> View::GetFindings(const web::Call& call) const {
   ASSIGN_OR_RETURN(const std::string log, LogParameter(call));
   json::ArrayText findings;
-  for (const Finding& finding : memory_.Findings(NameOf(log))) findings.Raw(finding.json);
+  ASSIGN_OR_RETURN(const web::Arguments arguments,
+                   web::Arguments::Take(call.query, {"log", "key"}));
+  const std::string key = arguments.Text("key").value_or("");
+  for (const Finding& finding : memory_.Findings(NameOf(log), key)) findings.Raw(finding.json);
   json::ObjectText object;
   return JsonResponse(object.Raw("findings", findings.Finish()).Finish());
 }

@@ -7,7 +7,7 @@
 //   GET  /view/terms       {"server", "folder", "policy", "version"}
 //   GET  /view/seen?key=   POST /view/seen       view/seen_memory.h, over JSON
 //   GET  /view/known?log=  POST /view/known
-//   GET  /view/findings?log=  POST /view/findings
+//   GET  /view/findings?log=&key=  POST /view/findings
 //   POST /view/forget
 //   GET  /logs/...         passed on
 //

@@ -130,9 +130,11 @@ TEST_F(ViewTest, FindingComesBackUntilItIsForgotten) {
   const std::string named = fmt::format(R"({{"log":"default","key":"{}"}})", parties_.log.vkey());
   EXPECT_THAT(Post("/view/known", named), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(Send("GET", "/view/known?log=default"), HasSubstr("\"inPolicy\":true"));
-  EXPECT_THAT(Post("/view/findings", R"({"log":"default","finding":{"id":5,"at":6,"kind":"fork",)"
-                                     R"("sentence":"s","claimed":"c","computed":"d"}})"),
-              StartsWith("HTTP/1.1 200"));
+  const std::string finding =
+      fmt::format(R"({{"log":"default","key":"{}","finding":{{"id":5,"at":6,"kind":"fork",)"
+                  R"("sentence":"s","claimed":"c","computed":"d"}}}})",
+                  parties_.log.vkey());
+  EXPECT_THAT(Post("/view/findings", finding), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(Send("GET", "/view/findings?log=default"), HasSubstr("\"sentence\":\"s\""));
   EXPECT_THAT(Send("GET", "/view/findings?log=other"), HasSubstr("{\"findings\":[]}"));
   EXPECT_THAT(Send("GET", "/view/findings?log=.."), StartsWith("HTTP/1.1 400"));

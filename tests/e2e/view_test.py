@@ -191,7 +191,7 @@ class ViewTest(unittest.TestCase):
             self.assertEqual(status, 409, text)
             self.assertIn("VIEW_MEMORY", text)
             # What the page found is kept by the view, with its evidence.
-            status, text = view.ask("POST", "view/findings", {"log": "default", "finding": {
+            status, text = view.ask("POST", "view/findings", {"log": "default", "key": self.vkey, "finding": {
                 "id": 1, "at": 2, "kind": "rollback", "sentence": "It went back.", "claimed": "5",
                 "computed": "9", "evidence": "graven.dev/evidence@v1\n"}})
             self.assertEqual(status, 200, text)
@@ -200,6 +200,12 @@ class ViewTest(unittest.TestCase):
             self.assertEqual(view.seen(self.vkey), kept)
             found = view.get("view/findings?log=default")["findings"]
             self.assertEqual([one["sentence"] for one in found], ["It went back."])
+            self.assertEqual(view.stop(), 0)
+        # Another address, and another name there: the log is the one of the key.
+        with self.view(server="http://localhost:1/mirror") as view:
+            self.assertEqual(view.get("view/findings?log=other")["findings"], [])
+            key = urllib.parse.urlencode({"key": self.vkey})
+            self.assertEqual(len(view.get(f"view/findings?log=other&{key}")["findings"]), 1)
         evidence = list((self.data / "evidence").iterdir())
         self.assertEqual([one.read_text() for one in evidence], ["graven.dev/evidence@v1\n"])
 

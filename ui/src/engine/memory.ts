@@ -32,8 +32,9 @@ export interface Memory {
   raise(key: string, expected: Remembered | undefined, next: Remembered): Promise<boolean>;
   known(log: string): Promise<KnownLog | undefined>;
   know(log: KnownLog): Promise<void>;
-  findings(log: string): Promise<Finding[]>;
-  addFinding(log: string, finding: Finding): Promise<void>;
+  /** Of that name here; a view also knows those of the key at other addresses. */
+  findings(log: string, vkey: string): Promise<Finding[]>;
+  addFinding(log: string, vkey: string, finding: Finding): Promise<void>;
   forget(log: string, key: string): Promise<void>;
 }
 
@@ -90,7 +91,7 @@ export class ShortMemory implements Memory {
     return Promise.resolve(this.#findings.get(log) ?? []);
   }
 
-  addFinding(log: string, finding: Finding): Promise<void> {
+  addFinding(log: string, _vkey: string, finding: Finding): Promise<void> {
     this.#findings.set(log, [...(this.#findings.get(log) ?? []), finding]);
     return Promise.resolve();
   }
@@ -177,7 +178,7 @@ class KeptMemory implements Memory {
     return all.filter((one) => one.log === log);
   }
 
-  async addFinding(log: string, finding: Finding): Promise<void> {
+  async addFinding(log: string, _vkey: string, finding: Finding): Promise<void> {
     const transaction = this.#write(['findings']);
     transaction.objectStore('findings').put({ ...finding, log });
     await finished(transaction);

@@ -97,16 +97,16 @@ export class ViewMemory implements Memory {
     await this.#door.post('view/known', { log: nameOf(log.log), key: log.vkey });
   }
 
-  async findings(log: string): Promise<Finding[]> {
-    const path = `view/findings?log=${encodeURIComponent(nameOf(log))}`;
+  async findings(log: string, vkey: string): Promise<Finding[]> {
+    const path = `view/findings?log=${encodeURIComponent(nameOf(log))}&key=${encodeURIComponent(vkey)}`;
     const found = (await this.#door.getJson(path, true))['findings'] as Partial<Finding>[];
     return found.map(
       (one) => ({ lastGood: undefined, index: undefined, evidence: undefined, ...one }) as Finding,
     );
   }
 
-  async addFinding(log: string, finding: Finding): Promise<void> {
-    await this.#door.post('view/findings', { log: nameOf(log), finding });
+  async addFinding(log: string, vkey: string, finding: Finding): Promise<void> {
+    await this.#door.post('view/findings', { log: nameOf(log), key: vkey, finding });
   }
 
   async forget(log: string, key: string): Promise<void> {

@@ -53,7 +53,6 @@ export class LogWatch {
   // The newest with lines of witnesses: they follow, so it is the same tree or a smaller one.
   #cosigned: Checkpoint | undefined;
   #accepted = false;
-  #recalled = false;
 
   /** `terms`: in `graven view`. */
   constructor(
@@ -146,11 +145,11 @@ export class LogWatch {
 
   // ---- beginning -------------------------------------------------------------------------------------------------
 
-  // What was found before is shown before anything is asked of the server.
+  // What was found before is shown before anything is asked of the server, and once more when the key is known.
   async #recall(): Promise<void> {
-    if (this.#recalled) return;
-    this.state.broken = await this.#memory.findings(this.#knownAs);
-    this.#recalled = true;
+    const kept = await this.#memory.findings(this.#knownAs, this.state.vkey);
+    const here = this.state.broken.filter((one) => !kept.some(({ id }) => id === one.id));
+    this.state.broken = [...kept, ...here];
     this.#bulletin.publish();
   }
 
@@ -165,6 +164,7 @@ export class LogWatch {
     this.state.facts = facts;
     this.state.durable = facts.durableSize;
     this.#use(await this.#acquaintance.choose(facts));
+    await this.#recall();
     this.#remembered = await this.#memory.remembered(this.#judge!.memoryKey);
     this.#showMemory();
     await this.#accept(note, false);
@@ -469,7 +469,7 @@ export class LogWatch {
     this.state.checking = undefined;
     this.#bulletin.publish();
     try {
-      await this.#memory.addFinding(this.#knownAs, finding);
+      await this.#memory.addFinding(this.#knownAs, this.state.vkey, finding);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#bulletin.flicker(`A finding could not be kept: ${error.message}.`);

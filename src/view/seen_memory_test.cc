@@ -292,8 +292,8 @@ TEST(PostedTest, WhatThePageSendsIsReadStrictly) {
 
 TEST(PostedTest, FindingKeepsItsOwnFieldsAndNoOthers) {
   const auto posted = ParsePostedFinding(
-      R"({"log":"l","key":"k","finding":{"id":5,"at":6,"kind":"fork","sentence":"<b>","claimed":"c",)"
-      R"("computed":"d","index":9,"evidence":"e\n","x":[[[]]],"lastGood":null}})");
+      R"({"log":"l","key":"k","finding":{"id":5,"at":6,"kind":"fork","sentence":"<b>",)"
+      R"("claimed":"c","computed":"d","index":9,"evidence":"e\n","x":[[[]]],"lastGood":null}})");
   ASSERT_TRUE(posted.ok()) << posted.status();
   EXPECT_EQ(posted->finding.id, 5u);
   EXPECT_EQ(posted->finding.evidence, "e\n");

@@ -31,7 +31,7 @@ ROOMS = {
     "verify": ["base", "io", "merkle", "note", "record", "store", "journal"],
     "metrics": ["base"],
     "engine": ["base", "io", "record", "query", "sequencer", "ledger", "index", "metrics"],
-    "search": ["base", "record", "query", "ledger", "index", "engine"],
+    "search": ["base", "merkle", "note", "record", "query", "ledger", "index", "engine"],
     "service": ["base", "record", "query", "sequencer", "ledger", "metrics", "engine", "search"],
     "http": ["base"],
     "web": ["base", "io", "merkle", "note", "record", "query", "json", "sequencer", "ledger", "metrics",
@@ -43,7 +43,8 @@ ROOMS = {
     "view": ["base", "io", "note", "json", "engine", "http", "web"],
     "monitor": ["base", "io", "merkle", "note", "record", "verify", "http", "client"],
     "server": ["base", "io", "merkle", "note", "record", "query", "json", "store", "journal", "sequencer",
-               "ledger", "index", "verify", "metrics", "engine", "search", "service", "http", "web", "witness"],
+               "ledger", "index", "verify", "metrics", "engine", "search", "service", "http", "webhook", "web",
+               "witness"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "journal", "index", "verify",
             "http", "web", "webhook", "witness", "client", "import", "view", "monitor", "server"],
 }

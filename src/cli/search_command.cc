@@ -17,6 +17,8 @@
 namespace graven::cli {
 namespace {
 
+constexpr absl::Duration kStatementTimeout = absl::Seconds(60);
+
 struct SearchFlags {
   std::vector<std::string> words;
   bool oldest = false;
@@ -27,6 +29,7 @@ struct SearchFlags {
   uint64_t tree_size = 0;
   std::string cursor;
   std::string proofs;
+  std::string statement;
   NumberFlags numbers;
 
   std::string query() const { return fmt::format("{}", fmt::join(words, " ")); }
@@ -114,6 +117,24 @@ CommandResult Follow(CommandContext& context, const SearchFlags& flags) {
   return ExitCode::kDone;
 }
 
+// Asks for the server's signed word about all matches below the size that was searched, and keeps
+// it.
+absl::Status KeepStatement(CommandContext& context, client::Client& client,
+                           const SearchFlags& flags, uint64_t tree_size) {
+  v1::GetStatementRequest request;
+  request.set_log(context.log());
+  request.set_query(flags.query());
+  request.set_tree_size(tree_size);
+  ASSIGN_OR_RETURN(const v1::GetStatementResponse response,
+                   client.GetStatement(std::move(request), kStatementTimeout));
+  const absl::Status written =
+      io::WriteFileDurably(io::PosixFileSystem(), flags.statement, response.statement());
+  if (!written.ok()) return Unreachable("--statement", written);
+  context.PrintNotice(
+      fmt::format("statement in {}, signed by {}", flags.statement, response.vkey()));
+  return absl::OkStatus();
+}
+
 CommandResult Search(CommandContext& context, const SearchFlags& flags) {
   if (!flags.numbers.facets.empty()) {
     return ShowFacets(context, flags.query(), flags.tree_size, flags.numbers);
@@ -142,6 +163,9 @@ CommandResult Search(CommandContext& context, const SearchFlags& flags) {
         fmt::format("there may be more among the {} records: --limit 0 for all, or go on with "
                     "--cursor {}",
                     CountText(end.tree_size), end.next_cursor));
+  }
+  if (!flags.statement.empty()) {
+    RETURN_IF_ERROR(KeepStatement(context, *client, flags, end.tree_size));
   }
   return ExitCode::kDone;
 }
@@ -188,6 +212,7 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
       "  graven search 'time:2026-03 (refund OR \"credit note\")' --oldest --json | jq .event\n"
       "  graven search outcome:denied --facet actor.id --facet action\n"
       "  graven search target.type:invoice target.id:42 --limit 0 --proofs ./evidence\n"
+      "  graven search outcome:denied --statement denied.answer\n"
       "  graven search outcome:denied --follow");
   auto flags = std::make_shared<SearchFlags>();
   command->add_option("query", flags->words, "The query; several words are joined by spaces")
@@ -214,7 +239,16 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
       ->add_option("--proofs", flags->proofs,
                    "Keep the receipt of each match in this folder, as LOG-INDEX.tlog-proof")
       ->type_name("DIR");
+  command
+      ->add_option("--statement", flags->statement,
+                   "Keep the server's signed statement about all matches in this file (graven "
+                   "verify --answer)")
+      ->type_name("FILE")
+      ->excludes(follow);
   AddNumbers(*command, *flags, follow);
+  for (const char* const other : {"--facet", "--histogram"}) {
+    command->get_option("--statement")->excludes(command->get_option(other));
+  }
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);

@@ -5,6 +5,7 @@
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/key_flag.h"
+#include "cli/verify_answer.h"
 #include "cli/verify_indexes.h"
 #include "cli/verify_run.h"
 #include "fmt/format.h"
@@ -20,8 +21,10 @@ struct VerifyFlags {
   std::string origin;
   std::string guard;
   std::string evidence;
+  std::string answer;
   const CLI::App* command = nullptr;
   KeyFlag key;
+  std::string answer_key;
 
   bool indexes = false;
   bool complete_required = false;
@@ -66,6 +69,21 @@ CommandResult VerifyPath(CommandContext& context, const VerifyFlags& flags, cons
   return VerifyExport(context, {path, flags.checkpoint_file, flags.origin, key, flags.Wanted()});
 }
 
+CommandResult VerifyTheAnswer(CommandContext& context, const VerifyFlags& flags,
+                              const std::optional<note::VerifierKey>& key) {
+  if (!flags.path.empty()) return UsageError("--answer: one thing is checked at a time");
+  RETURN_IF_ERROR(
+      CheckFlags(flags, "the check of an answer",
+                 {"--data", "--checkpoint", "--origin", "--guard", "--require-complete"}));
+  std::optional<note::VerifierKey> answer_key;
+  if (!flags.answer_key.empty()) {
+    absl::StatusOr<note::VerifierKey> read = note::VerifierKey::Parse(flags.answer_key);
+    if (!read.ok()) return UsageError("--answer-key: not a vkey");
+    answer_key = *std::move(read);
+  }
+  return VerifyAnswer(context, flags.answer, key, answer_key);
+}
+
 // What was typed wins over what stands in the environment; without anything it is the server.
 CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
   const bool data_typed = flags.Typed("--data");
@@ -81,12 +99,26 @@ CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
         {"--data", "--server", "--checkpoint", "--origin", "--guard", "--log", "--indexes"}));
     return VerifyEvidence(context, flags.evidence, key);
   }
+  if (!flags.answer.empty()) return VerifyTheAnswer(context, flags, key);
   if (!flags.path.empty()) return VerifyPath(context, flags, flags.path, key);
   const bool folder = data_typed || (!context.data().empty() && !server_typed);
   if (folder) return VerifyPath(context, flags, context.data(), key);
   RETURN_IF_ERROR(CheckFlags(flags, "the check of a server",
                              {"--checkpoint", "--origin", "--guard", "--indexes"}));
   return VerifyServer(context, key, flags.Wanted());
+}
+
+void AddAnswer(CLI::App& command, VerifyFlags& flags) {
+  CLI::Option* answer = command
+                            .add_option("--answer", flags.answer,
+                                        "A statement of graven search --statement: searches all "
+                                        "records of the server again")
+                            ->type_name("FILE");
+  command
+      .add_option("--answer-key", flags.answer_key,
+                  "Of an answer: the key of the server that stated it")
+      ->type_name("VKEY")
+      ->needs(answer);
 }
 
 }  // namespace
@@ -110,6 +142,7 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
       "  graven verify --data ./audit --key audit.vkey\n"
       "  graven verify audit.records --key audit.vkey --checkpoint checkpoint.note\n"
       "  graven verify --evidence fork.evidence --key audit.vkey\n"
+      "  graven verify --answer denied.answer --key audit.vkey\n"
       "  graven verify --server 127.0.0.1:7465\n"
       "  graven verify --data ./audit --indexes");
   auto flags = std::make_shared<VerifyFlags>();
@@ -128,6 +161,7 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
       ->add_option("--evidence", flags->evidence,
                    "A file that graven monitor wrote: what it proves, offline")
       ->type_name("FILE");
+  AddAnswer(*command, *flags);
   command->add_option("--guard", flags->guard, "Of a folder: where its guard is")
       ->envname("GRAVEN_GUARD")
       ->type_name("FILE");

@@ -196,6 +196,13 @@ absl::StatusOr<v1::GetFacetsResponse> Client::GetFacets(v1::GetFacetsRequest req
               connection_->options().retry.attempts_max);
 }
 
+absl::StatusOr<v1::GetStatementResponse> Client::GetStatement(v1::GetStatementRequest request,
+                                                              absl::Duration timeout) {
+  request.set_log(LogName(request.log()));
+  return Call(&v1::AuditLogService::Stub::GetStatement, request, timeout,
+              connection_->options().retry.attempts_max);
+}
+
 absl::StatusOr<v1::GetHistogramResponse> Client::GetHistogram(v1::GetHistogramRequest request,
                                                               absl::Duration timeout) {
   request.set_log(LogName(request.log()));

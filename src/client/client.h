@@ -89,6 +89,9 @@ class Client {
   // it answers.
   absl::StatusOr<v1::GetFacetsResponse> GetFacets(v1::GetFacetsRequest request,
                                                   absl::Duration timeout);
+  // Below the deadline the server searches all of the log; see GetStatement of the contract.
+  absl::StatusOr<v1::GetStatementResponse> GetStatement(v1::GetStatementRequest request,
+                                                        absl::Duration timeout);
   absl::StatusOr<v1::GetHistogramResponse> GetHistogram(v1::GetHistogramRequest request,
                                                         absl::Duration timeout);
 

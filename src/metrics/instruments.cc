@@ -89,6 +89,24 @@ const Instrument kHttpConnections{"graven_http_connections", Kind::kGauge, "",
 const Instrument kHttpEvicted{
     "graven_http_connections_evicted_total", Kind::kCounter, "",
     "Connections that were closed to make room: idle ones, or those of slow peers."};
+const Instrument kSearches{"graven_searches", Kind::kGauge, "",
+                           "Searches that run now, those that follow a log among them."};
+const Instrument kLiveFilters{"graven_live_filters", Kind::kGauge, "",
+                              "Different queries that logs are followed with now."};
+const Instrument kLiveFilterRecords{
+    "graven_live_filter_records_total", Kind::kCounter, "",
+    "Records that those queries judged: each once, however many follow with the same one."};
+const Instrument kAlertsRaised{"graven_alerts_total", Kind::kCounter, "alert",
+                               "Alerts raised, by the rule's name."};
+const Instrument kAlertLag{"graven_alert_lag_records", Kind::kGauge, "alert",
+                           "Published records that the rule has still to look at."};
+const Instrument kAlertNoticesWaiting{"graven_alert_notices_waiting", Kind::kGauge, "",
+                                      "Alerts that the webhook has not taken yet."};
+const Instrument kAlertNoticesLeftOut{
+    "graven_alert_notices_left_out_total", Kind::kCounter, "",
+    "Alerts that were only counted for the webhook, because too many waited."};
+const Instrument kAlertDeliveriesFailed{"graven_alert_delivery_failures_total", Kind::kCounter, "",
+                                        "Tries to reach the webhook that failed."};
 
 const Instrument kBuildInfo{"graven_build_info", Kind::kGauge, "version", "Always 1."};
 const Instrument kWriteState{
@@ -175,6 +193,14 @@ std::span<const Instrument* const> AllInstruments() {
       &kHttpAnswers,
       &kHttpConnections,
       &kHttpEvicted,
+      &kSearches,
+      &kLiveFilters,
+      &kLiveFilterRecords,
+      &kAlertsRaised,
+      &kAlertLag,
+      &kAlertNoticesWaiting,
+      &kAlertNoticesLeftOut,
+      &kAlertDeliveriesFailed,
       &kBuildInfo,
       &kWriteState,
       &kJournalBytes,

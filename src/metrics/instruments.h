@@ -55,6 +55,14 @@ extern const Instrument kTimeStampTime;
 // --- readers ---
 extern const Instrument kTailers;
 extern const Instrument kTailerLag;
+extern const Instrument kSearches;
+extern const Instrument kLiveFilters;
+extern const Instrument kLiveFilterRecords;
+extern const Instrument kAlertsRaised;
+extern const Instrument kAlertLag;
+extern const Instrument kAlertNoticesWaiting;
+extern const Instrument kAlertNoticesLeftOut;
+extern const Instrument kAlertDeliveriesFailed;
 
 // --- HTTP ---
 extern const Instrument kHttpAnswers;

@@ -143,6 +143,7 @@ TEST(Language, WhatIsWrongIsSaidAtItsColumn) {
       {"time:9999-12-31", "column 6: not a time"},
       {"v2: a", "column 1: this version of the query language is not known"},
       {"a \xFF", "column 1: the query is not UTF-8"},
+      {"ab\x01", "column 3: a control character goes into quotes"},
   };
   for (const auto& [text, message] : kCases) {
     const absl::StatusOr<Query> query = Parse(text);

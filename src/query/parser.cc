@@ -23,6 +23,23 @@ constexpr std::string_view kVersionPrefix = "v1:";
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool EndsWord(char c) { return IsSpace(c) || c == '(' || c == ')' || c == '"'; }
 
+// In characters, from 1.
+size_t ColumnOf(std::string_view text, size_t at) {
+  const std::string_view before = text.substr(0, at);
+  return 1 + static_cast<size_t>(std::count_if(before.begin(), before.end(), [](char c) {
+           return (static_cast<uint8_t>(c) & 0xC0) != 0x80;
+         }));
+}
+
+// The first one that is no white space. A canonical form is one line of a signed text.
+size_t ControlCharacter(std::string_view text) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    const auto c = static_cast<uint8_t>(text[at]);
+    if ((c < ' ' && !IsSpace(text[at])) || c == 0x7F) return at;
+  }
+  return std::string_view::npos;
+}
+
 Expression Node(Expression::Kind kind, std::vector<Expression> children) {
   Expression node;
   node.kind = kind;
@@ -127,11 +144,7 @@ class Parser {
   }
 
   absl::Status ErrorAt(size_t at, std::string_view what) const {
-    const std::string_view before = text_.substr(0, at);
-    const auto column = 1 + std::count_if(before.begin(), before.end(), [](char c) {
-                          return (static_cast<uint8_t>(c) & 0xC0) != 0x80;
-                        });
-    return absl::InvalidArgumentError(fmt::format("column {}: {}", column, what));
+    return absl::InvalidArgumentError(fmt::format("column {}: {}", ColumnOf(text_, at), what));
   }
 
   // Takes the operator `word` when it comes next.
@@ -368,6 +381,10 @@ absl::StatusOr<Query> Parse(std::string_view text) {
   }
   if (!record::IsUtf8(text)) {
     return absl::InvalidArgumentError("column 1: the query is not UTF-8");
+  }
+  if (const size_t at = ControlCharacter(text); at != std::string_view::npos) {
+    return absl::InvalidArgumentError(fmt::format(
+        "column {}: a control character goes into quotes as \\uXXXX", ColumnOf(text, at)));
   }
   Parser parser(text);
   RETURN_IF_ERROR(parser.TakeVersion());

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "record/record.h"
+#include "search/live_filter.h"
 
 namespace graven::search {
 namespace {
@@ -21,6 +22,9 @@ constexpr uint64_t kWindowRecords = 512;
 constexpr size_t kWorkPerGlance = size_t{256} << 10;
 // Of a window newest first, in the same measure; its matches wait for their turn in memory.
 constexpr size_t kWorkPerWindow = size_t{2} << 20;
+
+// Those that a filter is asked about at once; then the turn may be over.
+constexpr uint64_t kFilteredRecords = 64;
 
 // The first index of [low, high) whose record was received at `ns` or later.
 absl::StatusOr<uint64_t> FirstSince(const ledger::Ledger& ledger, ledger::LogRef log, int64_t ns,
@@ -176,8 +180,53 @@ absl::Status Scan::CountStep(const Turn& turn, uint64_t* count) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<uint64_t> Scan::ReadRun(uint64_t first, uint64_t end, const Visit& visit) {
+  uint64_t next = first;
+  absl::Status readable;
+  RETURN_IF_ERROR(
+      source_.ledger->ReadRecords(source_.log, LogIndex(first), end - first,
+                                  [&](LogIndex index, std::string_view record, const Hash& hash) {
+                                    readable = view_.Read(record);
+                                    if (!readable.ok()) return false;
+                                    next = index.value + 1;
+                                    return visit(index, record, hash);
+                                  }));
+  RETURN_IF_ERROR(readable);
+  if (next > first) return next;
+  return absl::DataLossError(fmt::format("record {} is published and cannot be read", first));
+}
+
+absl::StatusOr<uint64_t> Scan::ReadFiltered(uint64_t first, uint64_t end, const Turn& turn,
+                                            const Visit& visit) {
+  bool stopped = false;
+  const Visit watched = [&](LogIndex index, std::string_view record, const Hash& hash) {
+    stopped = !visit(index, record, hash);
+    return !stopped;
+  };
+  std::vector<uint64_t> matches;
+  while (first < end) {
+    const uint64_t piece_end = std::min(end, first + kFilteredRecords);
+    matches.clear();
+    RETURN_IF_ERROR(source_.filter->Find(first, piece_end, &matches));
+    for (size_t at = 0; at < matches.size();) {
+      size_t run_end = at + 1;
+      while (run_end < matches.size() && matches[run_end] == matches[run_end - 1] + 1) ++run_end;
+      ASSIGN_OR_RETURN(const uint64_t next,
+                       ReadRun(matches[at], matches[run_end - 1] + 1, watched));
+      if (stopped) return next;
+      at += next - matches[at];
+    }
+    first = piece_end;
+    if (turn.is_over()) break;
+  }
+  return first;
+}
+
 absl::StatusOr<uint64_t> Scan::ReadMatches(uint64_t first, uint64_t end, const Turn& turn,
                                            size_t* work_left, const Visit& visit) {
+  if (source_.filter != nullptr && !stretch_.by_index) {
+    return ReadFiltered(first, end, turn, visit);
+  }
   size_t since_glance = 0;
   const auto go_on = [&](size_t work) {
     *work_left -= std::min(*work_left, work);

@@ -33,6 +33,8 @@ enum class Verdict : uint8_t {
   kRefuse,  // it was not taken: it will be given again
 };
 
+class LiveFilter;
+
 // What is searched. Immutable.
 struct ScanSource {
   const ledger::Ledger* ledger = nullptr;
@@ -41,6 +43,9 @@ struct ScanSource {
   TreeSize size;
   // What the index has of the log; null: nothing. Where it has nothing, every record is read.
   std::shared_ptr<const index::ChunkSet> chunks;
+  // Of the same query: who looks at the end of the log with others, and where the index has
+  // nothing, takes its word for what matches. Null: judges for himself.
+  std::shared_ptr<LiveFilter> filter = nullptr;
 };
 
 // The matches of one query in one log below a fixed size, in order, a piece at a time. Every match
@@ -104,6 +109,12 @@ class Scan {
   using Visit = std::function<bool(LogIndex index, std::string_view record, const Hash& hash)>;
   absl::StatusOr<uint64_t> ReadMatches(uint64_t first, uint64_t end, const Turn& turn,
                                        size_t* work_left, const Visit& visit);
+
+  // Reads [first, end), all of which match; returns as ReadMatches does.
+  absl::StatusOr<uint64_t> ReadRun(uint64_t first, uint64_t end, const Visit& visit);
+  // As ReadMatches, by the filter.
+  absl::StatusOr<uint64_t> ReadFiltered(uint64_t first, uint64_t end, const Turn& turn,
+                                        const Visit& visit);
 
   ScanSource source_;
   Order order_;

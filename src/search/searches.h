@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -9,8 +10,10 @@
 #include "engine/worker_pool.h"
 #include "index/candidates.h"
 #include "ledger/ledger.h"
+#include "note/keys.h"
 #include "search/admission.h"
 #include "search/byte_budget.h"
+#include "search/live_filter.h"
 #include "search/scan.h"
 #include "search/turn.h"
 
@@ -23,6 +26,8 @@
 //   page.h       so many of them
 //   tally.h      numbers about them (pass.h: what they are counted with)
 //   cursor.h     where to go on
+//   statement.h  a signed word that this is all
+//   live_filter.h  one query of all who follow a log with it
 //
 // Threads: everything here may be called from any; the work is done on the few threads of
 // workers(), in turns.
@@ -49,7 +54,12 @@ class Searches {
         chunks_of_(std::move(chunks_of)),
         admission_(limits),
         follower_admission_(kFollowerLimits),
+        live_filters_(ledger),
         workers_(kWorkers) {}
+
+  // Before anybody searches: with what statements are signed.
+  void SignWith(note::SignerKey key) { signer_ = std::move(key); }
+  const std::optional<note::SignerKey>& signer() const { return signer_; }
 
   // The source of a search, with what the index has now.
   ScanSource SourceOf(ledger::LogRef log, query::Query query, TreeSize size) const {
@@ -64,6 +74,8 @@ class Searches {
   Admission& admission() { return admission_; }
   // Of those who follow a log, each for as long as it does.
   Admission& follower_admission() { return follower_admission_; }
+  // Of those who follow a log with a query.
+  LiveFilters& live_filters() { return live_filters_; }
   // What all who count values may hold together.
   ByteBudget& value_budget() { return value_budget_; }
   // Jobs of at most kTurnNs; who has more to do submits again.
@@ -86,8 +98,10 @@ class Searches {
   const engine::PublishedReads reads_;
   Clock& clock_;
   const ChunksOf chunks_of_;
+  std::optional<note::SignerKey> signer_;
   Admission admission_;
   Admission follower_admission_;
+  LiveFilters live_filters_;
   ByteBudget value_budget_{size_t{256} << 20};
   engine::WorkerPool workers_;
 };

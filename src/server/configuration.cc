@@ -18,6 +18,7 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "http/url.h"
+#include "search/alert.h"
 
 namespace graven::server {
 namespace {
@@ -132,6 +133,17 @@ Readers HttpReaders(HttpSettings* http) {
   };
 }
 
+Readers AlertReaders(AlertSettings* alert) {
+  return {
+      {"name", Text(&alert->name)},
+      {"log", Text(&alert->log)},
+      {"query", Text(&alert->query)},
+      {"by", Text(&alert->by)},
+      {"threshold", Number(&alert->threshold, 1, search::kAlertThresholdMax)},
+      {"window_s", Number(&alert->window_s, 1, 31 * 86'400)},
+  };
+}
+
 Readers TopReaders(Configuration* configuration) {
   TlsFiles* tls = &configuration->tls;
   auto* authentication = &configuration->authentication;
@@ -158,6 +170,11 @@ Readers TopReaders(Configuration* configuration) {
               {"format", Word(&configuration->log_format, {"text", "json"})},
               {"slow_append_ms", Number(&configuration->slow_append_ms, 0, 3'600'000)}})},
       {"witnesses", Table({{"policy", Text(&configuration->witness_policy)}})},
+      {"alert",
+       Rows([configuration] { return AlertReaders(&configuration->alerts.emplace_back()); })},
+      {"webhook", Table({{"url", Text(&configuration->webhook.url)},
+                         {"secret_file", Text(&configuration->webhook.secret_file)},
+                         {"allow_hosts", Texts(&configuration->webhook.allow_hosts)}})},
       {"scrub", Table({{"cpu_percent", Number(&configuration->scrub_cpu_percent, 1, 100)},
                        {"bytes_per_second",
                         Number(&configuration->scrub_bytes_per_second, kMiB, uint64_t{64} << 30)},
@@ -215,6 +232,10 @@ absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const 
     absl::Status read = ReadTable(table, "", TopReaders(&configuration));
     if (read.ok()) read = CheckTls(configuration);
     if (read.ok()) read = CheckTimeStamps(configuration.time_stamps);
+    if (read.ok() &&
+        configuration.webhook.url.empty() != configuration.webhook.secret_file.empty()) {
+      read = absl::InvalidArgumentError("webhook.url and webhook.secret_file: both or none");
+    }
     if (!read.ok()) {
       return absl::InvalidArgumentError(fmt::format("{}: {}", name, std::string(read.message())));
     }
@@ -263,6 +284,11 @@ std::string ConfigurationText(const Configuration& configuration) {
   line("timestamps", fmt::format("{} {} {}", stamps.url, stamps.interval_s, stamps.timeout_s));
   line("timestamps.ca", NamedFile(stamps.ca));
   line("timestamps.tls_ca", NamedFile(stamps.tls_ca));
+  for (const AlertSettings& alert : configuration.alerts) {
+    line("alert", fmt::format("{} {} {} {} {} {}", alert.name, alert.log, alert.threshold,
+                              alert.window_s, alert.by, alert.query));
+  }
+  line("webhook", configuration.webhook.url + " " + configuration.webhook.secret_file);
   const Limits& limits = configuration.limits;
   line("limits",
        fmt::format("{} {} {} {} {} {} {} {}", limits.disk_reserve_bytes, limits.queue_bytes,

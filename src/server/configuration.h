@@ -46,6 +46,24 @@ struct TimeStampConfiguration {
   uint64_t timeout_s = 15;  // of one question, from the connection to the whole answer
 };
 
+// [[alert]]: a query with a threshold and a window.
+struct AlertSettings {
+  std::string name;
+  std::string log = "default";
+  std::string query;
+  std::string by;  // field whose values are counted apart; "": all together
+  uint64_t threshold = 1;
+  uint64_t window_s = 60;
+};
+
+// Where alerts are sent; no URL: nowhere.
+struct WebhookSettings {
+  std::string url;
+  std::string secret_file;
+  // Hosts of the URL that may have an address of a private network.
+  std::vector<std::string> allow_hosts;
+};
+
 // Everything that the server goes by: the configuration file, with the flags on top.
 struct Configuration {
   std::string data;
@@ -66,6 +84,8 @@ struct Configuration {
   std::vector<std::string> descriptor_sets;
   std::string witness_policy;  // file
   TimeStampConfiguration time_stamps;
+  std::vector<AlertSettings> alerts;
+  WebhookSettings webhook;
   bool insecure_listen_on_the_network = false;
 };
 

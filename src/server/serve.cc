@@ -24,6 +24,8 @@
 #include "metrics/registry.h"
 #include "note/time_stamp.h"
 #include "search/searches.h"
+#include "server/alerts.h"
+#include "server/answer_key.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
 #include "server/http_door.h"
@@ -193,7 +195,8 @@ web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Se
   web::AddPageRoutes(web::PageFiles(), &routes);
   web::AddTileRoutes(api.ledger, &routes);
   web::AddMetricsRoute(metrics, &routes);
-  web::AddLiveRoute({api.ledger, api.hub, SystemClock(), GRAVEN_VERSION}, &routes);
+  web::AddLiveRoute({api.ledger, api.hub, SystemClock(), searches.live_filters(), GRAVEN_VERSION},
+                    &routes);
   web::AddSearchRoutes(searches, &routes);
   web::AddApiRoutes(std::move(api), &routes);
   return routes;
@@ -262,6 +265,9 @@ class Running {
     if (absl::Status prepared = PrepareTimeStamps(); !prepared.ok()) {
       return Failure{ExitCodeOf(prepared), prepared};
     }
+    absl::StatusOr<AlertPlan> plan = Alerts::Read(configuration_);
+    if (!plan.ok()) return Failure{ExitCodeOf(plan.status()), plan.status()};
+    alert_plan_ = *std::move(plan);
     return std::nullopt;
   }
 
@@ -297,9 +303,7 @@ class Running {
     time_stamper_ = std::make_unique<TimeStamper>(*ledger_, SystemClock(), SystemRandom(),
                                                   time_stamps_, metrics_, *log_);
     time_stamper_->Start();
-    searches_ = std::make_unique<search::Searches>(
-        *ledger_, engine_->hub(), engine_->cosigned_hub(), SystemClock(),
-        [index = index_builder_.get()](ledger::LogRef log) { return index->Chunks(log); });
+    StartSearches();
     service::GrpcServerOptions server_options =
         MakeServerOptions(configuration_, rules_, std::move(listening_.addresses));
     server_options.searches = searches_.get();
@@ -325,12 +329,46 @@ class Running {
           *ledger_, [this] { return engine_->meter().numbered_events(); }, SystemClock(), metrics_,
           *log_);
       producers_->Start();
+    }
+    if (started.ok()) {
+      absl::StatusOr<std::unique_ptr<Alerts>> alerts =
+          Alerts::Start(configuration_, std::move(alert_plan_), *searches_, metrics_, *log_);
+      started = alerts.status();
+      if (started.ok()) alerts_ = *std::move(alerts);
+    }
+    if (started.ok()) {
       life_log_ =
           std::make_unique<LifeLog>(*append_door_, *ledger_, configuration_, system_events_, log_);
       return std::nullopt;
     }
     (void)Stop();
     return Failure{absl::IsInvalidArgument(started) ? kExitUsage : kExitCannotOpen, started};
+  }
+
+  void StartSearches() {
+    searches_ = std::make_unique<search::Searches>(
+        *ledger_, engine_->hub(), engine_->cosigned_hub(), SystemClock(),
+        [index = index_builder_.get()](ledger::LogRef log) { return index->Chunks(log); });
+    absl::StatusOr<note::SignerKey> answer_key =
+        LoadAnswerKey(io::PosixFileSystem(), SystemRandom(), configuration_.data);
+    // Searches answer without it; only what is to be signed is refused.
+    if (answer_key.ok()) {
+      searches_->SignWith(*std::move(answer_key));
+    } else {
+      log_->Warning(fmt::format("no statements about searches are signed: {}",
+                                std::string(answer_key.status().message())));
+    }
+    searches_->live_filters().CountJudged(
+        [judged = metrics_.MakeCounter(metrics::kLiveFilterRecords)](uint64_t records) mutable {
+          judged.Add(static_cast<double>(records));
+        });
+    metrics_ticket_ = metrics_.Refresh([this] {
+      metrics_.MakeGauge(metrics::kSearches)
+          .Set(static_cast<double>(searches_->admission().running() +
+                                   searches_->follower_admission().running()));
+      metrics_.MakeGauge(metrics::kLiveFilters)
+          .Set(static_cast<double>(searches_->live_filters().size()));
+    });
   }
 
   std::string ready_text() const {
@@ -350,8 +388,10 @@ class Running {
     http_->Stop(kPatienceMs);
     producers_.reset();
     life_log_.reset();  // the last words
+    alerts_.reset();
     if (append_door_ != nullptr) append_door_->Stop();
     if (grpc_ != nullptr) grpc_->Stop(kPatienceMs);
+    metrics_.StopRefreshing(metrics_ticket_);
     searches_->Stop();
     time_stamper_->Stop();
     witnesses_->Stop();
@@ -405,7 +445,10 @@ class Running {
   TimeStampSettings time_stamps_;
   std::unique_ptr<TimeStamper> time_stamper_;
   std::unique_ptr<engine::Engine> engine_;
+  AlertPlan alert_plan_;
   std::unique_ptr<search::Searches> searches_;  // both doors ask it
+  uint64_t metrics_ticket_ = 0;
+  std::unique_ptr<Alerts> alerts_;
   std::unique_ptr<service::GrpcServer> grpc_;
   std::unique_ptr<ServerMetrics> server_metrics_;
   std::unique_ptr<engine::AppendDoor> append_door_;  // wakes the loop of gRPC

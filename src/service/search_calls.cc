@@ -130,7 +130,11 @@ bool SearchCall::MustWait() {
 
 absl::Status SearchCall::Open(std::deque<grpc::ByteBuffer>* messages) {
   ASSIGN_OR_RETURN(search::Search search, search::ReadQuestion(environment_.searches, Question()));
-  if (asked_.follow()) search.start.position = search.start.size.value;
+  if (asked_.follow()) {
+    search.start.position = search.start.size.value;
+    search.source.filter =
+        environment_.searches.live_filters().Share(search.source.log, search.source.query);
+  }
   start_ = search.start;
   skip_ = start_.skip;
   std::string response;

@@ -22,7 +22,8 @@ using GravenCalls = graven::v1::AuditLogService::WithRawMethod_Append<
             graven::v1::AuditLogService::WithRawMethod_Search<
                 graven::v1::AuditLogService::WithRawMethod_GetFacets<
                     graven::v1::AuditLogService::WithRawMethod_GetHistogram<
-                        graven::v1::AuditLogService::Service>>>>>>;
+                        graven::v1::AuditLogService::WithRawMethod_GetStatement<
+                            graven::v1::AuditLogService::Service>>>>>>>;
 using CompatCalls = ::AuditLogService::WithRawMethod_SendAuditLog<
     ::AuditLogService::WithRawMethod_StreamAuditLogs<::AuditLogService::Service>>;
 

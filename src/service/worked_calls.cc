@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "engine/error_details.h"
 #include "record/time_text.h"
+#include "search/statement.h"
 #include "search/tally.h"
 #include "service/status_mapping.h"
 #include "service/time_messages.h"
@@ -165,6 +166,49 @@ class HistogramCall final : public WorkedCall {
   const search::Histogram* histogram_ = nullptr;  // the work's
 };
 
+// graven.v1.AuditLogService.GetStatement
+class StatementCall final : public WorkedCall {
+ public:
+  StatementCall(CallEnvironment& environment, WorkedCalls& calls, GravenCalls& service)
+      : WorkedCall(environment, calls), calls_(calls), service_(service) {}
+
+ private:
+  void Request() override {
+    service_.RequestGetStatement(&context_, &request_, &responder_, environment_.queue,
+                                 environment_.queue, static_cast<Tag*>(&accepted_tag_));
+  }
+  std::shared_ptr<WorkedCall> Another() override {
+    return std::make_shared<StatementCall>(environment_, calls_, service_);
+  }
+
+  absl::Status Read(std::string_view message, search::Question* question) override {
+    RETURN_IF_ERROR(Parse(message, &asked_));
+    *question = QuestionOf(asked_);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<search::Work>> Begin(search::Search search,
+                                                      int64_t until_ns) override {
+    ASSIGN_OR_RETURN(auto work,
+                     search::StatementWork::Begin(environment_.searches, std::move(search),
+                                                  TreeSize(asked_.tree_size()), until_ns));
+    statement_ = &work->statement();
+    return work;
+  }
+
+  std::string Answer() override {
+    graven::v1::GetStatementResponse response;
+    response.set_statement(*statement_);
+    response.set_vkey(environment_.searches.signer()->verifier().Format());
+    return response.SerializeAsString();
+  }
+
+  WorkedCalls& calls_;
+  GravenCalls& service_;
+  graven::v1::GetStatementRequest asked_;
+  const std::string* statement_ = nullptr;  // the work's
+};
+
 }  // namespace
 
 WorkedCall::WorkedCall(CallEnvironment& environment, WorkedCalls& calls)
@@ -254,6 +298,7 @@ void WorkedCall::Release() {
 void WorkedCalls::Start(CallEnvironment& environment, GravenCalls& graven) {
   std::make_shared<FacetsCall>(environment, *this, graven)->Arm();
   std::make_shared<HistogramCall>(environment, *this, graven)->Arm();
+  std::make_shared<StatementCall>(environment, *this, graven)->Arm();
 }
 
 void WorkedCalls::Add(std::shared_ptr<WorkedCall> call) {

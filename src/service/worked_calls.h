@@ -11,7 +11,8 @@
 #include "service/grpc_call.h"
 #include "service/unary_append_calls.h"
 
-// The unary calls whose answer takes time to work out (GetFacets, GetHistogram), raw on the
+// The unary calls whose answer takes time to work out (GetFacets, GetHistogram,
+// GetStatement), raw on the
 // completion queue: the threads of search do it in turns, so that no thread of gRPC waits, however
 // many ask.
 //

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
+#include "note/answer.h"
 #include "note/note.h"
 #include "record/record.h"
 #include "verify/evidence.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::string_view kReceiptHead = "c2sp.org/tlog-proof@";
 constexpr std::string_view kEvidenceHead = "graven.dev/evidence@";
+constexpr std::string_view kAnswerHead = "graven answer v";
 
 std::string Because(const absl::Status& status) { return std::string(status.message()); }
 
@@ -102,6 +104,33 @@ Explanation ExplainEvidence(std::string_view file, std::span<const note::Verifie
                       key == nullptr ? ", by the key that the file names itself" : "")};
 }
 
+Explanation ExplainAnswer(std::string_view file, std::span<const note::VerifierKey> keys) {
+  constexpr std::string_view kWhat = "A statement about a search";
+  const auto parsed = note::ParseNote(file);
+  if (!parsed.ok()) return Damaged(FileKind::kAnswer, kWhat, parsed.status());
+  const auto answer = note::ParseAnswer(parsed->text);
+  if (!answer.ok()) return Damaged(FileKind::kAnswer, kWhat, answer.status());
+  const note::VerifierKey* key = KeyOf(keys, answer->origin);
+  const auto checkpoint = key == nullptr ? Unopened(answer->checkpoint)
+                                         : note::OpenCheckpoint(answer->checkpoint, *key);
+  if (!checkpoint.ok()) return Damaged(FileKind::kAnswer, kWhat, checkpoint.status());
+  if (checkpoint->origin != answer->origin || checkpoint->size != answer->size ||
+      checkpoint->root != answer->root) {
+    return Damaged(FileKind::kAnswer, kWhat,
+                   absl::InvalidArgumentError("its checkpoint is about another tree"));
+  }
+  Explanation found{FileKind::kAnswer};
+  found.sentence = fmt::format(
+      "{}: {} of records {} to {} of the log {} match {}, in a tree of {} records{}; that is the "
+      "word of who signed it, until graven verify --answer has searched them all again.",
+      kWhat, answer->count, answer->low, answer->high, answer->origin, answer->query,
+      answer->size.value,
+      key == nullptr ? ", which nobody checked for want of that log's key"
+                     : " that the log's key signed");
+  found.checkpoint = *checkpoint;
+  return found;
+}
+
 // The first record of a raw export.
 bool BeginsWithRecord(std::string_view head) {
   uint64_t length = 0;
@@ -133,6 +162,7 @@ Explanation Explain(std::string_view head, std::span<const note::VerifierKey> ke
                     const note::Policy& policy) {
   if (head.starts_with(kReceiptHead)) return ExplainReceipt(head, keys, policy);
   if (head.starts_with(kEvidenceHead)) return ExplainEvidence(head, keys);
+  if (head.starts_with(kAnswerHead)) return ExplainAnswer(head, keys);
   if (head.starts_with("{\"index\"")) {
     return {FileKind::kExportLines, Holds::kNotChecked, "An export of records, as JSON Lines."};
   }
@@ -165,6 +195,8 @@ std::string_view KindName(FileKind kind) {
       return "CHECKPOINT";
     case FileKind::kEvidence:
       return "EVIDENCE";
+    case FileKind::kAnswer:
+      return "ANSWER";
     case FileKind::kVerifierKey:
       return "VERIFIER_KEY";
     case FileKind::kPolicy:

@@ -20,6 +20,7 @@ enum class FileKind {
   kReceipt,      // C2SP tlog-proof with the record in it
   kCheckpoint,   // C2SP tlog-checkpoint
   kEvidence,     // docs/format.md
+  kAnswer,       // a statement about a search, docs/search.md
   kVerifierKey,  // C2SP vkey
   kPolicy,       // C2SP tlog-policy
   // Records, as JSON Lines or each behind its length: recognised by the first of them. Whether

@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "note/answer.h"
 #include "note/note.h"
 #include "verify/evidence.h"
 #include "verify/written_log_test.h"
@@ -94,6 +95,33 @@ TEST_F(ExplanationTest, EvidenceThatShowsNothingDoesNotHold) {
   const Explanation found = WithKey(FormatEvidence(evidence));
   EXPECT_EQ(found.kind, FileKind::kEvidence);
   EXPECT_EQ(found.holds, Holds::kNo);
+}
+
+TEST_F(ExplanationTest, StatementIsItsSignersWordAndDoesNotHoldUnderAnotherTree) {
+  note::Answer answer;
+  answer.origin = log_.key.name();
+  answer.query = "v1: outcome:denied";
+  answer.checkpoint = log_.Checkpoint(7);
+  const auto inside = note::OpenCheckpoint(answer.checkpoint, log_.key.verifier());
+  ASSERT_TRUE(inside.ok()) << inside.status();
+  answer.size = inside->size;
+  answer.root = inside->root;
+  answer.high = 5;
+  answer.count = 2;
+  const note::SignerKey signer = WrittenLog::NewKey("graven-answers/1");
+  const std::string file = *note::SignNote(note::FormatAnswer(answer), signer);
+  const Explanation found = WithKey(file);
+  EXPECT_EQ(found.kind, FileKind::kAnswer);
+  EXPECT_EQ(found.holds, Holds::kNotChecked);
+  EXPECT_EQ(found.checkpoint->size, TreeSize(7));
+  EXPECT_THAT(found.sentence, HasSubstr("2 of records 0 to 5 of the log log.example/audit match"));
+  EXPECT_THAT(found.sentence, HasSubstr("that the log's key signed"));
+  EXPECT_THAT(Explain(file, {}, {}).sentence, HasSubstr("for want of that log's key"));
+
+  answer.size = TreeSize(6);
+  EXPECT_EQ(WithKey(*note::SignNote(note::FormatAnswer(answer), signer)).holds, Holds::kNo);
+  EXPECT_EQ(WithKey("graven answer v2\n").kind, FileKind::kAnswer);
+  EXPECT_EQ(WithKey("graven answer v2\n").holds, Holds::kNo);
 }
 
 TEST_F(ExplanationTest, AnythingElseIsUnknownAndDoesNotHold) {

@@ -9,6 +9,7 @@
 #include "base/absl_views.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "note/keys.h"
 #include "web/errors.h"
 
 namespace graven::view {
@@ -38,6 +39,7 @@ constexpr const char* kLive = "/logs/{log}/live";
 // Past all caches means past those between here and the server too.
 constexpr std::string_view kHeadersPassedOn[] = {"authorization", "cache-control", "pragma",
                                                  "last-event-id"};
+constexpr std::string_view kAnswerKey = "graven-answer-key";
 // Types that the page reads. Everything else is bytes.
 constexpr std::string_view kTypes[] = {"application/json", "text/plain", "text/event-stream"};
 
@@ -66,6 +68,10 @@ http::Response Passed(http::FetchResponse reply) {
   http::Response response;
   response.status = reply.status;
   response.content_type = TypeOf(reply);
+  // With what a statement about a search is signed; the page checks that it is.
+  if (const std::string_view key = reply.Header(kAnswerKey); note::VerifierKey::Parse(key).ok()) {
+    response.headers.push_back({std::string(kAnswerKey), std::string(key)});
+  }
   response.body = std::move(reply.body);
   return response;
 }

@@ -14,6 +14,8 @@
 #include "engine/error_details.h"
 #include "engine/published_reads.h"
 #include "json/object_text.h"
+#include "query/parser.h"
+#include "search/scan.h"
 #include "web/arguments.h"
 #include "web/errors.h"
 
@@ -42,8 +44,14 @@ void AppendEvent(std::string_view name, std::string_view data, std::string* out)
 // time but for Cancel.
 class LiveStream final : public std::enable_shared_from_this<LiveStream> {
  public:
-  LiveStream(const LiveParts& parts, ledger::LogRef log, uint64_t position)
-      : parts_(parts), log_(log), position_(position) {}
+  // `filtered`: only what matches is shown; nothing: all.
+  LiveStream(const LiveParts& parts, ledger::LogRef log, uint64_t position,
+             std::optional<search::ScanSource> filtered)
+      : parts_(parts),
+        log_(log),
+        position_(position),
+        filtered_(std::move(filtered)),
+        said_position_(position) {}
 
   void Next(http::BodySource::Give give) {
     absl::StatusOr<std::string> piece = Compose();
@@ -81,6 +89,15 @@ class LiveStream final : public std::enable_shared_from_this<LiveStream> {
   absl::StatusOr<std::string> Compose();
   void AppendHello(std::string* out);
   absl::Status AppendRows(std::string* out);
+  absl::Status AppendMatches(uint64_t end, std::string* out);
+  // Matches, and how far it has come.
+  void AppendLooked(std::string_view records, std::string* out);
+  // Where nothing matches, it is said now and then how far it has come, so that who comes back does
+  // not begin where he was long ago.
+  bool OwesPosition(int64_t now_ns) const {
+    return filtered_ && position_ != said_position_ &&
+           now_ns - said_position_ns_ >= kStatsIntervalNs;
+  }
   // Those that are larger than what was said last, and one that got its cosignatures anew.
   void AppendCheckpoints(std::string* out);
   void AppendStats(int64_t now_ns, std::string* out);
@@ -105,6 +122,10 @@ class LiveStream final : public std::enable_shared_from_this<LiveStream> {
   const LiveParts& parts_;
   const ledger::LogRef log_;
   uint64_t position_;
+  const std::optional<search::ScanSource> filtered_;
+  // With a query: how far it was said to have come, and when.
+  uint64_t said_position_;
+  int64_t said_position_ns_ = 0;
   bool greeted_ = false;
   int64_t last_said_ns_ = 0;
   int64_t last_rows_ns_ = 0;
@@ -128,6 +149,7 @@ absl::StatusOr<std::string> LiveStream::Compose() {
     last_rows_ns_ = now_ns;
     RETURN_IF_ERROR(AppendRows(&out));
   }
+  if (OwesPosition(now_ns)) AppendLooked("[]", &out);
   AppendCheckpoints(&out);
   if (now_ns - last_stats_ns_ >= kStatsIntervalNs) AppendStats(now_ns, &out);
   return out;
@@ -152,10 +174,11 @@ absl::Status LiveStream::AppendRows(std::string* out) {
     gap.Uint64("from", position_).Uint64("to", size);
     *out += fmt::format("id: {}\n", size);
     AppendEvent("gap", gap.Finish(), out);
-    position_ = size;
+    position_ = said_position_ = size;
     return absl::OkStatus();
   }
   const uint64_t end = std::min(size, position_ + kPieceRecordsMax);
+  if (filtered_) return AppendMatches(end, out);
   while (position_ < end && out->size() < kPieceBytesMax) {
     const uint64_t first = position_;
     json::ArrayText records;
@@ -175,6 +198,31 @@ absl::Status LiveStream::AppendRows(std::string* out) {
     AppendEvent("rows", rows.Finish(), out);
   }
   return absl::OkStatus();
+}
+
+absl::Status LiveStream::AppendMatches(uint64_t end, std::string* out) {
+  json::ArrayText records;
+  uint64_t count = 0;
+  search::Scan scan = search::Scan::Within(*filtered_, position_, end);
+  RETURN_IF_ERROR(scan.Step(search::Turn(), [&](const search::Hit& hit) {
+    json::ObjectText one;
+    one.Uint64("index", hit.index.value).Bytes("record", hit.record);
+    records.Raw(one.Finish());
+    const bool full = ++count == kRowsMax || records.bytes() >= kPieceBytesMax;
+    return full ? search::Verdict::kStop : search::Verdict::kGoOn;
+  }));
+  position_ = scan.done() ? end : scan.position();
+  if (count > 0) AppendLooked(records.Finish(), out);
+  return absl::OkStatus();
+}
+
+void LiveStream::AppendLooked(std::string_view records, std::string* out) {
+  json::ObjectText rows;
+  rows.Raw("records", records).Uint64("next", position_);
+  *out += fmt::format("id: {}\n", position_);
+  AppendEvent("rows", rows.Finish(), out);
+  said_position_ = position_;
+  said_position_ns_ = parts_.clock.SteadyNs();
 }
 
 void LiveStream::AppendCheckpoints(std::string* out) {
@@ -209,7 +257,8 @@ void LiveStream::AppendStats(int64_t now_ns, std::string* out) {
 }
 
 bool LiveStream::HasNews() const {
-  return position_ < published() || parts_.ledger.GetPublished(log_) != said_published_ ||
+  return position_ < published() || OwesPosition(parts_.clock.SteadyNs()) ||
+         parts_.ledger.GetPublished(log_) != said_published_ ||
          parts_.ledger.GetCheckpoint(log_, ledger::CheckpointLevel::kCosigned) != said_cosigned_;
 }
 
@@ -278,16 +327,26 @@ absl::StatusOr<uint64_t> BeginOf(const Call& call, const Arguments& arguments,
 void AddLiveRoute(LiveParts parts, Routes* routes) {
   const auto shared = std::make_shared<const LiveParts>(std::move(parts));
   const DirectHandler handler = [shared](const Call& call) -> absl::StatusOr<http::Response> {
-    ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Take(call.query, {"from"}));
+    ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Take(call.query, {"from", "q"}));
     const engine::PublishedReads reads(shared->ledger, shared->hub, shared->hub);
     ASSIGN_OR_RETURN(const ledger::LogRef log, reads.FindLog(call.parameters[0]));
     ASSIGN_OR_RETURN(const uint64_t begin, BeginOf(call, arguments, shared->ledger, log));
+    std::optional<search::ScanSource> filtered;
+    if (const auto text = arguments.Text("q"); text && !text->empty()) {
+      absl::StatusOr<query::Query> read = query::Parse(*text);
+      if (!read.ok()) {
+        return engine::InvalidField("q", std::string(read.status().message()));
+      }
+      filtered.emplace(search::ScanSource{
+          .ledger = &shared->ledger, .log = log, .filter = shared->filters.Share(log, *read)});
+      filtered->query = *std::move(read);
+    }
     http::Response response;
     response.content_type = "text/event-stream";
     // Proxies that gather what they pass on would hold events back.
     response.headers.push_back({"X-Accel-Buffering", "no"});
-    response.source =
-        std::make_unique<LiveSource>(std::make_shared<LiveStream>(*shared, log, begin));
+    response.source = std::make_unique<LiveSource>(
+        std::make_shared<LiveStream>(*shared, log, begin, std::move(filtered)));
     return response;
   };
   routes->Add({"GET", "/logs/{log}/live", Directly(handler)});

@@ -6,17 +6,21 @@
 #include "base/clock.h"
 #include "engine/publication_hub.h"
 #include "ledger/ledger.h"
+#include "search/live_filter.h"
 #include "web/routes.h"
 
 // Records as they are published, as server-sent events (WHATWG HTML, section 9.2), for pages and
 // scripts:
 //
-//   GET /logs/{log}/live?from=<index>|now      default: now
+//   GET /logs/{log}/live?from=<index>|now&q=<query>      default: now, all records
 //
 //   hello       once: {"log", "origin", "vkey", "genesisHash", "version", "size", "durableSize"}
 //   rows        {"first", "records": [base64 of the exact bytes, ...]}, at most 256; the id of the
 //               event is the index after the last, where Last-Event-ID goes on after a lost
 //               connection
+//               with a query {"records": [{"index", "record"}, ...], "next"}: what matches, and
+//               the index up to which all has been looked at; empty, once a second, where
+//               nothing does
 //   checkpoint  {"level": "published" or "cosigned", "size", "note"}: what was signed last
 //   stats       {"size", "durableSize", "rate"}, once a second while something changes; the rate is
 //               records published a second
@@ -32,6 +36,7 @@ struct LiveParts {
   const ledger::Ledger& ledger;
   engine::PublicationHub& hub;
   Clock& clock;
+  search::LiveFilters& filters;
   std::string version;
 };
 

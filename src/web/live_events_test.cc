@@ -28,6 +28,7 @@ class LiveEventsTest : public ledger::LedgerTest {
     AppendOne("e0");
     view_ = std::make_unique<engine::LedgerWithRoom>(*ledger);
     hub_ = std::make_unique<engine::PublicationHub>(*ledger, clock);
+    filters_ = std::make_unique<search::LiveFilters>(*view_);
   }
 
   void AppendOne(const std::string& id) {
@@ -38,14 +39,14 @@ class LiveEventsTest : public ledger::LedgerTest {
   }
 
   // The body of a stream that begins with the first record.
-  std::unique_ptr<http::BodySource> Stream() {
+  std::unique_ptr<http::BodySource> Stream(const std::string& query = "from=0") {
     Routes routes;
-    AddLiveRoute({*view_, *hub_, clock, "test"}, &routes);
+    AddLiveRoute({*view_, *hub_, clock, *filters_, "test"}, &routes);
     site_ = std::make_unique<LogSite>(std::move(routes), *engine::Authenticator::Create({}));
     http::Request request;
     request.method = "GET";
     request.path = "/logs/default/live";
-    request.query = "from=0";
+    request.query = query;
     const auto sink = std::make_shared<Kept>();
     site_->Handle(request, http::Responder(sink));
     EXPECT_EQ(sink->sent.size(), 1U);
@@ -61,6 +62,7 @@ class LiveEventsTest : public ledger::LedgerTest {
 
   std::unique_ptr<engine::LedgerWithRoom> view_;
   std::unique_ptr<engine::PublicationHub> hub_;
+  std::unique_ptr<search::LiveFilters> filters_;
   std::unique_ptr<LogSite> site_;
 };
 
@@ -75,6 +77,16 @@ TEST_F(LiveEventsTest, APublishedRecordThatCannotBeReadEndsTheStream) {
   const absl::StatusOr<std::string> second = Next(*source);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("record 1 is published"));
+  EXPECT_EQ(view_->empty_reads, 1U);
+}
+
+TEST_F(LiveEventsTest, WithAQueryAPublishedRecordThatCannotBeReadEndsTheStream) {
+  const auto source = Stream("from=0&q=event_id:e1");
+  ASSERT_NE(source, nullptr);
+  ASSERT_TRUE(Next(*source).ok());
+  view_->reads_nothing = true;
+  AppendOne("e1");
+  EXPECT_EQ(Next(*source).status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(view_->empty_reads, 1U);
 }
 

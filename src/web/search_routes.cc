@@ -17,6 +17,7 @@
 #include "record/time_text.h"
 #include "search/page.h"
 #include "search/question.h"
+#include "search/statement.h"
 #include "search/tally.h"
 #include "web/arguments.h"
 #include "web/errors.h"
@@ -34,7 +35,9 @@ constexpr int64_t kCountNs = 300 * kNsPerMs;
 // What an answer is made of, once its question has been read.
 struct Making {
   std::unique_ptr<search::Work> work;
-  std::function<std::string()> json;  // when the work is done
+  std::function<std::string()> body;  // when the work is done: JSON
+  // Of a statement, which is text: with what it was signed.
+  std::string answer_key = {};
 };
 using Begin = std::function<absl::StatusOr<Making>(search::Search search)>;
 
@@ -251,6 +254,35 @@ absl::Status AskForHistogram(const http::Parameters& parameters, Job* job) {
   return absl::OkStatus();
 }
 
+absl::Status AskForStatement(const http::Parameters& parameters, Job* job) {
+  ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Take(parameters, {"q", "size"}));
+  RETURN_IF_ERROR(TakeCommon(arguments, kWaitMsMax, job));
+  job->begin = [&searches = job->searches, size = TreeSize(job->size),
+                until_ns = job->until_ns](search::Search search) -> absl::StatusOr<Making> {
+    ASSIGN_OR_RETURN(auto work,
+                     search::StatementWork::Begin(searches, std::move(search), size, until_ns));
+    const std::string& statement = work->statement();
+    return Making{std::move(work), [&statement] { return statement; },
+                  searches.signer()->verifier().Format()};
+  };
+  return absl::OkStatus();
+}
+
+http::Response ResponseOf(const Making& making) {
+  http::Response response;
+  response.body = making.body();
+  response.compressible = true;
+  if (making.answer_key.empty()) {
+    response.content_type = "application/json";
+    response.body += '\n';
+  } else {
+    // Its bytes are what was signed, with its own last line feed.
+    response.content_type = "text/plain; charset=utf-8";
+    response.headers.push_back({"Graven-Answer-Key", making.answer_key});
+  }
+  return response;
+}
+
 // True: the answer can be made.
 absl::StatusOr<bool> GoOn(Job* job, const search::Turn& turn) {
   if (!job->making) {
@@ -265,14 +297,7 @@ bool TakeTurn(Job* job, const search::Turn& turn) {
   if (job->responder.gone()) return false;
   const absl::StatusOr<bool> done = GoOn(job, turn);
   if (done.ok() && !*done) return true;
-  http::Response response;
-  if (done.ok()) {
-    response.content_type = "application/json";
-    response.body = job->making->json() + "\n";
-    response.compressible = true;
-  } else {
-    response = ErrorResponse(done.status());
-  }
+  http::Response response = done.ok() ? ResponseOf(*job->making) : ErrorResponse(done.status());
   // The place is free before the answer is out: who asks again at once finds it so.
   job->ticket.reset();
   std::move(job->responder).Send(std::move(response));
@@ -306,6 +331,7 @@ void AddSearchRoutes(search::Searches& searches, Routes* routes) {
   routes->Add({"GET", "/logs/{log}/search", InTurns(searches, &AskForPage)});
   routes->Add({"GET", "/logs/{log}/facets", InTurns(searches, &AskForFacets)});
   routes->Add({"GET", "/logs/{log}/histogram", InTurns(searches, &AskForHistogram)});
+  routes->Add({"GET", "/logs/{log}/statement", InTurns(searches, &AskForStatement)});
 }
 
 }  // namespace graven::web

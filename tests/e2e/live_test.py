@@ -5,8 +5,10 @@ import http.client
 import json
 import shutil
 import socket
+import subprocess
 import unittest
 import urllib.parse
+import urllib.request
 
 import oracle
 import serving
@@ -99,6 +101,56 @@ class Live(unittest.TestCase):
         for _, record in found:
             self.assertIn(previous, record)  # the chain link of these very bytes
             previous = oracle.leaf(record)
+
+    def test_with_a_query_only_what_matches_comes_and_a_reconnect_begins_behind_what_was_looked_at(self):
+        stream = self.open("?from=0&q=event_id:b-*")
+        self.append(300, "a")
+        self.append(3, "b")
+        self.append(300, "c")
+        found = []
+        while len(found) < 3:
+            found += [int(one["index"]) for one in stream.until("rows")["records"]]
+        self.assertEqual(found, [300, 301, 302])
+        while int(stream.last_id) < 603:
+            self.assertEqual(stream.until("rows")["records"], [])
+        again = self.open("?q=event_id:b-*", Last_Event_ID=stream.last_id)
+        self.append(1, "b-more")
+        rows = again.until("rows")
+        while not rows["records"]:
+            rows = again.until("rows")
+        self.assertEqual([one["index"] for one in rows["records"]], ["603"])
+        self.assertEqual(rows["next"], "604")
+        self.assertEqual(self.open("?q=actr:x").answer.status, 400)
+
+    def metric(self, name):
+        with urllib.request.urlopen(self.url + "/metrics", timeout=30) as answer:
+            return next(float(line.split()[1]) for line in answer.read().decode().splitlines()
+                        if line.startswith(name + " "))
+
+    def test_equal_queries_of_all_who_follow_are_judged_once(self):
+        streams = [self.open("?q=" + urllib.parse.quote(query)) for query in
+                   ("event_id:b-*", " event_id:b-*", "(event_id:b-*)")]
+        for stream in streams:
+            stream.until("hello")
+        follower = subprocess.Popen([serving.BINARY, "search", "event_id:b-*", "--follow", "--json", "--server",
+                                     self.server.address], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(follower.wait)
+        self.addCleanup(follower.stdout.close)
+        self.addCleanup(follower.kill)
+        self.append(1, "b-first")
+        self.assertEqual(json.loads(follower.stdout.readline())["index"], 0)  # it follows
+        self.append(400, "a")
+        self.append(3, "b")
+        for stream in streams:
+            found = []
+            while len(found) < 4:
+                found += [int(one["index"]) for one in stream.until("rows")["records"]]
+            self.assertEqual(found, [0, 401, 402, 403])
+        self.assertEqual([json.loads(follower.stdout.readline())["index"] for _ in range(3)], [401, 402, 403])
+        self.assertEqual(self.metric("graven_live_filters"), 1)
+        self.assertEqual(self.metric("graven_live_filter_records_total"), 404)
+        self.open("?q=event_id:c-*").until("hello")
+        self.assertEqual(self.metric("graven_live_filters"), 2)
 
     def test_a_checkpoint_comes_with_what_it_signs_and_stats_with_the_sizes(self):
         stream = self.open()

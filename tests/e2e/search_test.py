@@ -344,6 +344,60 @@ class Doors(Searching):
             serving.run("trace", "nothing", *at, check=1)
             serving.run("trace", 'odd " OR action:*', *at, check=1)
 
+    def test_an_answer_is_stated_and_searched_again(self):
+        with self.serve() as server:
+            at = ("--server", server.address)
+            key = server.ready["logs"]["default"]["vkey"]
+            self.append(server, made_events(0, 300))
+            rows = self.rows(server)
+            path = self.folder / "denied.answer"
+            done = serving.run("search", "outcome:denied", "--statement", path, *at)
+            answer_key = done.stderr.split("signed by ")[1].strip()
+            done = serving.run("verify", "--answer", path, "--key", key, "--answer-key", answer_key, "--json", *at)
+            verdict = json.loads(done.stdout)
+            self.assertEqual((verdict["verdict"], verdict["tree_size"]), ("HOLDS", 300))
+            self.assertEqual(verdict["count"], sum(r.outcome == "denied" for r in rows))
+            said = json.loads(serving.run("explain", path, "--key", key, "--json").stdout)
+            self.assertEqual((said["kind"], said["holds"], said["tree_size"]), ("ANSWER", "NOT_CHECKED", 300))
+            self.assertIn("match v1: outcome:denied, in a tree of 300 records that the log's key signed",
+                          said["sentence"])
+            # It is about its own tree, whatever came later.
+            self.append(server, made_events(300, 100))
+            self.assertIn("HOLDS", serving.run("verify", "--answer", path, "--key", key, *at).stdout)
+            # About an answer that was of a smaller tree: its records, under a checkpoint that has them.
+            serving.run("search", "outcome:denied", "--size", "150", "--statement", self.folder / "half.answer", *at)
+            done = serving.run("verify", "--answer", self.folder / "half.answer", "--key", key, "--json", *at)
+            verdict = json.loads(done.stdout)
+            self.assertEqual((verdict["verdict"], verdict["low"], verdict["high"], verdict["tree_size"]),
+                             ("HOLDS", 0, 150, 400))
+            self.assertEqual(verdict["count"], sum(r.outcome == "denied" for r in rows[:150]))
+            url = f"{server.ready['http'][0]}/logs/default/statement?q=outcome:denied&size=150"
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                self.assertEqual(answer.read(), (self.folder / "half.answer").read_bytes())
+            serving.run("search", "x", "--facet", "action", "--statement", path, *at, check=2)
+            # The same over HTTP and gRPC, signed by the same key.
+            url = f"{server.ready['http'][0]}/logs/default/statement?q=outcome:denied"
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                (self.folder / "http.answer").write_bytes(answer.read())
+            serving.run("verify", "--answer", self.folder / "http.answer", "--key", key, "--answer-key", answer_key,
+                        *at)
+            response = self.stub(server).GetStatement(pb.GetStatementRequest(query="outcome:denied"))
+            self.assertEqual(response.vkey, answer_key)
+            # Lies: a count of its own without the signature's consent, and one that is signed by nobody we asked for.
+            lines = path.read_text().split("\n")
+            lines[6] = str(int(lines[6]) - 1)
+            path.write_text("\n".join(lines))
+            done = serving.run("verify", "--answer", path, "--key", key, *at, check=1)
+            self.assertIn("DOES NOT HOLD: it states", done.stdout)
+            serving.run("verify", "--answer", path, "--key", key, "--answer-key", answer_key, *at, check=1)
+            serving.run("verify", "--answer", self.folder / "http.answer", "--key", answer_key, *at, check=1)
+            serving.run("verify", "--answer", self.folder / "nothing", *at, check=3)
+            serving.run("search", "actr:x", "--statement", path, *at, check=1)
+            self.assertEqual(server.stop(), 0)
+        with self.serve() as server:  # the key stays
+            response = self.stub(server).GetStatement(pb.GetStatementRequest())
+            self.assertEqual(response.vkey, answer_key)
+
     def test_a_server_that_invents_matches_is_called_out(self):
         """A proxy that answers with records of another query."""
         class Liar(rpc.AuditLogServiceServicer):

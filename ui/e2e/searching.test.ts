@@ -1,15 +1,16 @@
 // Search: queries, facets, rows by the million, and whether that is all.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { millionFound } from './million.ts';
 import { changeRecord } from './proxy.ts';
 import { matcher, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow } from '../src/record/row.ts';
-import { sleep, until } from './serving.ts';
-import { inChromium, folder, rowsOf, sealIs, server, sizeOf, visit } from './world.ts';
+import { binary, sleep, until } from './serving.ts';
+import { inChromium, folder, rowsOf, sealIs, server, sizeOf, visit, vkey } from './world.ts';
 
 inChromium('searching', () => {
   test('a query is typed, narrowed by a facet, shared by its address, and exported', async () => {
@@ -270,6 +271,87 @@ inChromium('searching', () => {
     await sealIs(page, 'broken', 40);
     assert.ok(proxy.told > 0);
     assert.notEqual(await page.locator('.count').getAttribute('data-exact'), 'true');
+  });
+
+  test('is that all: the signed statement is copied, fits what the page shows, and a lying one does not', async () => {
+    const { page, context, proxy } = await visit('#/default/explore?q=outcome:denied');
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    const count = Number(await page.locator('.count').getAttribute('data-count'));
+    const ask = page.getByRole('button', { name: "the server's signed statement" });
+    await page.locator('.how summary').click();
+    await ask.click();
+    // Its signatures are checked here; whether it is true, only a search of all records shows.
+    const fits = page.locator('[data-statement=undefined]');
+    await fits.waitFor({ timeout: 30_000 });
+    assert.match(
+      await fits.innerText(),
+      /records match, under a checkpoint signed by the key that this page checks with: the word/,
+    );
+    await page.getByRole('button', { name: 'copy the statement' }).click();
+    const copied = await until('something is copied', () =>
+      page.evaluate(() => navigator.clipboard.readText()),
+    );
+    assert.equal(copied.split('\n')[0], 'graven answer v1');
+    assert.equal(copied.split('\n')[6], String(count));
+    // What was copied is what the command line searches again; the command stands beside it.
+    const file = `${folder}/denied.answer`;
+    writeFileSync(file, copied);
+    const command = await page.locator('.how').getByText('graven verify --answer').innerText();
+    const answerKey = /--answer-key '([^']+)'/.exec(command)![1]!;
+    assert.match(command, new RegExp(`--key '${vkey.replace(/[+/.]/g, '\\$&')}'`));
+    const said = execFileSync(
+      binary,
+      [
+        'verify',
+        ...['--answer', file, '--key', vkey, '--answer-key', answerKey],
+        ...['--server', server.grpc, '--json'],
+      ],
+      { encoding: 'utf8' },
+    );
+    const verdict = JSON.parse(said) as { verdict: string; count: number };
+    assert.deepEqual([verdict.verdict, verdict.count], ['HOLDS', count]);
+
+    // The page that read and matched all records itself knows that it holds.
+    await page.goto(page.url() + '&by=page');
+    await page.getByText('matched here, record by record').waitFor({ timeout: 60_000 });
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    await ask.click();
+    await page.locator('[data-statement=true]').waitFor({ timeout: 30_000 });
+
+    // One match left out, signed or not; another query; a file of nothing.
+    const lies: [RegExp, (body: string) => string][] = [
+      [/not signed by the key/, (body) => body.replace(`\n${count}\n`, `\n${count - 1}\n`)],
+      [/cannot be read/, (body) => body.slice(0, 100) + '\n'],
+    ];
+    for (const [words, lie] of lies) {
+      proxy.told = 0;
+      proxy.lies = {
+        answer: (path, body) => (path.includes('/statement?') ? lie(body) : undefined),
+      };
+      await ask.click();
+      await until('it is refused', async () =>
+        words.test(await page.locator('[data-statement=false]').innerText()),
+      );
+      assert.ok(proxy.told > 0);
+    }
+    // A statement that the server did sign, about another question.
+    const other = await (
+      await fetch(new URL('/logs/default/statement?q=outcome:success', server.http))
+    ).text();
+    proxy.lies = {
+      answer: (path) => (path.includes('/statement?') ? other : undefined),
+    };
+    await ask.click();
+    await until('it is refused', async () =>
+      /does not fit/.test(await page.locator('[data-statement=false]').innerText()),
+    );
+    proxy.lies = {};
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    await page.locator('input[type=file]').setInputFiles(file);
+    await until('the file is explained', async () =>
+      /statement that .* records match/.test(await page.locator('[data-explained]').innerText()),
+    );
   });
 
   test('an error stands under its column', async () => {

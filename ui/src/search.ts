@@ -2,7 +2,8 @@
 // record. Either way a row is decoded from the record's bytes; only counts of the server are its word.
 
 import { ApiError, bytesOf, countOf, getRecords, HttpDoor, type Json } from './api/client.ts';
-import type { Linked } from './engine/protocol.ts';
+import type { Shown } from './engine/answer.ts';
+import type { Explained, Linked } from './engine/protocol.ts';
 import type { Link } from './link.ts';
 import { matcher, parseQuery } from './record/query.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
@@ -35,6 +36,12 @@ export interface SearchState {
   facets: Facet[];
   facetsExact: boolean;
   canonical: string;
+}
+
+export interface Statement {
+  text: string;
+  key: string;
+  explained: Explained;
 }
 
 export type Order = 'newest' | 'oldest';
@@ -400,12 +407,27 @@ export class Search {
     }
   }
 
-  /** The server's signed word for the whole answer. */
-  async statement(): Promise<string> {
-    return this.#door.getText(
-      `logs/${this.log}/statement?${this.#address({ size: String(this.state.treeSize) })}`,
-      true,
+  /** The server's signed word for the whole answer, held against what is known here. */
+  async statement(): Promise<Statement> {
+    const { by, treeSize, canonical, exact, count } = this.state;
+    const { text, key } = await this.#door.getStatement(
+      `logs/${this.log}/statement?${this.#address({ size: String(treeSize) })}`,
     );
+    const shown: Shown = {
+      query: canonical,
+      treeSize,
+      count: exact ? count : undefined,
+      matches:
+        by === 'page' && exact ? this.#found.map((row) => row.index).toReversed() : undefined,
+      answerKey: key,
+    };
+    const explained = await this.#link.ask<Explained>({
+      call: 'answer',
+      log: this.log,
+      text,
+      shown,
+    });
+    return { text, key, explained };
   }
 }
 

@@ -23,6 +23,8 @@ import {
   parseVkey,
   type Vkey,
 } from '../src/proof/note.ts';
+import { answerLeaf, parseAnswer } from '../src/proof/answer.ts';
+import { explainAnswer } from '../src/engine/answer.ts';
 import { formatReceipt, parseReceipt } from '../src/proof/receipt.ts';
 
 const vectors = new URL('../../../shared/vectors/', import.meta.url);
@@ -292,4 +294,70 @@ test('numbers and base64 have one spelling', () => {
     const bytes = Uint8Array.from({ length }, (_, i) => 255 - i * 7);
     assert.deepEqual(fromBase64(toBase64(bytes)), bytes);
   }
+});
+
+test('a statement about a search is read strictly and held against what is shown', async () => {
+  assert.equal(toHex(answerLeaf(258)), toHex(leafHash(new Uint8Array([0, 0, 0, 0, 0, 0, 1, 2]))));
+  const tree = Frontier.empty();
+  for (const index of [3, 5, 8]) tree.append(answerLeaf(index));
+  const hash = toBase64(new Uint8Array(32).fill(7));
+  const signature = `\u2014 log.example ${toBase64(new Uint8Array(68))}\n`;
+  const checkpoint = `log.example\n9\n${hash}\n\n${signature}`;
+  const lines = [
+    'graven answer v1',
+    'log.example',
+    'v1: outcome:denied',
+    '9',
+    hash,
+    '0 9',
+    '3',
+    toBase64(tree.root()),
+    toBase64(new TextEncoder().encode(checkpoint)),
+  ];
+  const note = (changed: Record<number, string> = {}): string =>
+    lines.map((line, i) => changed[i] ?? line).join('\n') + `\n\n${signature}`;
+  const answer = parseAnswer(note());
+  assert.ok(typeof answer !== 'string', String(answer));
+  assert.deepEqual([answer.count, answer.low, answer.high, answer.size], [3, 0, 9, 9]);
+  for (const changed of [
+    { 0: 'graven answer v2' },
+    { 1: 'other.example' },
+    { 3: '09' },
+    { 3: '10' },
+    { 4: 'AAAA' },
+    { 5: '0 10' },
+    { 5: '9 0' },
+    { 5: '0  9' },
+    { 5: '0 9 9' },
+    { 6: '10' },
+    { 6: '-1' },
+    { 7: '' },
+    { 8: '!' },
+    { 8: toBase64(new TextEncoder().encode('no checkpoint')) },
+  ])
+    assert.equal(typeof parseAnswer(note(changed)), 'string', JSON.stringify(changed));
+
+  const place = { origin: 'log.example', vkey: '', checkpoint: undefined };
+  const shown = {
+    query: 'v1: outcome:denied',
+    treeSize: 9,
+    count: 3,
+    matches: [3, 5, 8],
+    answerKey: '',
+  };
+  const holds = async (change: object, own: object = {}): Promise<boolean | undefined> =>
+    (await explainAnswer(note(), { ...place, ...own }, { ...shown, ...change })).holds;
+  // Without the log's key nothing is more than fitting.
+  assert.equal(await holds({}), undefined);
+  for (const change of [
+    { matches: [3, 5, 7] },
+    { matches: [3, 5] },
+    { count: 4 },
+    { query: 'v1:' },
+    { treeSize: 8 },
+  ])
+    assert.equal(await holds(change), false, JSON.stringify(change));
+  assert.equal(await holds({}, { origin: 'other.example' }), false);
+  assert.equal(await holds({}, { checkpoint: { size: 9, root: '00' } }), false);
+  assert.equal(await holds({}, { checkpoint: { size: 8, root: '00' } }), undefined);
 });

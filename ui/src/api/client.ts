@@ -61,9 +61,9 @@ export class HttpDoor implements Door {
       : { ...more, authorization: `Bearer ${token}` };
   }
 
-  async #get(path: string, fresh: boolean): Promise<Response> {
+  async #get(path: string, fresh: boolean, timeoutMs = 20_000): Promise<Response> {
     const ended = new AbortController();
-    const timer = setTimeout(() => ended.abort(), 20_000);
+    const timer = setTimeout(() => ended.abort(), timeoutMs);
     const sent = Date.now();
     try {
       const response = await fetch(this.base + path, {
@@ -109,7 +109,19 @@ export class HttpDoor implements Door {
   }
 
   async getText(path: string, fresh = false): Promise<string> {
-    const response = await this.#get(path, fresh);
+    return this.#text(await this.#get(path, fresh));
+  }
+
+  /** A signed statement, and the key that the server says it signs them with; empty when it says none. */
+  async getStatement(path: string): Promise<{ text: string; key: string }> {
+    const response = await this.#get(path, true, 65_000);
+    return {
+      text: await this.#text(response),
+      key: response.headers.get('graven-answer-key') ?? '',
+    };
+  }
+
+  async #text(response: Response): Promise<string> {
     try {
       // Not response.text(): it would turn bytes that are no UTF-8 into others in silence.
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(

@@ -7,11 +7,12 @@ import { checkLogSignature, parseCheckpoint, parseVkey, type Vkey } from '../pro
 import { parseReceipt } from '../proof/receipt.ts';
 import { decodeRow } from '../record/row.ts';
 import { timeOfNs } from '../record/export.ts';
+import { isAnswer } from '../proof/answer.ts';
+import { explainAnswer, type AnswerPlace } from './answer.ts';
 import type { Explained } from './protocol.ts';
 
-export interface Place {
-  /** The key of the log that the page shows, if any. */
-  readonly vkey: string;
+/** The log that the page shows. */
+export interface Place extends AnswerPlace {
   /** Whether the log still has this record at this index; throws when it cannot be asked. */
   contains(index: number, hash: string): Promise<boolean>;
 }
@@ -31,6 +32,7 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
     );
   if (text.startsWith('c2sp.org/tlog-proof@v1\n')) return explainReceipt(text, place);
   if (text.startsWith('graven.dev/evidence@v1\n')) return explainEvidence(text);
+  if (isAnswer(text)) return explainAnswer(text, place, undefined);
   const vkey = parseVkey(text.trim());
   if (typeof vkey !== 'string') {
     const same = place !== undefined && place.vkey === vkey.text;
@@ -43,7 +45,7 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
   if (/^\S+\n[0-9]+\n[A-Za-z0-9+/]+=*\n/.test(text)) return explainCheckpoint(text, place);
   if (text.startsWith('{')) return explainLines(text);
   return nothing(
-    'Nothing that this page knows: it reads receipts, checkpoints, evidence, keys and exports as JSON Lines.',
+    'Nothing that this page knows: it reads receipts, checkpoints, statements, evidence, keys and exports as JSON Lines.',
   );
 }
 

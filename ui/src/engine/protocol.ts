@@ -3,6 +3,7 @@
 import type { LogFacts } from '../api/client.ts';
 import type { Cosignature } from '../proof/note.ts';
 import type { Row } from '../record/row.ts';
+import type { Shown } from './answer.ts';
 
 /** A contradiction that a second, uncached look did not clear. Kept until the log's memory is thrown away. */
 export interface Finding {
@@ -122,7 +123,8 @@ export type Call =
   | { call: 'policy'; log: string; text: string }
   | { call: 'accept'; log: string }
   | { call: 'forget'; log: string }
-  | { call: 'explain'; log: string; name: string; bytes: Uint8Array };
+  | { call: 'explain'; log: string; name: string; bytes: Uint8Array }
+  | { call: 'answer'; log: string; text: string; shown: Shown };
 
 /** Records that link one to the next; `link` is what the first of them names as the hash before it. */
 export interface Linked {

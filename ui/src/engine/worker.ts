@@ -5,6 +5,7 @@ import { toHex } from '../proof/bytes.ts';
 import { genesisHash, leafHash } from '../proof/merkle.ts';
 import { decodeRow } from '../record/row.ts';
 import { Contradiction } from './contradiction.ts';
+import { explainAnswer, type AnswerPlace } from './answer.ts';
 import { explain } from './explain.ts';
 import { hashRows } from './leaves.ts';
 import { realClock } from './clock.ts';
@@ -170,19 +171,24 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'forget':
       return (await watchOf(asked.log)).forget();
     case 'explain': {
-      const entry = watched.get(asked.log);
+      const watch = watched.get(asked.log)?.watch;
       return explain(
         asked.bytes,
-        entry === undefined
+        watch === undefined
           ? undefined
-          : {
-              vkey: entry.watch.state.vkey,
-              contains: (index, hash) => entry.watch.cover(index, hash),
-            },
+          : { ...placeOf(watch), contains: (index, hash) => watch.cover(index, hash) },
       );
     }
+    case 'answer':
+      return explainAnswer(asked.text, placeOf(await watchOf(asked.log)), asked.shown);
   }
 }
+
+const placeOf = ({ state }: LogWatch): AnswerPlace => ({
+  origin: state.origin,
+  vkey: state.vkey,
+  checkpoint: state.checkpoint,
+});
 
 function connect(port: Port): void {
   port.onmessage = (event) => {

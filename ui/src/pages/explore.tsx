@@ -399,7 +399,12 @@ export function Explore({
           }}
         />
         {search !== undefined && (
-          <IsThatAll search={search} log={log} readHere={() => set({ here: true })} />
+          <IsThatAll
+            search={search}
+            log={log}
+            vkey={feed.trust?.vkey ?? ''}
+            readHere={() => set({ here: true })}
+          />
         )}
       </div>
     </div>

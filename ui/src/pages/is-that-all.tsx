@@ -1,24 +1,99 @@
-// "Is that all?" under each search: who says so, how to know better, and the commands that give the same.
+// "Is that all?" under each search: who says so, his signed statement, how to know better, and the commands that give the
+// same.
 
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError } from '../api/client.ts';
 import { Commands } from '../parts/commands.tsx';
 import { saveText } from '../parts/save.ts';
-import { Copy } from '../parts/text.tsx';
-import type { Search } from '../search.ts';
+import { Command, Copy } from '../parts/text.tsx';
+import type { Search, Statement } from '../search.ts';
 import { thousands } from '../seal.ts';
+
+const inQuotes = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** How somebody else holds a statement against the records. */
+function verifyCommand(log: string, key: string, vkey: string): string {
+  const keys =
+    (vkey === '' ? '' : ` --key ${inQuotes(vkey)}`) +
+    (key === '' ? '' : ` --answer-key ${inQuotes(key)}`);
+  return `graven verify --answer ${log}.answer --log ${log} --server ${location.hostname}:7465${keys}`;
+}
+
+function StatementBox({
+  search,
+  log,
+  vkey,
+}: {
+  search: Search;
+  log: string;
+  vkey: string;
+}): JSX.Element {
+  const [got, setGot] = useState<{ of: Search; value: Statement | string }>();
+  const [asking, setAsking] = useState(false);
+  // Of another search it is none.
+  const value = got?.of === search ? got.value : undefined;
+  const ask = (): void => {
+    setAsking(true);
+    search
+      .statement()
+      .catch((error: unknown) =>
+        error instanceof ApiError && error.reason === 'ROUTE_NOT_FOUND'
+          ? 'This server gives no signed statements.'
+          : `Not to be had: ${error instanceof Error ? error.message : String(error)}.`,
+      )
+      .then((answer) => {
+        setGot({ of: search, value: answer });
+        setAsking(false);
+      });
+  };
+  return (
+    <>
+      <p class="row">
+        <button type="button" disabled={asking || search.state.treeSize === 0} onClick={ask}>
+          {asking ? 'searching all of it' : "the server's signed statement"}
+        </button>
+        {typeof value === 'object' && (
+          <>
+            <Copy text={value.text} label="copy the statement" />
+            <button type="button" onClick={() => saveText(`${log}.answer`, value.text)}>
+              save
+            </button>
+          </>
+        )}
+      </p>
+      {typeof value === 'string' && <p role="status">{value}</p>}
+      {typeof value === 'object' && (
+        <>
+          <p
+            role="status"
+            class={value.explained.holds === false ? 'verdict bad' : 'notice'}
+            data-statement={String(value.explained.holds)}
+          >
+            {value.explained.sentence}
+          </p>
+          <pre class="note" tabIndex={0} aria-label="The signed statement">
+            {value.text}
+          </pre>
+          <Command label="verify" text={verifyCommand(log, value.key, vkey)} />
+        </>
+      )}
+    </>
+  );
+}
 
 export function IsThatAll({
   search,
   log,
+  vkey,
   readHere,
 }: {
   search: Search;
   log: string;
+  /** The log's key that this page checks with. */
+  vkey: string;
   readHere: () => void;
 }): JSX.Element {
-  const [statement, setStatement] = useState<string>();
   const { state } = search;
   return (
     <details class="how">
@@ -32,7 +107,8 @@ export function IsThatAll({
       ) : (
         <>
           <p>
-            The server says so{state.exact ? '' : ', and not yet of the whole log'}. Whoever needs
+            The server says so{state.exact ? '' : ', and not yet of the whole log'}. It signs that
+            word: a statement that leaves something out stays as evidence against it. Whoever needs
             more than its word reads all {thousands(state.treeSize)} records and matches each of
             them: this page can do that here; what it finds then is checked like everything else
             that it reads.
@@ -41,37 +117,10 @@ export function IsThatAll({
             <button type="button" class="primary" onClick={readHere}>
               read the whole log here
             </button>
-            <button
-              type="button"
-              onClick={() => {
-                search.statement().then(setStatement, (error: unknown) => {
-                  const none = error instanceof ApiError && error.reason === 'ROUTE_NOT_FOUND';
-                  setStatement(
-                    none
-                      ? 'This server gives no signed statements.'
-                      : `Not to be had: ${error instanceof Error ? error.message : String(error)}.`,
-                  );
-                });
-              }}
-            >
-              the server's signed statement
-            </button>
-            {statement !== undefined && (
-              <>
-                <Copy text={statement} />
-                <button type="button" onClick={() => saveText(`${log}-answer.txt`, statement)}>
-                  save
-                </button>
-              </>
-            )}
           </p>
-          {statement !== undefined && (
-            <pre class="note" tabIndex={0}>
-              {statement}
-            </pre>
-          )}
         </>
       )}
+      <StatementBox search={search} log={log} vkey={vkey} />
       <Commands
         shown={{
           log,

@@ -1,0 +1,304 @@
+#include "server/alerts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "base/absl_views.h"
+#include "base/encoding.h"
+#include "base/sha256.h"
+#include "base/status_macros.h"
+#include "base/text_safety.h"
+#include "base/thread_name.h"
+#include "http/url.h"
+#include "io/durable_file.h"
+#include "json/object_text.h"
+#include "metrics/instruments.h"
+#include "query/parser.h"
+#include "store/log_meta.h"
+
+namespace graven::server {
+namespace {
+
+constexpr int64_t kNsPerSecond = 1'000'000'000;
+constexpr auto kPause = std::chrono::milliseconds(250);
+constexpr uint64_t kRecordsPerLook = 4096;
+// A place that has moved is kept so often; it says where to begin again, no more.
+constexpr int64_t kKeepNs = 5 * kNsPerSecond;
+constexpr size_t kHeadBytesMax = 128;
+constexpr size_t kSecretBytesMax = 4096;
+
+// What makes a rule the same rule, of the same log.
+Hash HashOf(const search::AlertRule& rule, std::string_view origin) {
+  return Sha256(fmt::format("{}\n{}\n{}\n{}\n{}", origin, query::Canonical(rule.query),
+                            rule.by ? rule.by->name() : "", rule.threshold, rule.window_ns));
+}
+
+// What the file of a place begins with.
+std::string HeadOf(const search::AlertRule& rule, std::string_view origin) {
+  return fmt::format("graven alert v1\n{}\n", HexEncode(HashOf(rule, origin)));
+}
+
+bool IsName(std::string_view name) {
+  return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+absl::StatusOr<search::AlertRule> ReadRule(const AlertSettings& settings) {
+  const auto wrong = [&](std::string_view what) {
+    return absl::InvalidArgumentError(
+        fmt::format("[[alert]] \"{}\": {}", SafeText(settings.name, 64), what));
+  };
+  search::AlertRule rule;
+  if (!IsName(settings.name)) return wrong("name must be [a-z0-9-], 1 to 63 bytes");
+  rule.name = settings.name;
+  if (!store::IsFolderLogName(settings.log)) return wrong("log: no log can have this name");
+  rule.log = settings.log;
+  absl::StatusOr<query::Query> query = query::Parse(settings.query);
+  if (!query.ok()) return wrong(fmt::format("query: {}", ToStd(query.status().message())));
+  rule.query = *std::move(query);
+  if (!settings.by.empty()) {
+    absl::StatusOr<search::Column> column = search::Column::Find(settings.by);
+    if (!column.ok()) return wrong(fmt::format("by: {}", ToStd(column.status().message())));
+    rule.by = *std::move(column);
+  }
+  rule.threshold = settings.threshold;
+  rule.window_ns = static_cast<int64_t>(settings.window_s) * kNsPerSecond;
+  return rule;
+}
+
+absl::StatusOr<std::string> ReadSecret(const WebhookSettings& hook) {
+  if (const absl::Status url = http::ParseUrl(hook.url).status(); !url.ok()) {
+    return absl::InvalidArgumentError(fmt::format("webhook.url: {}", ToStd(url.message())));
+  }
+  absl::StatusOr<std::string> secret =
+      io::ReadWholeFile(io::PosixFileSystem(), hook.secret_file, kSecretBytesMax);
+  if (!secret.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("webhook.secret_file: {}", ToStd(secret.status().message())));
+  }
+  while (secret->ends_with('\n')) secret->pop_back();
+  if (secret->size() < webhook::kSecretBytesMin) {
+    return absl::InvalidArgumentError(fmt::format(
+        "webhook.secret_file: the secret is shorter than {} bytes", webhook::kSecretBytesMin));
+  }
+  return secret;
+}
+
+}  // namespace
+
+struct Alerts::Watch {
+  Watch(const search::AlertRule& of, metrics::Registry& metrics)
+      : rule(of),
+        raised(metrics.MakeCounter(metrics::kAlertsRaised, {of.name})),
+        lag(metrics.MakeGauge(metrics::kAlertLag, {of.name})) {}
+
+  const search::AlertRule& rule;
+  metrics::Counter raised;
+  metrics::Gauge lag;
+  ledger::LogRef log;       // nothing: there is no such log yet
+  bool log_is_new = false;  // there was none when the server started
+  std::optional<search::AlertWindow> window;
+  std::string kept;  // the place in the file
+  int64_t kept_at_ns = 0;
+  bool failed = false;  // said already
+};
+
+absl::StatusOr<AlertPlan> Alerts::Read(const Configuration& configuration) {
+  AlertPlan plan;
+  if (configuration.alerts.size() > kAlertRulesMax) {
+    return absl::InvalidArgumentError(fmt::format("[[alert]]: there are {} rules; at most {}",
+                                                  configuration.alerts.size(), kAlertRulesMax));
+  }
+  for (const AlertSettings& settings : configuration.alerts) {
+    ASSIGN_OR_RETURN(search::AlertRule rule, ReadRule(settings));
+    for (const search::AlertRule& other : plan.rules) {
+      if (other.name != rule.name) continue;
+      return absl::InvalidArgumentError(
+          fmt::format("[[alert]] \"{}\": the name is there twice", rule.name));
+    }
+    plan.rules.push_back(std::move(rule));
+  }
+  if (!configuration.webhook.url.empty()) {
+    ASSIGN_OR_RETURN(plan.webhook_secret, ReadSecret(configuration.webhook));
+  }
+  return plan;
+}
+
+Alerts::Alerts(std::string folder, search::Searches& searches, OperationalLog& log)
+    : folder_(std::move(folder)), searches_(searches), log_(log) {}
+
+absl::StatusOr<std::unique_ptr<Alerts>> Alerts::Start(const Configuration& configuration,
+                                                      AlertPlan plan, search::Searches& searches,
+                                                      metrics::Registry& metrics,
+                                                      OperationalLog& log) {
+  std::unique_ptr<Alerts> alerts(
+      new Alerts(io::JoinPath(configuration.data, "alerts"), searches, log));
+  if (plan.rules.empty()) return alerts;
+  alerts->rules_ = std::move(plan.rules);
+  RETURN_IF_ERROR(alerts->Open(configuration, std::move(plan.webhook_secret), metrics));
+  alerts->thread_ = std::thread([own = alerts.get()] { own->Run(); });
+  NameThread(alerts->thread_, "graven-alerts");
+  return alerts;
+}
+
+Alerts::~Alerts() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status Alerts::Open(const Configuration& configuration, std::string secret,
+                          metrics::Registry& metrics) {
+  io::FileSystem& fs = io::PosixFileSystem();
+  RETURN_IF_ERROR(io::MakeDirectoryDurably(fs, folder_));
+  if (!secret.empty()) {
+    webhook::OutboxOptions options;
+    options.url = configuration.webhook.url;
+    options.secret = std::move(secret);
+    options.fetch.address_rule = http::AddressRule::kPublicOnly;
+    options.fetch.allowed_hosts = configuration.webhook.allow_hosts;
+    ASSIGN_OR_RETURN(auto outbox,
+                     webhook::Outbox::Open(fs, io::JoinPath(folder_, "outbox"), std::move(options),
+                                           SystemClock(), SystemRandom()));
+    webhook_ = std::make_unique<webhook::Sender>(std::move(outbox));
+    waiting_ = metrics.MakeGauge(metrics::kAlertNoticesWaiting);
+    left_out_ = metrics.MakeCounter(metrics::kAlertNoticesLeftOut);
+    failed_tries_ = metrics.MakeCounter(metrics::kAlertDeliveriesFailed);
+  }
+  for (const search::AlertRule& rule : rules_) {
+    watches_.push_back(std::make_unique<Watch>(rule, metrics));
+    watches_.back()->log_is_new = !searches_.reads().FindLog(rule.log).ok();
+  }
+  return absl::OkStatus();
+}
+
+void Alerts::Run() {
+  while (true) {
+    bool more = false;
+    for (const auto& watch : watches_) {
+      const absl::StatusOr<bool> looked = Look(watch.get());
+      if (looked.ok()) {
+        more = more || *looked;
+        watch->failed = false;
+        continue;
+      }
+      if (!std::exchange(watch->failed, true)) {
+        log_.Error(fmt::format("alert {}: {}", watch->rule.name, ToStd(looked.status().message())));
+      }
+      // What the window has seen since was not told: it will see it again.
+      watch->window.reset();
+    }
+    ShowQueue();
+    std::unique_lock lock(mutex_);
+    if (!more) wake_.wait_for(lock, kPause, [this] { return stopping_; });
+    if (stopping_) break;
+  }
+  // A place that cannot be kept lets its rule begin at an older one.
+  for (const auto& watch : watches_) {
+    if (watch->window) (void)KeepPlace(watch.get());
+  }
+}
+
+absl::StatusOr<bool> Alerts::Look(Watch* watch) {
+  if (!watch->log) {
+    const absl::StatusOr<ledger::LogRef> found = searches_.reads().FindLog(watch->rule.log);
+    if (!found.ok()) return false;
+    watch->log = *found;
+  }
+  if (!watch->window) RETURN_IF_ERROR(Begin(watch));
+  const TreeSize size = searches_.ledger().GetPublished(watch->log)->size;
+  const uint64_t next = watch->window->next().value;
+  watch->lag.Set(static_cast<double>(size.value - std::min(next, size.value)));
+  if (next >= size.value) return false;
+  const uint64_t end = std::min(size.value, next + kRecordsPerLook);
+  // Every record is given to the window: time goes on with those that do not match, too.
+  search::Scan scan =
+      search::Scan::Within(searches_.SourceOf(watch->log, query::Query(), size), next, end);
+  std::vector<search::Alert> raised;
+  RETURN_IF_ERROR(scan.Step(search::Turn(), [&](const search::Hit& hit) {
+    watch->window->Add(hit.view, &raised);
+    return search::Verdict::kGoOn;
+  }));
+  for (const search::Alert& alert : raised) RETURN_IF_ERROR(Tell(watch, alert));
+  const bool time_to_keep = searches_.clock().SteadyNs() - watch->kept_at_ns >= kKeepNs;
+  if (!raised.empty() || time_to_keep) RETURN_IF_ERROR(KeepPlace(watch));
+  return end < size.value;
+}
+
+absl::Status Alerts::Begin(Watch* watch) {
+  const TreeSize size = searches_.ledger().GetPublished(watch->log)->size;
+  const absl::StatusOr<std::string> text =
+      io::ReadWholeFile(io::PosixFileSystem(), PlacePath(*watch),
+                        kHeadBytesMax + search::AlertWindow::kPlaceBytesMax);
+  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
+  const std::string head = HeadOf(watch->rule, watch->log.origin());
+  if (text.ok() && text->starts_with(head)) {
+    absl::StatusOr<search::AlertWindow> window =
+        search::AlertWindow::BeginAgain(watch->rule, std::string_view(*text).substr(head.size()));
+    if (window.ok() && window->next().value <= size.value) {
+      watch->kept = text->substr(head.size());
+      watch->window.emplace(*std::move(window));
+      return absl::OkStatus();
+    }
+    // A damaged file, or the log was put back to an older state.
+    log_.Warning(fmt::format("alert {}: its place is not one of this log; it begins at record {}",
+                             watch->rule.name, size.value));
+  }
+  const bool from_the_start = watch->log_is_new && !text.ok();
+  watch->window.emplace(watch->rule, from_the_start ? LogIndex(0) : NextIndex(size));
+  return KeepPlace(watch);
+}
+
+absl::Status Alerts::Tell(Watch* watch, const search::Alert& alert) {
+  const search::AlertRule& rule = watch->rule;
+  watch->raised.Add();
+  log_.Warning(fmt::format(
+      "alert {}: {} matches{} in {} s, records {} to {}", rule.name, alert.count,
+      rule.by ? fmt::format(" of {} \"{}\"", rule.by->name(), SafeText(alert.value, 128)) : "",
+      rule.window_ns / kNsPerSecond, alert.first.value, alert.last.value));
+  if (webhook_ == nullptr) return absl::OkStatus();
+  json::ObjectText notice;
+  notice.Text("kind", "alert").Text("id", fmt::format("{}-{}", rule.name, alert.id));
+  notice.Text("alert", rule.name).Text("log", watch->log.name());
+  notice.Text("origin", watch->log.origin()).Text("query", query::Canonical(rule.query));
+  if (rule.by) notice.Text("by", rule.by->name()).Text("value", alert.value);
+  notice.Uint64("count", alert.count).Uint64("threshold", rule.threshold);
+  notice.Uint64("windowSeconds", static_cast<uint64_t>(rule.window_ns / kNsPerSecond));
+  notice.Uint64("firstIndex", alert.first.value).Uint64("lastIndex", alert.last.value);
+  notice.TimeNs("firstReceivedAt", alert.first_received_ns);
+  notice.TimeNs("lastReceivedAt", alert.last_received_ns);
+  return webhook_->Add(notice.Finish());
+}
+
+absl::Status Alerts::KeepPlace(Watch* watch) {
+  std::string place = watch->window->Place();
+  watch->kept_at_ns = searches_.clock().SteadyNs();
+  if (place == watch->kept) return absl::OkStatus();
+  RETURN_IF_ERROR(io::WriteFileDurably(io::PosixFileSystem(), PlacePath(*watch),
+                                       HeadOf(watch->rule, watch->log.origin()) + place));
+  watch->kept = std::move(place);
+  return absl::OkStatus();
+}
+
+// A rule may be called as the queue is; with its suffix its file is not.
+std::string Alerts::PlacePath(const Watch& watch) const {
+  return io::JoinPath(folder_, watch.rule.name + ".place");
+}
+
+void Alerts::ShowQueue() {
+  if (webhook_ == nullptr) return;
+  const webhook::OutboxCounters counters = webhook_->outbox().counters();
+  waiting_.Set(static_cast<double>(counters.waiting));
+  left_out_.RaiseTo(static_cast<double>(counters.left_out));
+  failed_tries_.RaiseTo(static_cast<double>(counters.failed_tries));
+}
+
+}  // namespace graven::server

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "metrics/registry.h"
+#include "search/alert.h"
+#include "search/searches.h"
+#include "server/configuration.h"
+#include "server/operational_log.h"
+#include "webhook/sender.h"
+
+namespace graven::server {
+
+inline constexpr size_t kAlertRulesMax = 100;
+
+// What the configuration says of alerts, read and found possible.
+struct AlertPlan {
+  std::vector<search::AlertRule> rules;
+  std::string webhook_secret;  // "": no webhook
+};
+
+// The alerts of the configuration, on a thread of their own: what is published is given to each
+// rule in order, and what a rule raises goes into the operational log, a metric and, where one is
+// configured, a webhook.
+//
+// Invariant: an alert is said at least once, through any crash: the rule's place in the log
+// (DIR/alerts/<name>.place) moves on only after what was raised is durable in the webhook's queue.
+// After a crash it may be said again, with the same id.
+class Alerts {
+ public:
+  // kInvalidArgument: names the rule or key.
+  static absl::StatusOr<AlertPlan> Read(const Configuration& configuration);
+
+  // Opens the queue, and begins. A rule that is new, or another than it was, begins at the end of
+  // its log; of a log that is made later, with its first record. kDataLoss: the queue is damaged.
+  static absl::StatusOr<std::unique_ptr<Alerts>> Start(const Configuration& configuration,
+                                                       AlertPlan plan, search::Searches& searches,
+                                                       metrics::Registry& metrics,
+                                                       OperationalLog& log);
+  // Keeps the places, ends the thread.
+  ~Alerts();
+  Alerts(const Alerts&) = delete;
+  Alerts& operator=(const Alerts&) = delete;
+
+ private:
+  struct Watch;
+
+  Alerts(std::string folder, search::Searches& searches, OperationalLog& log);
+
+  absl::Status Open(const Configuration& configuration, std::string secret,
+                    metrics::Registry& metrics);
+  void Run();
+  // Looks at what has been published; true when there is more.
+  absl::StatusOr<bool> Look(Watch* watch);
+  // Begins where the file of the rule says, or anew.
+  absl::Status Begin(Watch* watch);
+  absl::Status Tell(Watch* watch, const search::Alert& alert);
+  absl::Status KeepPlace(Watch* watch);
+  std::string PlacePath(const Watch& watch) const;
+  void ShowQueue();
+
+  const std::string folder_;
+  search::Searches& searches_;
+  OperationalLog& log_;
+  std::vector<search::AlertRule> rules_;
+  std::vector<std::unique_ptr<Watch>> watches_;
+  std::unique_ptr<webhook::Sender> webhook_;
+  metrics::Gauge waiting_;
+  metrics::Counter left_out_, failed_tries_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace graven::server

@@ -1,0 +1,207 @@
+"""Alerts of the configuration: raised within a moment, told once by a signed webhook, and not lost when the server is
+killed between two of the matches."""
+import http.server
+import json
+import shutil
+import threading
+import time
+import unittest
+import urllib.request
+
+import serving
+
+serving.stubs()
+import grpc  # noqa: E402
+from graven.v1 import audit_log_service_pb2 as pb  # noqa: E402
+from graven.v1 import audit_log_service_pb2_grpc as rpc  # noqa: E402
+from graven.v1 import event_pb2  # noqa: E402
+
+CONFIGURATION = """
+[[alert]]
+name = "denied"
+query = "outcome:denied"
+by = "actor.id"
+threshold = 5
+window_s = 600
+
+[webhook]
+url = "{url}"
+secret_file = "{secret}"
+allow_hosts = ["127.0.0.1"]
+"""
+
+
+class Hook:
+    """Takes webhooks."""
+
+    def __init__(self):
+        self.notices = []
+        self.refusing = False
+        self.refused = 0
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.refusing:
+                    outer.refused += 1
+                else:
+                    outer.notices += json.loads(body)["notices"]
+                self.send_response(503 if outer.refusing else 200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+    def wait_refused(self, count):
+        end = time.monotonic() + 60
+        while self.refused < count:
+            assert time.monotonic() < end, "nothing came to be refused"
+            time.sleep(0.05)
+
+    def wait(self, count):
+        end = time.monotonic() + 60
+        while len(self.notices) < count and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(self.notices) >= count, f"{len(self.notices)} notices"
+        return self.notices
+
+
+class Alerts(unittest.TestCase):
+    def setUp(self):
+        self.folder = serving.make_folder("alerts")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.hook = Hook()
+        self.addCleanup(self.hook.server.server_close)
+        self.addCleanup(self.hook.server.shutdown)
+
+    def serve(self, text=CONFIGURATION):
+        (self.folder / "secret").write_text("sixteen bytes or more\n")
+        configuration = self.folder / "graven.toml"
+        configuration.write_text(text.format(url=self.hook.url, secret=self.folder / "secret"))
+        return serving.Server(self.folder, "--config", configuration, "--http", "127.0.0.1:0")
+
+    def append(self, server, first, count, actor="ann", outcome=event_pb2.OUTCOME_DENIED, log=""):
+        with grpc.insecure_channel(server.address) as channel:
+            for number in range(first, first + count):
+                event = event_pb2.Event(event_id=f"{actor}-{number}", action="door.open", outcome=outcome)
+                event.actor.id = actor
+                event.occurred_at.seconds = 1_700_000_000
+                rpc.AuditLogServiceStub(channel).Append(pb.AppendRequest(events=[event], log=log))
+
+    def place(self, name):
+        return int((self.folder / "data" / "alerts" / f"{name}.place").read_text().splitlines()[2])
+
+    def test_five_for_one_actor_are_told_also_over_a_crash(self):
+        with self.serve() as server:
+            self.wait_for_place()
+            self.append(server, 0, 4)
+            self.append(server, 0, 4, actor="bob")
+            self.append(server, 0, 9, actor="eve", outcome=event_pb2.OUTCOME_SUCCESS)
+            server.kill()
+        self.assertEqual(self.hook.notices, [])
+        with self.serve() as server:
+            self.append(server, 4, 1)  # the fifth, after the crash
+            notice = self.hook.wait(1)[0]
+            self.assertEqual({name: notice[name] for name in
+                              ("kind", "alert", "log", "query", "by", "value", "count", "firstIndex", "lastIndex")},
+                             {"kind": "alert", "alert": "denied", "log": "default", "query": "v1: outcome:denied",
+                              "by": "actor.id", "value": "ann", "count": "5", "firstIndex": "0", "lastIndex": "17"})
+            url = server.ready["http"][0] + "/metrics"
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                self.assertIn('graven_alerts_total{alert="denied"} 1', answer.read().decode())
+            self.assertIn('alert denied: 5 matches of actor.id "ann"', server.log_path.read_text())
+            self.assertEqual(server.stop(), 0)
+        with self.serve() as server:  # what was told is not told again
+            self.append(server, 4, 1, actor="bob")
+            self.assertEqual([notice["value"] for notice in self.hook.wait(2)], ["ann", "bob"])
+            self.assertEqual(server.stop(), 0)
+
+    def wait_for_place(self, name="denied", at=0):
+        end = time.monotonic() + 30
+        while not (self.folder / "data" / "alerts" / f"{name}.place").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertEqual(self.place(name), at)
+
+    def test_what_the_webhook_did_not_take_is_kept_over_a_crash_and_sent_with_the_same_id(self):
+        self.hook.refusing = True
+        with self.serve(CONFIGURATION.replace('"denied"', '"outbox"')) as server:  # a name that the queue's folder has
+            self.wait_for_place("outbox")
+            self.append(server, 0, 5)
+            self.hook.wait_refused(1)
+            server.kill()
+        self.assertEqual(self.hook.notices, [])
+        self.hook.refusing = False
+        with self.serve(CONFIGURATION.replace('"denied"', '"outbox"')) as server:
+            notice = self.hook.wait(1)[0]
+            self.assertEqual((notice["value"], notice["lastIndex"]), ("ann", "4"))
+            self.assertTrue(notice["id"].startswith("outbox-4-"), notice["id"])
+            # However often it was said: it is the same alert.
+            self.append(server, 0, 5, actor="bob")
+            while not any(one["value"] == "bob" for one in self.hook.notices):
+                self.hook.wait(len(self.hook.notices) + 1)
+            self.assertEqual(len({one["id"] for one in self.hook.notices}), 2)
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_log_that_is_made_later_is_watched_from_its_first_record_and_one_that_is_there_from_its_end(self):
+        text = CONFIGURATION.replace("threshold = 5", "threshold = 1")
+        later = text[:text.index("[webhook]")].replace('"denied"', '"later"')
+        text += later.replace("[[alert]]", '[[alert]]\nlog = "later"')
+        with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
+            self.append(server, 0, 3)
+            self.assertEqual(server.stop(), 0)
+        with self.serve(text) as server:
+            self.wait_for_place(at=3)
+            serving.run("logs", "create", "later", "--server", server.address)
+            self.append(server, 0, 1, actor="eve", log="later")
+            self.append(server, 0, 1, actor="bob")
+            found = {(one["log"], one["value"]) for one in self.hook.wait(2)}
+            self.assertEqual(found, {("later", "eve"), ("default", "bob")})
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_hostile_value_does_not_stop_the_rule(self):
+        text = CONFIGURATION.replace("threshold = 5", "threshold = 1").replace("actor.id", "label.x")
+        with self.serve(text) as server:
+            self.wait_for_place()
+            with grpc.insecure_channel(server.address) as channel:
+                for number, value in enumerate(["\x01\u202e\"\\" * 150, "plain"]):
+                    event = event_pb2.Event(event_id=f"h-{number}", action="a.b", outcome=event_pb2.OUTCOME_DENIED)
+                    event.actor.id = "x"
+                    event.labels.add(key="x", value=value)
+                    event.occurred_at.seconds = 1_700_000_000
+                    rpc.AuditLogServiceStub(channel).Append(pb.AppendRequest(events=[event]))
+            found = [one["value"] for one in self.hook.wait(2)]
+            self.assertTrue(found[0].startswith("\x01\u202e") and len(found[0].encode()) <= 512, found[0])
+            self.assertEqual(found[1], "plain")
+            self.assertNotIn("\u202e", server.log_path.read_text())
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_wrong_rule_is_named_before_anything_is_opened(self):
+        for wrong, words in [
+                ('[[alert]]\nname = "x"\nquery = "actr:x"\n', "column 1: there is no field"),
+                ('[[alert]]\nname = "X y"\nquery = ""\n', "name must be"),
+                ('[[alert]]\nname = "x"\nquery = ""\nby = "time"\n', "has no values to count"),
+                ('[[alert]]\nname = "x"\nquery = ""\nthreshold = 0\n', "from 1 to"),
+                ('[[alert]]\nname = "x"\nquery = ""\nlog = "No log"\n', "no log can have this name"),
+                ('[[alert]]\nname = "x"\nquery = ""\nwindow_s = 99999999\n', "from 1 to"),
+                ('[[alert]]\nname = "x"\n' * 2, "the name is there twice"),
+                ("".join(f'[[alert]]\nname = "x{i}"\n' for i in range(101)), "at most 100"),
+                ('[webhook]\nurl = "http://127.0.0.1/"\n', "both or none"),
+                ('[webhook]\nurl = "gopher://x/"\nsecret_file = "{secret}"\n', "webhook.url: "),
+                ('[webhook]\nurl = "http://127.0.0.1/"\nsecret_file = "{short}"\n', "the secret is shorter"),
+                ('[webhook]\nurl = "http://127.0.0.1/"\nsecret_file = "/nowhere"\n', "webhook.secret_file: ")]:
+            (self.folder / "secret").write_text("sixteen bytes or more\n")
+            (self.folder / "short").write_text("fifteen bytes..\n")
+            configuration = self.folder / "wrong.toml"
+            configuration.write_text(wrong.format(secret=self.folder / "secret", short=self.folder / "short"))
+            done = serving.run("serve", "--data", self.folder / "none", "--config", configuration, check=2)
+            self.assertIn(words, done.stderr)
+            self.assertFalse((self.folder / "none").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

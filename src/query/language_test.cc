@@ -56,6 +56,8 @@ TEST(Language, EachConstructHasOneSpelling) {
       {"service:\"\"", "v1: service:\"\""},
       {"text:AND", "v1: text:AND"},
       {"text:foo", "v1: foo"},
+      {"index:<=9223372036854775807", "v1: index:..9223372036854775808"},
+      {"index:9223372036854775807", "v1: index:9223372036854775807..9223372036854775808"},
       {"text:a:b", "v1: text:a:b"},
       {"\"a phrase\"", "v1: \"a phrase\""},
       {"invoi*", "v1: invoi*"},
@@ -205,6 +207,7 @@ std::string RandomQuery(std::mt19937_64* random, int depth) {
                                                   "occurred<=2026-03-01",
                                                   "index:3..9",
                                                   "index>=4",
+                                                  "index<=9223372036854775807",
                                                   "reason:(a OR \"b c\" d*)",
                                                   "written_by:*",
                                                   "trace:\\"};

@@ -117,9 +117,11 @@ bool ReadIndex(const Literal& literal, Term* term, std::string* why) {
     if (range.is_one) term->indexes.high = *low + 1;
   }
   if (!range.high.empty()) {
+    // An end that does not belong to the range may be the first number that is no position.
     const std::optional<uint64_t> high = ParseDecimal(range.high);
-    if (!high || *high >= kLogIndexLimit) return Refuse(kRight, why);
-    term->indexes.high = *high + (range.through_high ? 1 : 0);
+    const uint64_t beyond = range.through_high ? 1 : 0;
+    if (!high || *high > kLogIndexLimit - beyond) return Refuse(kRight, why);
+    term->indexes.high = *high + beyond;
   }
   if (term->indexes.low < term->indexes.high) return true;
   return Refuse("the range ends before it begins (its end does not belong to it)", why);

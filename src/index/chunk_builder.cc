@@ -24,6 +24,20 @@ uint64_t TableSeed() {
   return seed;
 }
 
+// Of which a record may have more than one.
+bool MayBeMany(char kind) {
+  switch (static_cast<KeyKind>(kind)) {
+    case KeyKind::kTargetType:
+    case KeyKind::kTargetId:
+    case KeyKind::kTargetName:
+    case KeyKind::kLabel:
+    case KeyKind::kWord:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 size_t ChunkBuilder::KeyHash::operator()(std::string_view key) const {
@@ -40,6 +54,7 @@ ChunkBuilder::~ChunkBuilder() = default;
 void ChunkBuilder::Add(const query::RecordView& record) {
   GRAVEN_CHECK(record.index.value == next() && !full());
   leaf_ = static_cast<uint32_t>(received_ns_.size());
+  if (leaf_ % (uint32_t{1} << kSmallLevel) == 0) run_bytes_ = 0;
   record_terms_ = 0;
   overfull_ = false;
   // What a record has once comes first, so that the limit never takes it.
@@ -84,11 +99,15 @@ void ChunkBuilder::AddValue(KeyKind kind, std::string_view value) {
 void ChunkBuilder::AddKey() {
   auto found = terms_.find(key_);
   if (found != terms_.end() && last_leaf_[found->second] == leaf_ + 1) return;
-  if (record_terms_ == kRecordTermsMax) {
+  const bool is_new_in_run = found == terms_.end() ||
+                             (last_leaf_[found->second] - 1) >> kSmallLevel != leaf_ >> kSmallLevel;
+  const size_t cost = is_new_in_run && MayBeMany(key_[0]) ? key_.size() + kTermCostBytes : 0;
+  if (record_terms_ == kRecordTermsMax || run_bytes_ + cost > kRunTermBytesMax) {
     overfull_ = true;
     return;
   }
   ++record_terms_;
+  run_bytes_ += cost;
   if (found == terms_.end()) {
     const auto number = static_cast<uint32_t>(keys_.size());
     keys_.push_back(Keep(key_));

@@ -17,8 +17,8 @@ namespace graven::index {
 
 // Gathers the terms of the records of one chunk. Not thread-safe.
 //
-// Memory: some hundred bytes a record until Finish; a record adds at most kRecordTermsMax terms of
-// at most kKeyBytesMax bytes.
+// Memory until Finish: some hundred bytes a record, of hostile records some hundred MiB for 2^16
+// (kRecordTermsMax, kRunTermBytesMax).
 class ChunkBuilder {
  public:
   // The chunk of 2^level leaves from `first` on, which is a multiple of that.
@@ -55,6 +55,7 @@ class ChunkBuilder {
   const IdKey id_key_;
   uint32_t leaf_ = 0;
   size_t record_terms_ = 0;
+  size_t run_bytes_ = 0;  // of kRunTermBytesMax
   bool overfull_ = false;
   std::string key_;
   std::string folded_;

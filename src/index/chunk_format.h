@@ -26,6 +26,12 @@ inline constexpr size_t kMergedChunks = size_t{1} << kMergedLevels;
 
 // Of a record; what is beyond is not in the index, and the record is a candidate of every query.
 inline constexpr size_t kRecordTermsMax = 128;
+// Of the terms that come new within 2^12 records from a multiple of that on, of the kinds of which
+// a record may have many (targets, labels, words): the bytes of the keys, and so many for each
+// beside. What is beyond is left out in the same way. Strangers fill this; ordinary records have a
+// tenth.
+inline constexpr size_t kRunTermBytesMax = size_t{4} << 20;
+inline constexpr size_t kTermCostBytes = 32;
 // Of a value. A longer one stands for all that begin with these bytes.
 inline constexpr size_t kValueBytesMax = 128;
 inline constexpr size_t kKeyBytesMax = 2 + query::kLabelKeyBytesMax + kValueBytesMax;

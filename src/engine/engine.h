@@ -26,7 +26,7 @@ struct EngineOptions {
   // Where it is measured; null: nowhere that anybody sees. Must outlive the engine.
   metrics::Registry* metrics = nullptr;
   // Called after each publication, on the publisher's thread; must not block.
-  std::function<void()> on_published;
+  std::function<void(const std::vector<ledger::LogRef>& logs)> on_published;
   // Appends that take longer than this to become durable are told, once they are published; 0: none
   // are.
   int64_t slow_append_ns = 0;

@@ -83,7 +83,9 @@ class LedgerWithRoom final : public ledger::Ledger {
   ledger::LogRef FindLog(std::string_view name) const override { return real_.FindLog(name); }
   std::vector<ledger::LogRef> Logs() const override { return real_.Logs(); }
   ledger::LogInfo Info(ledger::LogRef log) const override { return real_.Info(log); }
+  mutable std::atomic<uint64_t> published_reads = 0;
   std::shared_ptr<const ledger::Published> GetPublished(ledger::LogRef log) const override {
+    published_reads.fetch_add(1);
     return real_.GetPublished(log);
   }
   std::shared_ptr<const ledger::Published> GetCheckpoint(

@@ -19,8 +19,11 @@
 namespace graven::engine {
 namespace {
 
-// Without publications, files that were found damaged are looked for so often.
+// So often at least it looks for files that queries found damaged, and for logs that have rested.
 constexpr auto kSleep = std::chrono::seconds(1);
+constexpr int64_t kLookForDamageNs = 1'000'000'000;
+constexpr int64_t kRestMinNs = 1'000'000'000;
+constexpr int64_t kRestMaxNs = 60 * kRestMinNs;
 // A share of the processor of a thirtieth when others want it; all of it else.
 constexpr int kNice = 15;
 
@@ -37,25 +40,30 @@ IndexBuilder::IndexBuilder(const ledger::Ledger& ledger, io::FileSystem& fs,
       fs_(fs),
       options_(std::move(options)),
       report_(std::move(report)),
-      cache_(options_.cache_bytes) {}
+      cache_(options_.cache_bytes),
+      clock_(options_.clock != nullptr ? *options_.clock : SystemClock()),
+      go_on_([this] { return !stopping_; }) {}
 
 IndexBuilder::~IndexBuilder() { Stop(); }
 
 void IndexBuilder::Start() {
-  has_work_ = true;
   thread_ = std::thread([this] { Run(); });
   NameThread(thread_, "graven-index");
 }
 
-void IndexBuilder::Notify() {
-  if (has_work_.exchange(true)) return;
-  { std::lock_guard lock(mutex_); }
+void IndexBuilder::Notify(const std::vector<ledger::LogRef>& logs) {
+  {
+    std::lock_guard lock(mutex_);
+    for (const ledger::LogRef log : logs) published_.emplace(log.number(), log);
+  }
   wake_.notify_one();
 }
 
 void IndexBuilder::Stop() {
-  stopping_ = true;
-  { std::lock_guard lock(mutex_); }
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
   wake_.notify_one();
   if (thread_.joinable()) thread_.join();
 }
@@ -71,39 +79,93 @@ std::shared_ptr<const index::ChunkSet> IndexBuilder::Chunks(ledger::LogRef log) 
 void IndexBuilder::Run() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
   while (!stopping_) {
-    has_work_ = false;
     Work();
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, kSleep, [&] { return stopping_ || has_work_.load(); });
+    wake_.wait_for(lock, kSleep, [&] { return stopping_ || !published_.empty(); });
   }
 }
 
 void IndexBuilder::Work() {
   while (!stopping_) {
     const absl::StatusOr<bool> worked = Step();
-    if (worked.ok() && *worked) continue;
-    if (worked.ok()) last_error_.clear();
-    if (!worked.ok()) {
-      // Told once until it changes; a full disk may stay so for hours. Answers are exact meanwhile.
-      std::string error(worked.status().message().data(), worked.status().message().size());
-      if (error != last_error_) report_("search index: " + error);
-      last_error_ = std::move(error);
+    // Of an error it has been told; the log rests.
+    if (!worked.ok() || !*worked) return;
+  }
+}
+
+void IndexBuilder::Gather() {
+  std::map<uint32_t, ledger::LogRef> candidates;
+  {
+    std::lock_guard lock(mutex_);
+    candidates.swap(published_);
+  }
+  if (!has_begun_) {
+    for (const ledger::LogRef log : ledger_.Logs()) candidates.emplace(log.number(), log);
+    has_begun_ = true;
+  }
+  const int64_t now_ns = clock_.SteadyNs();
+  GatherRested(now_ns, &candidates);
+  if (now_ns - looked_for_damage_ns_ >= kLookForDamageNs) {
+    looked_for_damage_ns_ = now_ns;
+    for (const auto& [number, state] : logs_) {
+      const bool any = std::any_of(state.chunks.begin(), state.chunks.end(),
+                                   [](const auto& chunk) { return chunk->distrusted(); });
+      if (any) candidates.emplace(number, state.log);
     }
-    return;
+  }
+  for (const auto& [number, log] : candidates) {
+    if (now_ns >= StateOf(log).rest.until_ns) due_.emplace(number, log);
+  }
+}
+
+void IndexBuilder::GatherRested(int64_t now_ns, std::map<uint32_t, ledger::LogRef>* candidates) {
+  for (auto at = resting_.begin(); at != resting_.end();) {
+    const LogState& state = logs_.at(*at);
+    bool rests = false;
+    bool is_over = false;
+    for (const Rest* rest : {&state.rest, &state.merge_rest, &state.unread_rest}) {
+      rests |= rest->span_ns != 0;
+      is_over |= rest->span_ns != 0 && now_ns >= rest->until_ns;
+    }
+    if (is_over) candidates->emplace(*at, state.log);
+    at = rests ? std::next(at) : resting_.erase(at);
   }
 }
 
 absl::StatusOr<bool> IndexBuilder::Step() {
+  Gather();
   absl::Status failed;
   bool worked = false;
-  for (const ledger::LogRef log : ledger_.Logs()) {
+  for (auto at = due_.begin(); at != due_.end();) {
     if (stopping_) return false;
-    absl::StatusOr<bool> step = StepLog(StateOf(log));
-    if (!step.ok()) failed = std::move(step).status();
-    worked |= step.ok() && *step;
+    LogState& state = StateOf(at->second);
+    const absl::StatusOr<bool> step = StepLog(state);
+    if (step.ok()) {
+      worked |= *step;
+      state.rest = Rest();
+    } else {
+      failed = step.status();
+      LetRest(state, &state.rest, failed);
+    }
+    at = step.ok() && *step ? std::next(at) : due_.erase(at);
   }
   if (worked || failed.ok()) return worked;
   return failed;
+}
+
+void IndexBuilder::Prolong(const LogState& state, Rest* rest) {
+  rest->span_ns = rest->span_ns == 0 ? kRestMinNs : std::min(2 * rest->span_ns, kRestMaxNs);
+  rest->until_ns = clock_.SteadyNs() + rest->span_ns;
+  resting_.insert(state.log.number());
+}
+
+void IndexBuilder::LetRest(LogState& state, Rest* rest, const absl::Status& error) {
+  if (stopping_) return;
+  Prolong(state, rest);
+  // Once until it changes: a full disk may stay so for hours.
+  std::string text(error.message().data(), error.message().size());
+  if (text != rest->error) report_(fmt::format("search index of {}: {}", state.log.name(), text));
+  rest->error = std::move(text);
 }
 
 IndexBuilder::LogState& IndexBuilder::StateOf(ledger::LogRef log) {
@@ -121,24 +183,48 @@ absl::StatusOr<bool> IndexBuilder::StepLog(LogState& state) {
   if (!state.is_open) RETURN_IF_ERROR(Open(state));
   ASSIGN_OR_RETURN(bool worked, ReplaceDistrusted(state));
   if (worked) return true;
-  ASSIGN_OR_RETURN(worked, MergeOnce(state));
-  if (worked) return true;
-  return BuildOnce(state);
+  if (Merge(state)) return true;
+  ASSIGN_OR_RETURN(worked, BuildOnce(state));
+  return worked || ReadAgain(state);
+}
+
+absl::Status IndexBuilder::Open(LogState& state) {
+  ASSIGN_OR_RETURN(
+      index::ChunkStore::Opened opened,
+      state.store->Open([&](const index::Chunk& chunk) { return IsOfLog(state, chunk); }, report_,
+                        go_on_));
+  state.chunks = std::move(opened.chunks);
+  state.unread = std::move(opened.unread);
+  if (!state.unread.empty()) {
+    // Each was told of.
+    Prolong(state, &state.unread_rest);
+  }
+  state.is_open = true;
+  Show(state);
+  return absl::OkStatus();
 }
 
 // Files of records that the log does not have (it was restored from an older copy and went on
 // differently) would hide matches: the root over the records tells them.
-absl::Status IndexBuilder::Open(LogState& state) {
-  const uint64_t published = ledger_.GetPublished(state.log)->size.value;
-  const auto is_of_log = [&](const index::Chunk& chunk) {
-    if (chunk.end() > published) return false;
-    const absl::StatusOr<Hash> root = SubtreeRoot(state.log, PlaceOf(chunk));
-    return root.ok() && *root == chunk.header().subtree_root;
-  };
-  ASSIGN_OR_RETURN(state.chunks, state.store->Open(is_of_log, report_));
-  state.is_open = true;
-  Show(state);
-  return absl::OkStatus();
+absl::StatusOr<bool> IndexBuilder::IsOfLog(const LogState& state, const index::Chunk& chunk) const {
+  if (chunk.end() > ledger_.GetPublished(state.log)->size.value) return false;
+  ASSIGN_OR_RETURN(const Hash root, SubtreeRoot(state.log, PlaceOf(chunk)));
+  return root == chunk.header().subtree_root;
+}
+
+// Last of all: what cannot be read keeps nothing else waiting.
+bool IndexBuilder::ReadAgain(LogState& state) {
+  if (state.unread.empty() || clock_.SteadyNs() < state.unread_rest.until_ns) return false;
+  absl::StatusOr<std::shared_ptr<const index::Chunk>> chunk = state.store->OpenRight(
+      state.unread.back(), [&](const index::Chunk& it) { return IsOfLog(state, it); }, report_);
+  if (!chunk.ok()) {
+    LetRest(state, &state.unread_rest, chunk.status());
+    return false;
+  }
+  state.unread.pop_back();
+  if (state.unread.empty()) state.unread_rest = Rest();
+  if (*chunk != nullptr) Add(state, *std::move(chunk));
+  return true;
 }
 
 absl::StatusOr<Hash> IndexBuilder::SubtreeRoot(ledger::LogRef log, index::ChunkPlace place) const {
@@ -150,7 +236,8 @@ absl::StatusOr<Hash> IndexBuilder::SubtreeRoot(ledger::LogRef log, index::ChunkP
 
 absl::Status IndexBuilder::Write(LogState& state, index::ChunkPlace place,
                                  std::string_view content) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const index::Chunk> chunk, state.store->Write(place, content));
+  ASSIGN_OR_RETURN(std::shared_ptr<const index::Chunk> chunk,
+                   state.store->Write(place, content, go_on_));
   if (options_.on_file) options_.on_file(state.log, *chunk);
   Add(state, std::move(chunk));
   return absl::OkStatus();
@@ -192,6 +279,18 @@ absl::StatusOr<bool> IndexBuilder::ReplaceDistrusted(LogState& state) {
   return true;
 }
 
+// What keeps two files from becoming one keeps nothing else waiting.
+bool IndexBuilder::Merge(LogState& state) {
+  if (clock_.SteadyNs() < state.merge_rest.until_ns) return false;
+  const absl::StatusOr<bool> merged = MergeOnce(state);
+  if (merged.ok()) {
+    state.merge_rest = Rest();
+    return *merged;
+  }
+  LetRest(state, &state.merge_rest, merged.status());
+  return false;
+}
+
 absl::StatusOr<bool> IndexBuilder::MergeOnce(LogState& state) {
   for (size_t i = 0; i + index::kMergedChunks <= state.chunks.size(); ++i) {
     const auto parts = std::span(state.chunks).subspan(i, index::kMergedChunks);
@@ -205,14 +304,15 @@ absl::StatusOr<bool> IndexBuilder::MergeOnce(LogState& state) {
         parts.back()->end() != place.end()) {
       continue;
     }
+    uint64_t bytes = 0;
+    for (const auto& part : parts) bytes += part->bytes();
+    if (bytes > index::kMergedContentBytesMax) continue;
     const std::vector<std::shared_ptr<const index::Chunk>> old(parts.begin(), parts.end());
     ASSIGN_OR_RETURN(const Hash root, SubtreeRoot(state.log, place));
-    absl::StatusOr<std::string> content = index::MergeChunks(old, root);
-    if (!content.ok()) {
-      // Which of them it was: each is read once more by whoever replaces them.
-      for (const auto& part : old) part->Distrust();
-      return true;
-    }
+    const absl::StatusOr<std::string> content = index::MergeChunks(old, root, go_on_);
+    // The damaged one is distrusted: the next step replaces it.
+    if (index::IsDamage(content.status())) return true;
+    if (!content.ok()) return content.status();
     RETURN_IF_ERROR(Write(state, place, *content));
     // Queries under way may still name them: what they cannot read any more is scanned.
     for (const auto& part : old) {
@@ -223,22 +323,29 @@ absl::StatusOr<bool> IndexBuilder::MergeOnce(LogState& state) {
   return false;
 }
 
-absl::StatusOr<bool> IndexBuilder::BuildOnce(LogState& state) {
-  const uint64_t published = ledger_.GetPublished(state.log)->size.value;
-  uint64_t first = 0;
-  uint64_t limit = published;
-  for (const auto& chunk : state.chunks) {
-    if (chunk->first() > first) {
-      limit = std::min(limit, chunk->first());
-      break;
-    }
-    first = chunk->end();
+std::pair<uint64_t, uint64_t> IndexBuilder::FirstGap(const LogState& state,
+                                                     uint64_t published) const {
+  std::vector<std::pair<uint64_t, uint64_t>> covered;
+  for (const auto& chunk : state.chunks) covered.emplace_back(chunk->first(), chunk->end());
+  for (const index::ChunkPlace& place : state.unread) {
+    covered.emplace_back(place.first, place.end());
   }
+  std::sort(covered.begin(), covered.end());
+  uint64_t first = 0;
+  for (const auto& [begin, end] : covered) {
+    if (begin > first) return {first, std::min(begin, published)};
+    first = std::max(first, end);
+  }
+  return {first, published};
+}
+
+absl::StatusOr<bool> IndexBuilder::BuildOnce(LogState& state) {
+  auto [first, limit] = FirstGap(state, ledger_.GetPublished(state.log)->size.value);
   // Where there is no room for small chunks, a whole range goes into its file at once, with what of
   // it was in memory already.
   const bool has_room = memory_bytes_ < options_.memory_bytes_max;
   if (!has_room) first &= ~((uint64_t{1} << index::kMiddleLevel) - 1);
-  const auto fits = [&](int level) {
+  const auto fits = [first = first, limit = limit](int level) {
     const uint64_t count = uint64_t{1} << level;
     return first % count == 0 && first + count <= limit;
   };

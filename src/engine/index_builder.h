@@ -3,13 +3,17 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "index/candidates.h"
 #include "index/chunk_store.h"
@@ -26,6 +30,8 @@ struct IndexBuilderOptions {
   // Of chunks that are too young for a file, of all logs together. Where there is no room, the last
   // 65,536 records of a log are scanned.
   size_t memory_bytes_max = size_t{256} << 20;
+  // By which a log rests after an error; null: the system's.
+  Clock* clock = nullptr;
   // Told of each file that was written, on the builder's thread; may be empty.
   std::function<void(ledger::LogRef log, const index::Chunk& file)> on_file;
 };
@@ -36,29 +42,43 @@ struct IndexBuilderOptions {
 // Per log: chunks of 2^16 records in files, sixteen merged into one of 2^20; the records behind the
 // last file in chunks of 2^12 in memory, sixteen of which make the next file; fewer than 2^12 are
 // left to be scanned. What is missing, damaged or of another version is built anew, the oldest
-// first.
+// first; what cannot be read at the moment is left alone and tried again later.
+//
+// It looks at a log when something of it was published, and each second for files that queries
+// found damaged. A log of which something failed rests, for a second first and twice as long each
+// time after that, up to a minute; answers are exact meanwhile. Stop waits for a piece of work at
+// most: some thousand records or terms, or one sync of 1 MiB.
 //
 // Threads: Chunks and Notify from any. Step is for tests, which do not Start.
 class IndexBuilder {
  public:
-  // `report` is told, on the builder's thread, of files that had to be built anew, and of errors.
+  // `report` is told, on the builder's thread, of files that had to be built anew, and of errors,
+  // of each log once until its error changes.
   IndexBuilder(const ledger::Ledger& ledger, io::FileSystem& fs, IndexBuilderOptions options,
                std::function<void(const std::string&)> report);
   ~IndexBuilder();
 
   void Start();
-  // Something was published. Cheap; must not be called before Start's end or after Stop.
-  void Notify();
+  // Of these something was published. Cheap; must not be called after Stop.
+  void Notify(const std::vector<ledger::LogRef>& logs);
   void Stop();
 
   // What there is of one log at this moment; never null, may hold no chunk.
   std::shared_ptr<const index::ChunkSet> Chunks(ledger::LogRef log) const;
 
-  // One piece of work: a chunk built, or merged. False: there is nothing to do. An error (a full
-  // disk, records that cannot be read) leaves what there is as it was.
+  // One piece of work of each log that may have some: a chunk built, or merged. False: there is
+  // nothing to do. An error (a full disk, records that cannot be read) leaves what there is as it
+  // was.
   absl::StatusOr<bool> Step();
 
  private:
+  // For how long something that failed is left alone; none: all zeros.
+  struct Rest {
+    int64_t until_ns = 0;
+    int64_t span_ns = 0;
+    std::string error;  // it was told of
+  };
+
   // The builder's own of one log.
   struct LogState {
     ledger::LogRef log;
@@ -66,14 +86,24 @@ class IndexBuilder {
     index::IdKey key;
     bool is_open = false;
     std::vector<std::shared_ptr<const index::Chunk>> chunks;  // in order
+    // Files that could not be read. Neither replaced nor believed: what only they cover is scanned.
+    std::vector<index::ChunkPlace> unread;
+    Rest rest;         // of the log
+    Rest merge_rest;   // of merging alone
+    Rest unread_rest;  // of the unread files alone
   };
 
   LogState& StateOf(ledger::LogRef log);
   absl::Status Open(LogState& state);
   absl::StatusOr<bool> StepLog(LogState& state);
   absl::StatusOr<bool> ReplaceDistrusted(LogState& state);
+  bool Merge(LogState& state);
   absl::StatusOr<bool> MergeOnce(LogState& state);
   absl::StatusOr<bool> BuildOnce(LogState& state);
+  bool ReadAgain(LogState& state);
+  // Where what is not covered begins, and the most where it may end.
+  std::pair<uint64_t, uint64_t> FirstGap(const LogState& state, uint64_t published) const;
+  absl::StatusOr<bool> IsOfLog(const LogState& state, const index::Chunk& chunk) const;
   absl::StatusOr<std::string> BuildContent(const LogState& state, index::ChunkPlace place,
                                            const Hash& subtree_root) const;
   absl::StatusOr<Hash> SubtreeRoot(ledger::LogRef log, index::ChunkPlace place) const;
@@ -83,6 +113,13 @@ class IndexBuilder {
   void Show(const LogState& state);
   void Run();
   void Work();
+  // Into due_: what was published, what has rested, what queries found damaged.
+  void Gather();
+  // Of those that rest, into `candidates`: those whose time has come.
+  void GatherRested(int64_t now_ns, std::map<uint32_t, ledger::LogRef>* candidates);
+  void Prolong(const LogState& state, Rest* rest);
+  // And tells of the error.
+  void LetRest(LogState& state, Rest* rest, const absl::Status& error);
 
   const ledger::Ledger& ledger_;
   io::FileSystem& fs_;
@@ -90,18 +127,25 @@ class IndexBuilder {
   const std::function<void(const std::string&)> report_;
   index::BlockCache cache_;
 
-  std::unordered_map<uint32_t, LogState> logs_;  // by number
-  size_t memory_bytes_ = 0;                      // of the chunks in memory
-  std::string last_error_;
+  Clock& clock_;
+  const index::GoOn go_on_;
+
+  // The builder's thread's own; by number.
+  std::unordered_map<uint32_t, LogState> logs_;
+  std::map<uint32_t, ledger::LogRef> due_;  // may have work
+  std::set<uint32_t> resting_;
+  bool has_begun_ = false;
+  int64_t looked_for_damage_ns_ = 0;
+  size_t memory_bytes_ = 0;  // of the chunks in memory
 
   mutable Mutex shown_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<const index::ChunkSet>> shown_
       ABSL_GUARDED_BY(shown_mutex_);
 
   std::atomic<bool> stopping_ = false;
-  std::atomic<bool> has_work_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::map<uint32_t, ledger::LogRef> published_;  // since the last look; guarded by mutex_
   std::thread thread_;
 };
 

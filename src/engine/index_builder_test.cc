@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/engine_fixture_test.h"
 #include "graven/v1/event.pb.h"
 #include "io/durable_file.h"
 #include "ledger/ledger_fixture_test.h"
@@ -19,6 +20,7 @@ class IndexBuilderTest : public ledger::LedgerTest {
     options.journal_file_bytes = uint64_t{8} << 20;
     options.journal_files_max = 16;
     builder_options_.folder = "/data";
+    builder_options_.clock = &clock;
   }
 
   // Until the log has so many. Actor a<i % 10>.
@@ -45,7 +47,10 @@ class IndexBuilderTest : public ledger::LedgerTest {
         *ledger, disk, builder_options_,
         [this](const std::string& text) { reports_.push_back(text); });
   }
+  // After a second, in which anything may have been published.
   void StepAll() {
+    clock.steady_ns += kSecondNs;
+    builder_->Notify(ledger->Logs());
     for (int i = 0; i < 1000; ++i) {
       const absl::StatusOr<bool> worked = builder_->Step();
       ASSERT_TRUE(worked.ok()) << worked.status();
@@ -79,6 +84,7 @@ class IndexBuilderTest : public ledger::LedgerTest {
     return {found, scanned};
   }
 
+  static constexpr int64_t kSecondNs = 1'000'000'000;
   const std::string folder_ = "/data/logs/default/index/";
   const std::string first_file_ = folder_ + index::ChunkFileName(0, index::kMiddleLevel);
   IndexBuilderOptions builder_options_;
@@ -126,21 +132,58 @@ TEST_F(IndexBuilderTest, DamageIsScannedThenBuiltAnew) {
   MakeBuilder();
   StepAll();
   const Hash root = builder_->Chunks(Default())->chunks()[0]->root();
-  // Into the pages of terms, behind what opening reads; a builder with an empty cache.
-  ASSERT_TRUE(disk.FlipBit(first_file_, (index::kChunkHeaderBytes + 10) * 8).ok());
+  // In the postings of an actor, behind what opening reads; a builder with an empty cache.
+  const index::Extent postings =
+      builder_->Chunks(Default())->chunks()[0]->header().section(index::Section::kPostings);
+  const uint64_t place = postings.offset + postings.bytes / 10 * 9;
+  ASSERT_GT(place, index::kBlockBytes);
+  ASSERT_TRUE(disk.FlipBit(first_file_, place * 8).ok());
   MakeBuilder();
   StepAll();
   EXPECT_EQ(disk.Counts().bit_flips, 1U);
-  if (!reports_.empty()) {
-    EXPECT_THAT(reports_[0], HasSubstr("set aside"));
-  } else {
-    EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{0}, uint64_t{65'536}));
-    StepAll();
-  }
+  ASSERT_TRUE(reports_.empty()) << reports_[0];
+  EXPECT_EQ(Ask(Default(), "actor:a*"), std::pair(uint64_t{0}, uint64_t{65'536}));
+  EXPECT_TRUE(builder_->Chunks(Default())->chunks()[0]->distrusted());
+  StepAll();
   ASSERT_EQ(reports_.size(), 1U);
+  EXPECT_THAT(reports_[0], HasSubstr("set aside"));
   EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{6554}, uint64_t{0}));
   EXPECT_EQ(builder_->Chunks(Default())->chunks()[0]->root(), root);
   EXPECT_THAT(*disk.List(folder_), ::testing::SizeIs(2));
+}
+
+// No handle is left, the disk does not answer: that says nothing of the file.
+TEST_F(IndexBuilderTest, AFileThatCannotBeReadNowIsNeitherReplacedNorBelieved) {
+  Open();
+  Grow(Default(), 70'000);
+  MakeBuilder();
+  StepAll();
+  ASSERT_EQ(Shape(Default()).size(), 2U);
+  io::Fault fault;
+  fault.operation = io::Operation::kOpen;
+  fault.path_part = "/index/";
+  disk.AddFault(fault);
+  MakeBuilder();
+  const uint64_t before = disk.ChangingOperations();
+  StepAll();
+  EXPECT_EQ(disk.Counts().errors, 1U);
+  // What comes behind it is built all the same.
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(65536, 12)));
+  EXPECT_EQ(Ask(Default(), "actor:a3").second, 65'536U + 70'000U - 65'536U - 4096U);
+  ASSERT_EQ(reports_.size(), 1U);
+  EXPECT_THAT(reports_[0], HasSubstr("read again later"));
+  StepAll();
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 16), std::pair(65536, 12)));
+  EXPECT_EQ(disk.ChangingOperations(), before);
+  // The same while it is asked.
+  MakeBuilder();
+  StepAll();
+  disk.AddFault(fault);
+  EXPECT_EQ(Ask(Default(), "actor:a*").second, 70'000U - 4096U);
+  EXPECT_EQ(disk.Counts().errors, 2U);
+  StepAll();
+  EXPECT_EQ(Ask(Default(), "actor:a*").second, 70'000U - 65'536U - 4096U);
+  EXPECT_EQ(reports_.size(), 1U);
 }
 
 TEST_F(IndexBuilderTest, FilesOfOtherRecordsAreNotBelieved) {
@@ -192,6 +235,70 @@ TEST_F(IndexBuilderTest, AFullDiskLeavesAnswersExact) {
   EXPECT_TRUE(disk.List(folder_)->empty());
   StepAll();
   EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{6554}, uint64_t{0}));
+}
+
+TEST_F(IndexBuilderTest, AfterAnErrorALogRestsLongerEachTime) {
+  Open();
+  Grow(Default(), 65'536);
+  MakeBuilder();
+  io::Fault fault;
+  fault.kind = io::FaultKind::kDiskFull;
+  fault.operation = io::Operation::kWrite;
+  fault.path_part = "/index/";
+  uint64_t tries = 0;
+  // After how many seconds it is tried again.
+  for (const int rest : {1, 2, 4, 8, 16, 32, 60, 60}) {
+    disk.AddFault(fault);
+    EXPECT_EQ(builder_->Step().status().code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(disk.Counts().disk_full, ++tries);
+    const uint64_t operations = disk.ChangingOperations();
+    builder_->Notify(ledger->Logs());
+    EXPECT_EQ(builder_->Step().value(), false);
+    clock.steady_ns += rest * kSecondNs - 1;
+    builder_->Notify(ledger->Logs());
+    EXPECT_EQ(builder_->Step().value(), false);
+    EXPECT_EQ(disk.ChangingOperations(), operations);
+    clock.steady_ns += 1;
+  }
+  EXPECT_EQ(reports_.size(), 1U);
+  EXPECT_EQ(builder_->Step().value(), true);
+  EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{6554}, uint64_t{0}));
+}
+
+TEST_F(IndexBuilderTest, ALogOfWhichNothingWasPublishedIsNotLookedAt) {
+  Open();
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(ledger->CreateLog("l" + std::to_string(i), "", 0).ok());
+  const ledger::LogRef busy = *ledger->CreateLog("busy", "", 0);
+  LedgerWithRoom counting(*ledger);
+  IndexBuilder builder(counting, disk, builder_options_, [](const std::string&) {});
+  ASSERT_FALSE(builder.Step().value());
+  EXPECT_GE(counting.published_reads.exchange(0), 51U);
+  Grow(busy, 5'000);
+  builder.Notify({busy});
+  ASSERT_TRUE(builder.Step().value());
+  ASSERT_FALSE(builder.Step().value());
+  EXPECT_EQ(builder.Chunks(busy)->chunks().size(), 1U);
+  EXPECT_GT(counting.published_reads, 0U);
+  EXPECT_LT(counting.published_reads, 6U);
+}
+
+TEST_F(IndexBuilderTest, StopWaitsForAPieceOfWorkOnly) {
+  Open();
+  Grow(Default(), 65'536);
+  MakeBuilder();
+  uint64_t writes = 0;
+  disk.SetTrace([&](const std::string& line) {
+    if (line.find(" write ") == std::string::npos) return;
+    if (line.find("/index/") == std::string::npos) return;
+    ++writes;
+    builder_->Stop();
+  });
+  const absl::StatusOr<bool> stopped = builder_->Step();
+  disk.SetTrace(nullptr);
+  EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(writes, 1U);
+  EXPECT_TRUE(disk.List(folder_)->empty());
+  EXPECT_TRUE(reports_.empty());
 }
 
 }  // namespace

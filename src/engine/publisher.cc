@@ -93,7 +93,7 @@ void Publisher::PublishOnce() {
   const auto signatures = static_cast<int64_t>(published->size());
   next_allowed_ns_ = started_ns + std::max(pace_.interval_ns, signatures * pace_.signature_ns * 10);
   for (ledger::LogRef log : *published) hub_.Advance(log, ledger_.GetPublished(log)->size);
-  if (hooks_.published) hooks_.published();
+  if (hooks_.published) hooks_.published(*published);
 }
 
 }  // namespace graven::engine

@@ -23,8 +23,9 @@ struct PublisherPace {
 
 // Who else is called on the publisher's thread. Must not block.
 struct PublisherHooks {
-  std::function<void()> published;  // after each publication
-  std::function<void()> tick;       // every 50 ms at least
+  // After each publication: of which logs.
+  std::function<void(const std::vector<ledger::LogRef>& logs)> published;
+  std::function<void()> tick;  // every 50 ms at least
 };
 
 // The publisher's own thread: guards and signs what became durable, then wakes who waits for it.

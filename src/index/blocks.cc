@@ -127,6 +127,10 @@ void BlockCache::Add(uint64_t content, uint64_t block, Block bytes) {
   }
 }
 
+bool IsDamage(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsNotFound(status);
+}
+
 Hash RootOfBlocks(std::string_view content) {
   merkle::Frontier frontier;
   for (uint64_t at = 0; at < content.size(); at += kBlockBytes) {
@@ -162,11 +166,10 @@ absl::StatusOr<std::shared_ptr<const Content>> ContentOfFile(io::FileSystem& fs,
   return std::make_shared<FileContent>(fs, path, cache, bytes, root, std::move(checksums));
 }
 
-std::string FileOf(std::string_view content) {
+std::string TailOf(std::string_view content) {
   const uint64_t blocks = BlocksOf(content.size());
-  std::string file(content);
-  file.resize(content.size() + blocks * kChecksumBytes + kTailBytes);
-  char* at = file.data() + content.size();
+  std::string tail(blocks * kChecksumBytes + kTailBytes, '\0');
+  char* at = tail.data();
   for (uint64_t i = 0; i < blocks; ++i, at += kChecksumBytes) {
     PutFixed64(at, ChecksumOf(content.substr(i * kBlockBytes, kBlockBytes), i));
   }
@@ -174,10 +177,11 @@ std::string FileOf(std::string_view content) {
   PutFixed64(at + 8, content.size());
   const Hash root = RootOfBlocks(content);
   std::copy(root.bytes.begin(), root.bytes.end(), at + 16);
-  const std::string_view checked(file.data() + content.size(),
-                                 blocks * kChecksumBytes + kTailBytes - kChecksumBytes);
+  const std::string_view checked(tail.data(), tail.size() - kChecksumBytes);
   PutFixed64(at + kTailBytes - kChecksumBytes, ChecksumOf(checked, content.size()));
-  return file;
+  return tail;
 }
+
+std::string FileOf(std::string_view content) { return std::string(content) + TailOf(content); }
 
 }  // namespace graven::index

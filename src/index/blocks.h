@@ -81,6 +81,11 @@ class Content {
   const Hash root_;
 };
 
+// Whether an error says that the file is not what it was, so that it must be made anew: kDataLoss
+// and kNotFound. Any other (no handle is left, the disk does not answer now) says nothing of the
+// file: it is to be read again later.
+bool IsDamage(const absl::Status& status);
+
 Hash RootOfBlocks(std::string_view content);
 
 std::shared_ptr<const Content> ContentInMemory(std::string content);
@@ -91,7 +96,8 @@ absl::StatusOr<std::shared_ptr<const Content>> ContentOfFile(io::FileSystem& fs,
                                                              const std::string& path,
                                                              BlockCache& cache);
 
-// The whole file for a content.
+// What stands behind a content in its file, and the whole file.
+std::string TailOf(std::string_view content);
 std::string FileOf(std::string_view content);
 
 }  // namespace graven::index

@@ -343,7 +343,7 @@ Candidates Find(const ChunkSet& chunks, const query::Expression& expression,
   if (stretch.chunk == nullptr || stretch.chunk->distrusted()) return candidates;
   absl::StatusOr<Found> found = FindInChunk(*stretch.chunk, chunks.key(), expression);
   if (!found.ok()) {
-    stretch.chunk->Distrust();
+    if (IsDamage(found.status())) stretch.chunk->Distrust();
     return candidates;
   }
   candidates.chunk = stretch.chunk;

@@ -19,23 +19,32 @@ std::string MessageOf(const absl::Status& status) {
   return std::string(status.message().data(), status.message().size());
 }
 
-}  // namespace
+absl::Status AppendInPieces(io::File& file, uint64_t offset, std::string_view bytes,
+                            const GoOn& go_on) {
+  for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+    RETURN_IF_ERROR(CheckWanted(go_on));
+    RETURN_IF_ERROR(file.WriteAt(offset + at, bytes.substr(at, kPieceBytes)));
+    RETURN_IF_ERROR(file.Sync());
+  }
+  return absl::OkStatus();
+}
 
-absl::Status WriteInPieces(io::FileSystem& fs, const std::string& path, std::string_view bytes) {
+// The chunk as a file in steps that leave the disk to others in between.
+absl::Status WriteChunkFile(io::FileSystem& fs, const std::string& path, std::string_view content,
+                            const GoOn& go_on) {
   const std::string temporary = io::TemporaryPath(path);
   {
     ASSIGN_OR_RETURN(const std::unique_ptr<io::File> file,
                      fs.Open(temporary, io::OpenMode::kCreateOrTruncate));
-    for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
-      RETURN_IF_ERROR(file->WriteAt(at, bytes.substr(at, kPieceBytes)));
-      RETURN_IF_ERROR(file->Sync());
-    }
-    RETURN_IF_ERROR(file->Sync());
+    RETURN_IF_ERROR(AppendInPieces(*file, 0, content, go_on));
+    RETURN_IF_ERROR(AppendInPieces(*file, content.size(), TailOf(content), go_on));
   }
   // Until here there is a temporary file at most, which the next Open removes.
   RETURN_IF_ERROR(fs.Rename(temporary, path));
   return fs.SyncDirectory(io::ParentDirectory(path));
 }
+
+}  // namespace
 
 std::string ChunkStore::PathOf(ChunkPlace place) const {
   return io::JoinPath(folder_, ChunkFileName(place.first, place.level));
@@ -51,11 +60,33 @@ absl::StatusOr<std::shared_ptr<const Chunk>> ChunkStore::OpenOne(ChunkPlace plac
   return chunk;
 }
 
-absl::StatusOr<std::vector<std::shared_ptr<const Chunk>>> ChunkStore::Open(
-    const IsOfLog& is_of_log, const std::function<void(const std::string&)>& report) {
-  std::vector<std::shared_ptr<const Chunk>> chunks;
+absl::StatusOr<std::shared_ptr<const Chunk>> ChunkStore::OpenRight(ChunkPlace place,
+                                                                   const IsOfLog& is_of_log,
+                                                                   const Report& report) {
+  absl::StatusOr<std::shared_ptr<const Chunk>> chunk = OpenOne(place);
+  if (chunk.ok()) {
+    ASSIGN_OR_RETURN(const bool right, is_of_log(**chunk));
+    if (right) return chunk;
+    report(fmt::format("index file {}: is about other records; it is built anew", PathOf(place)));
+    (void)Remove(place);
+  } else if (absl::IsDataLoss(chunk.status())) {
+    report(fmt::format("{}; it is set aside and built anew", MessageOf(chunk.status())));
+    (void)SetAside(place);
+  } else if (absl::IsFailedPrecondition(chunk.status()) || absl::IsNotFound(chunk.status())) {
+    report(fmt::format("index file {}: {}; it is built anew", PathOf(place),
+                       MessageOf(chunk.status())));
+    (void)Remove(place);
+  } else {
+    return chunk.status();
+  }
+  return nullptr;
+}
+
+absl::StatusOr<ChunkStore::Opened> ChunkStore::Open(const IsOfLog& is_of_log, const Report& report,
+                                                    const GoOn& go_on) {
+  Opened opened;
   const absl::StatusOr<std::vector<std::string>> names = fs_.List(folder_);
-  if (absl::IsNotFound(names.status())) return chunks;
+  if (absl::IsNotFound(names.status())) return opened;
   if (!names.ok()) return names.status();
   std::vector<ChunkPlace> places;
   for (const std::string& name : *names) {
@@ -70,37 +101,35 @@ absl::StatusOr<std::vector<std::shared_ptr<const Chunk>>> ChunkStore::Open(
     return a.level != b.level ? a.level > b.level : a.first < b.first;
   });
   for (const ChunkPlace& place : places) {
-    const bool covered = std::any_of(chunks.begin(), chunks.end(), [&](const auto& chunk) {
-      return chunk->first() <= place.first && place.end() <= chunk->end();
-    });
+    RETURN_IF_ERROR(CheckWanted(go_on));
+    const bool covered =
+        std::any_of(opened.chunks.begin(), opened.chunks.end(), [&](const auto& chunk) {
+          return chunk->first() <= place.first && place.end() <= chunk->end();
+        });
     if (covered) {
       (void)Remove(place);
       continue;
     }
-    absl::StatusOr<std::shared_ptr<const Chunk>> chunk = OpenOne(place);
-    if (chunk.ok() && is_of_log(**chunk)) {
-      chunks.push_back(*std::move(chunk));
-      continue;
-    }
-    if (absl::IsDataLoss(chunk.status())) {
-      report(fmt::format("{}; it is set aside and built anew", MessageOf(chunk.status())));
-      (void)SetAside(place);
-    } else {
-      report(fmt::format("index file {}: {}; it is built anew", PathOf(place),
-                         chunk.ok() ? "is about other records" : MessageOf(chunk.status())));
-      (void)Remove(place);
+    absl::StatusOr<std::shared_ptr<const Chunk>> chunk = OpenRight(place, is_of_log, report);
+    if (!chunk.ok()) {
+      report(fmt::format("index file {}: {}; it is read again later", PathOf(place),
+                         MessageOf(chunk.status())));
+      opened.unread.push_back(place);
+    } else if (*chunk != nullptr) {
+      opened.chunks.push_back(*std::move(chunk));
     }
   }
-  std::sort(chunks.begin(), chunks.end(),
+  std::sort(opened.chunks.begin(), opened.chunks.end(),
             [](const auto& a, const auto& b) { return a->first() < b->first(); });
-  return chunks;
+  return opened;
 }
 
 absl::StatusOr<std::shared_ptr<const Chunk>> ChunkStore::Write(ChunkPlace place,
-                                                               std::string_view content) {
+                                                               std::string_view content,
+                                                               const GoOn& go_on) {
   RETURN_IF_ERROR(io::MakeDirectoryDurably(fs_, folder_));
   const std::string path = PathOf(place);
-  if (absl::Status written = WriteInPieces(fs_, path, FileOf(content)); !written.ok()) {
+  if (absl::Status written = WriteChunkFile(fs_, path, content, go_on); !written.ok()) {
     (void)fs_.Remove(io::TemporaryPath(path));
     return written;
   }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "index/chunk.h"
 #include "index/chunk_format.h"
+#include "index/go_on.h"
 #include "io/file_system.h"
 
 namespace graven::index {
@@ -23,18 +24,31 @@ class ChunkStore {
   ChunkStore(io::FileSystem& fs, std::string folder, BlockCache& cache)
       : fs_(fs), folder_(std::move(folder)), cache_(cache) {}
 
-  // Whether the chunk is about the records that the log has there.
-  using IsOfLog = std::function<bool(const Chunk& chunk)>;
+  // Whether the chunk is about the records that the log has there. An error: it cannot be told now.
+  using IsOfLog = std::function<absl::StatusOr<bool>(const Chunk& chunk)>;
+  using Report = std::function<void(const std::string&)>;
 
-  // Those that are there and right, in order, without those that lie within a larger one. The
-  // others are removed (temporaries, other versions, other records, within a larger one) or set
-  // aside (damaged), as far as the disk lets it; each is told to `report`. No folder: none.
-  absl::StatusOr<std::vector<std::shared_ptr<const Chunk>>> Open(
-      const IsOfLog& is_of_log, const std::function<void(const std::string&)>& report);
+  struct Opened {
+    // Those that are right, in order, without those that lie within a larger one.
+    std::vector<std::shared_ptr<const Chunk>> chunks;
+    // Those that could not be read now, which says nothing of them: they are left as they are.
+    std::vector<ChunkPlace> unread;
+  };
+  // What is there. Other files are removed (temporaries, other versions, other records, within a
+  // larger one) or set aside (damaged), as far as the disk lets it; each is told to `report`. No
+  // folder: none. kCancelled; errors of listing the folder.
+  absl::StatusOr<Opened> Open(const IsOfLog& is_of_log, const Report& report,
+                              const GoOn& go_on = {});
+
+  // One of them. Null: it was not right, and was removed or set aside, as told to `report`. An
+  // error: it could not be read now, and was left as it is.
+  absl::StatusOr<std::shared_ptr<const Chunk>> OpenRight(ChunkPlace place, const IsOfLog& is_of_log,
+                                                         const Report& report);
 
   // On return OK the file is durable under its name, and opened. On an error there is no such file,
-  // or a temporary one, or a whole one.
-  absl::StatusOr<std::shared_ptr<const Chunk>> Write(ChunkPlace place, std::string_view content);
+  // or a temporary one, or a whole one. kCancelled: there is none, unless it was there before.
+  absl::StatusOr<std::shared_ptr<const Chunk>> Write(ChunkPlace place, std::string_view content,
+                                                     const GoOn& go_on = {});
 
   // Opens one.
   absl::StatusOr<std::shared_ptr<const Chunk>> OpenOne(ChunkPlace place);
@@ -52,8 +66,5 @@ class ChunkStore {
   const std::string folder_;
   BlockCache& cache_;
 };
-
-// The chunk as a file in steps that leave the disk to others in between.
-absl::Status WriteInPieces(io::FileSystem& fs, const std::string& path, std::string_view bytes);
 
 }  // namespace graven::index

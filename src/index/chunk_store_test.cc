@@ -36,10 +36,12 @@ class ChunkStoreTest : public ::testing::Test {
 
   std::vector<std::shared_ptr<const Chunk>> Open(bool is_of_log = true) {
     ChunkStore store(fs_, "/log/index", cache_);
-    auto chunks = store.Open([&](const Chunk&) { return is_of_log; },
+    auto opened = store.Open([&](const Chunk&) { return is_of_log; },
                              [&](const std::string& text) { reports_.push_back(text); });
-    EXPECT_TRUE(chunks.ok()) << chunks.status();
-    return chunks.ok() ? *chunks : std::vector<std::shared_ptr<const Chunk>>();
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    if (!opened.ok()) return {};
+    unread_ = opened->unread;
+    return opened->chunks;
   }
   absl::Status Write() {
     return ChunkStore(fs_, "/log/index", cache_).Write(kPlace, SomeContent()).status();
@@ -49,6 +51,7 @@ class ChunkStoreTest : public ::testing::Test {
   io::SimulatedFileSystem fs_{3};
   BlockCache cache_{size_t{1} << 20};
   std::vector<std::string> reports_;
+  std::vector<ChunkPlace> unread_;
 };
 
 TEST_F(ChunkStoreTest, WhatWasWrittenIsThereAgain) {
@@ -122,6 +125,42 @@ TEST_F(ChunkStoreTest, DamagedOnesAreSetAsideAndForeignOnesRemoved) {
   ASSERT_EQ(reports_.size(), 2U);
   EXPECT_THAT(reports_[1], ::testing::HasSubstr("other records"));
   EXPECT_THAT(Names(), ::testing::ElementsAre(name + ".damaged"));
+}
+
+// No handle is left, the disk does not answer: that says nothing of the file.
+TEST_F(ChunkStoreTest, WhatCannotBeReadNowIsLeftAsItIs) {
+  ASSERT_TRUE(Write().ok());
+  const std::vector<std::string> names = Names();
+  // Opening looks at its end, at the table of checksums, and at the first block.
+  for (const auto& [operation, times] :
+       {std::pair(io::Operation::kOpen, 2), std::pair(io::Operation::kRead, 3)}) {
+    for (int nth = 1; nth <= times; ++nth) {
+      io::Fault fault;
+      fault.operation = operation;
+      fault.nth = static_cast<uint64_t>(nth);
+      fault.path_part = "/log/index/";
+      const uint64_t before = fs_.Counts().errors;
+      fs_.AddFault(fault);
+      EXPECT_TRUE(Open().empty());
+      ASSERT_EQ(fs_.Counts().errors, before + 1);
+      ASSERT_EQ(unread_.size(), 1U);
+      EXPECT_EQ(unread_[0].first, kPlace.first);
+      EXPECT_THAT(reports_.back(), ::testing::HasSubstr("read again later"));
+      EXPECT_EQ(Names(), names);
+    }
+  }
+  EXPECT_EQ(Open().size(), 1U);
+  EXPECT_TRUE(unread_.empty());
+}
+
+TEST_F(ChunkStoreTest, WhatIsNotWantedAnyMoreLeavesNoFile) {
+  int asked = 0;
+  const absl::Status written = ChunkStore(fs_, "/log/index", cache_)
+                                   .Write(kPlace, SomeContent(), [&] { return ++asked < 2; })
+                                   .status();
+  EXPECT_EQ(written.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(asked, 2);
+  EXPECT_TRUE(Names().empty());
 }
 
 TEST_F(ChunkStoreTest, AFileUnderAnotherNameIsNone) {

@@ -23,10 +23,23 @@ std::string FormatManifest(std::string_view origin, const std::vector<ManifestEn
   return text;
 }
 
+namespace {
+
+std::string TextOf(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+}  // namespace
+
 IndexChecker::IndexChecker(io::FileSystem& fs, std::string folder, std::string_view origin)
     : fs_(fs), folder_(std::move(folder)), key_(MakeIdKey(record::GenesisHash(origin))) {
   const absl::StatusOr<std::vector<std::string>> names = fs_.List(folder_);
-  if (!names.ok()) return;
+  if (absl::IsNotFound(names.status())) return;  // nothing has been indexed yet
+  if (!names.ok()) {
+    verdict_.problems.push_back(
+        fmt::format("index folder {}: {}", folder_, TextOf(names.status())));
+    return;
+  }
   for (const std::string& name : *names) {
     if (const auto place = ParseChunkFileName(name)) places_.push_back(*place);
   }
@@ -59,23 +72,32 @@ void IndexChecker::EndMiddle() {
   absl::StatusOr<std::shared_ptr<const Chunk>> chunk =
       Chunk::Open(ContentInMemory(std::move(content)));
   GRAVEN_CHECK(chunk.ok());
+  parts_bytes_ += (*chunk)->bytes();
   parts_.push_back(*std::move(chunk));
   parts_tree_.Append(root);
-  if (parts_.size() == kMergedChunks) EndLarge();
+  // What is not merged need not be kept until the sixteen are there.
+  if (parts_bytes_ > kMergedContentBytesMax) parts_.clear();
+  if (place.end() % (uint64_t{1} << kLargeLevel) == 0) EndLarge(place.end());
 }
 
-void IndexChecker::EndLarge() {
-  const ChunkPlace place{parts_.front()->first(), kLargeLevel};
+void IndexChecker::EndLarge(uint64_t end) {
+  const ChunkPlace place{end - (uint64_t{1} << kLargeLevel), kLargeLevel};
   const Hash root = parts_tree_.Root();
   const bool wanted = std::any_of(places_.begin(), places_.end(), [&](const ChunkPlace& other) {
     return other.first == place.first && other.level == place.level;
   });
-  if (wanted) {
+  if (wanted && parts_bytes_ > kMergedContentBytesMax) {
+    std::erase_if(places_, [&](const ChunkPlace& other) {
+      return other.first == place.first && other.level == place.level;
+    });
+    SayWrong(place, "is one where its records make sixteen");
+  } else if (wanted) {
     const absl::StatusOr<std::string> content = MergeChunks(parts_, root);
     GRAVEN_CHECK(content.ok());
     Compare(place, *content, root);
   }
   parts_.clear();
+  parts_bytes_ = 0;
   parts_tree_ = {};
 }
 
@@ -86,25 +108,28 @@ void IndexChecker::Compare(ChunkPlace place, const std::string& content, const H
   if (wanted == places_.end()) return;
   places_.erase(wanted);
   const std::string path = io::JoinPath(folder_, ChunkFileName(place.first, place.level));
-  const std::string file = FileOf(content);
-  const absl::StatusOr<std::string> stored = io::ReadWholeFile(fs_, path, file.size());
-  if (stored.ok() && *stored == file) {
+  const std::string tail = TailOf(content);
+  const absl::StatusOr<std::string> stored =
+      io::ReadWholeFile(fs_, path, content.size() + tail.size());
+  if (stored.ok() && stored->size() == content.size() + tail.size() &&
+      stored->starts_with(content) && stored->ends_with(tail)) {
     verdict_.entries.push_back({place.first, place.end(), subtree_root, RootOfBlocks(content)});
     return;
   }
   std::string why = "is not what its records make";
   if (!stored.ok() && !absl::IsOutOfRange(stored.status())) {
-    why.assign(stored.status().message().data(), stored.status().message().size());
+    why = TextOf(stored.status());
   }
-  verdict_.problems.push_back(fmt::format("index file {}: {}", path, why));
+  SayWrong(place, why);
+}
+
+void IndexChecker::SayWrong(ChunkPlace place, std::string_view why) {
+  verdict_.problems.push_back(fmt::format(
+      "index file {}: {}", io::JoinPath(folder_, ChunkFileName(place.first, place.level)), why));
 }
 
 IndexChecker::Verdict IndexChecker::Finish() {
-  for (const ChunkPlace& place : places_) {
-    verdict_.problems.push_back(
-        fmt::format("index file {}: is about records that are not there",
-                    io::JoinPath(folder_, ChunkFileName(place.first, place.level))));
-  }
+  for (const ChunkPlace& place : places_) SayWrong(place, "is about records that are not there");
   std::sort(verdict_.entries.begin(), verdict_.entries.end(),
             [](const ManifestEntry& a, const ManifestEntry& b) { return a.first < b.first; });
   return std::move(verdict_);

@@ -40,7 +40,8 @@ class IndexChecker {
 
   struct Verdict {
     std::vector<ManifestEntry> entries;  // of the files that are right, in order
-    // Files that are not what the records make, or about records that there are not.
+    // Files that are not what the records make, or about records that there are not; a folder that
+    // cannot be looked into.
     std::vector<std::string> problems;
   };
   // No more records come.
@@ -48,8 +49,9 @@ class IndexChecker {
 
  private:
   void EndMiddle();
-  void EndLarge();
+  void EndLarge(uint64_t end);
   void Compare(ChunkPlace place, const std::string& content, const Hash& subtree_root);
+  void SayWrong(ChunkPlace place, std::string_view why);
 
   io::FileSystem& fs_;
   const std::string folder_;
@@ -61,6 +63,7 @@ class IndexChecker {
   query::RecordView view_;
   std::vector<Hash> leaves_;
   std::vector<std::shared_ptr<const Chunk>> parts_;
+  uint64_t parts_bytes_ = 0;
   merkle::Frontier parts_tree_;
   bool is_stuck_ = false;
 };

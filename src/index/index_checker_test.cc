@@ -80,6 +80,20 @@ TEST_F(IndexCheckerTest, AFileThatWasMadeToLieIsFound) {
   EXPECT_THAT(verdict.problems, ElementsAre(HasSubstr("is not what its records make")));
 }
 
+TEST_F(IndexCheckerTest, AFolderThatCannotBeListedIsAProblem) {
+  io::Fault fault;
+  fault.operation = io::Operation::kList;
+  fault.path_part = "/index";
+  fs_.AddFault(fault);
+  const IndexChecker::Verdict verdict = Check(65'600);
+  EXPECT_EQ(fs_.Counts().errors, 1U);
+  EXPECT_TRUE(verdict.entries.empty());
+  EXPECT_THAT(verdict.problems, ElementsAre(HasSubstr("index folder /index: ")));
+  // None at all is in order: a log that is too young for a file.
+  IndexChecker checker(fs_, "/nowhere", kOrigin);
+  EXPECT_TRUE(checker.Finish().problems.empty());
+}
+
 TEST_F(IndexCheckerTest, AFileWithoutRecordsIsFound) {
   EXPECT_THAT(Check(65'535).problems, ElementsAre(HasSubstr("records that are not there")));
 }

@@ -289,9 +289,10 @@ class Running {
     engine::EngineOptions options =
         MakeEngineOptions(configuration_, &metrics_, &system_events_, log_);
     index_builder_ = MakeIndexBuilder();
-    options.on_published = [feed = witnesses_.get(), index = index_builder_.get()] {
+    options.on_published = [feed = witnesses_.get(),
+                            index = index_builder_.get()](const std::vector<ledger::LogRef>& logs) {
       feed->Notify();
-      index->Notify();
+      index->Notify(logs);
     };
     engine_ = std::make_unique<engine::Engine>(
         *ledger_, SystemClock(), options,

@@ -1,8 +1,11 @@
 """The search index through the binary: it comes by itself, is what the records make, and is made
 anew when it is gone or damaged; `graven verify --indexes` tells one that is not right."""
 import base64
+import collections
 import json
+import re
 import shutil
+import subprocess
 import time
 import unittest
 import urllib.parse
@@ -133,6 +136,31 @@ class SearchIndex(unittest.TestCase):
     def test_6_only_of_a_folder(self):
         done = serving.run("verify", "--server", "127.0.0.1:1", "--indexes", check=2)
         self.assertIn("--indexes", done.stderr)
+
+    def test_7_an_index_that_cannot_be_looked_into_is_no_empty_one(self):
+        aside = self.files.with_name("aside")
+        self.files.rename(aside)
+        try:
+            self.assertEqual(self.verify()["files"], [])
+            self.files.write_text("no folder")
+            self.assertIn("index folder", self.verify(check=1)["problems"][0])
+        finally:
+            self.files.unlink(missing_ok=True)
+            aside.rename(self.files)
+
+    @unittest.skipUnless(shutil.which("strace"), "skipped: strace is not installed")
+    def test_8_records_are_read_once(self):
+        def opened(*flags):
+            trace = self.folder / "trace"
+            subprocess.run(["strace", "-f", "-o", str(trace), "-e", "trace=openat", str(serving.BINARY),
+                            "verify", "--data", str(self.data), "--log", "default", *flags],
+                           check=True, capture_output=True, timeout=300)
+            names = re.findall(r'/((?:journal|logs/default/segments)/[^/"]+)"', trace.read_text())
+            return collections.Counter(names)
+
+        plain = opened()
+        self.assertTrue(plain, "the trace shows no file of records")
+        self.assertEqual(opened("--indexes"), plain)
 
 
 if __name__ == "__main__":

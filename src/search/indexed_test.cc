@@ -13,6 +13,26 @@ namespace {
 
 using ::testing::ElementsAre;
 
+// An index of which a read fails now and then.
+class FlakyContent final : public index::Content {
+ public:
+  explicit FlakyContent(std::shared_ptr<const index::Content> content)
+      : Content(content->bytes(), content->root()), content_(std::move(content)) {}
+
+  absl::Status Read(uint64_t offset, uint64_t size, std::string* out) const override {
+    if (reads_until_error-- != 0) return content_->Read(offset, size, out);
+    ++errors;
+    return error;
+  }
+
+  mutable int reads_until_error = -1;  // below 0: none fails
+  absl::Status error;
+  mutable int errors = 0;
+
+ private:
+  const std::shared_ptr<const index::Content> content_;
+};
+
 // A log of 10,000 records of which the index has those from 4,096 to 8,191.
 class IndexedSearchTest : public SearchTest {
  protected:
@@ -38,7 +58,8 @@ class IndexedSearchTest : public SearchTest {
                                     return true;
                                   })
                     .ok());
-    auto chunk = index::Chunk::Open(index::ContentInMemory(builder.Finish()));
+    content_ = std::make_shared<FlakyContent>(index::ContentInMemory(builder.Finish()));
+    auto chunk = index::Chunk::Open(content_);
     ASSERT_TRUE(chunk.ok()) << chunk.status();
     chunk_ = *chunk;
     chunks_ = std::make_shared<const index::ChunkSet>(
@@ -80,6 +101,7 @@ class IndexedSearchTest : public SearchTest {
                              ledger->GetPublished(default_log())->size);
   }
 
+  std::shared_ptr<FlakyContent> content_;
   std::shared_ptr<const index::Chunk> chunk_;
   std::shared_ptr<const index::ChunkSet> chunks_;
   std::unique_ptr<Searches> indexed_;
@@ -142,6 +164,30 @@ TEST_F(IndexedSearchTest, NumbersAreTheSameToo) {
     while (!scan.done()) ASSERT_TRUE(scan.CountStep({}, &count).ok());
     EXPECT_EQ(count, without.matches) << query;
   }
+}
+
+// No handle is left, the disk does not answer: the records are read, and the index is not blamed.
+TEST_F(IndexedSearchTest, ReadsOfTheIndexThatFailCostNothingButTime) {
+  const char* const query = "action:invoice.*";
+  const std::vector<std::string> fields = {"actor.id", "target.id"};
+  const Facets right = *CountFacets(Source(*searches_, query), fields, 100, {});
+  const auto count = [&](int reads_until_error, absl::Status error) {
+    content_->reads_until_error = reads_until_error;
+    content_->error = std::move(error);
+    const int before = content_->errors;
+    const absl::StatusOr<Facets> facets = CountFacets(Source(*indexed_, query), fields, 100, {});
+    EXPECT_TRUE(facets.ok()) << facets.status();
+    EXPECT_EQ(facets->matches, right.matches);
+    EXPECT_EQ(facets->facets[0].values[0].count, right.facets[0].values[0].count);
+    return content_->errors > before;
+  };
+  int nth = 0;
+  while (count(nth, absl::ResourceExhaustedError("no handle is left"))) ++nth;
+  // Reads of both: what finds the matches, and what counts them.
+  EXPECT_GT(nth, 4);
+  EXPECT_FALSE(chunk_->distrusted());
+  EXPECT_TRUE(count(nth - 1, absl::DataLossError("a block contradicts its checksum")));
+  EXPECT_TRUE(chunk_->distrusted());
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ absl::Status Pass::Enter(Adder* adder) {
     if (candidates.chunk != nullptr && candidates.found.is_exact()) {
       const absl::StatusOr<bool> added =
           adder->AddFromIndex(*candidates.chunk, candidates.found.possible);
-      if (!added.ok()) candidates.chunk->Distrust();
+      if (index::IsDamage(added.status())) candidates.chunk->Distrust();
       if (added.ok() && *added) {
         low_ = stretch.high;
         return absl::OkStatus();

@@ -97,10 +97,12 @@ void ChunkBuilder::AddValue(KeyKind kind, std::string_view value) {
 }
 
 void ChunkBuilder::AddKey() {
-  auto found = terms_.find(key_);
-  if (found != terms_.end() && last_leaf_[found->second] == leaf_ + 1) return;
-  const bool is_new_in_run = found == terms_.end() ||
-                             (last_leaf_[found->second] - 1) >> kSmallLevel != leaf_ >> kSmallLevel;
+  const size_t hash = numbers_.hash_function()(key_);
+  const auto found = numbers_.find(std::string_view(key_), hash);
+  Term* term = found == numbers_.end() ? nullptr : &terms_[found->second];
+  if (term != nullptr && term->last_leaf == leaf_ + 1) return;
+  const bool is_new_in_run =
+      term == nullptr || (term->last_leaf - 1) >> kSmallLevel != leaf_ >> kSmallLevel;
   const size_t cost = is_new_in_run && MayBeMany(key_[0]) ? key_.size() + kTermCostBytes : 0;
   if (record_terms_ == kRecordTermsMax || run_bytes_ + cost > kRunTermBytesMax) {
     overfull_ = true;
@@ -108,16 +110,14 @@ void ChunkBuilder::AddKey() {
   }
   ++record_terms_;
   run_bytes_ += cost;
-  if (found == terms_.end()) {
-    const auto number = static_cast<uint32_t>(keys_.size());
-    keys_.push_back(Keep(key_));
-    last_leaf_.push_back(0);
-    counts_.push_back(0);
-    found = terms_.emplace(keys_.back(), number).first;
+  const auto number = term == nullptr ? static_cast<uint32_t>(terms_.size()) : found->second;
+  if (term == nullptr) {
+    term = &terms_.emplace_back();
+    term->key = Keep(key_);
+    numbers_.emplace(term->key, number);
   }
-  const uint32_t number = found->second;
-  last_leaf_[number] = leaf_ + 1;
-  ++counts_[number];
+  term->last_leaf = leaf_ + 1;
+  ++term->leaves;
   pairs_.push_back((uint64_t{number} << 32) | leaf_);
 }
 
@@ -184,23 +184,42 @@ void ChunkBuilder::AddOccurred(const record::TimePoint& time) {
   group.latest = std::max(group.latest, time);
 }
 
+std::vector<uint32_t> ChunkBuilder::SortedTerms() const {
+  // Most keys differ in their first eight bytes, which lie here together.
+  struct Place {
+    uint64_t beginning;
+    uint32_t number;
+  };
+  std::vector<Place> places(terms_.size());
+  for (uint32_t i = 0; i < places.size(); ++i) {
+    char bytes[8] = {};
+    std::memcpy(bytes, terms_[i].key.data(), std::min(terms_[i].key.size(), sizeof(bytes)));
+    uint64_t beginning = 0;
+    for (const char byte : bytes) beginning = beginning << 8 | static_cast<uint8_t>(byte);
+    places[i] = {beginning, i};
+  }
+  std::sort(places.begin(), places.end(), [&](const Place& a, const Place& b) {
+    if (a.beginning != b.beginning) return a.beginning < b.beginning;
+    return terms_[a.number].key < terms_[b.number].key;
+  });
+  std::vector<uint32_t> order(places.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = places[i].number;
+  return order;
+}
+
 std::string ChunkBuilder::Finish(const Hash& subtree_root) {
   GRAVEN_CHECK(full());
   // The pairs by term; within one the leaves stay in their order.
-  std::vector<uint64_t> ends(keys_.size() + 1, 0);
-  for (size_t i = 0; i < counts_.size(); ++i) ends[i + 1] = ends[i] + counts_[i];
+  std::vector<uint64_t> ends(terms_.size() + 1, 0);
+  for (size_t i = 0; i < terms_.size(); ++i) ends[i + 1] = ends[i] + terms_[i].leaves;
   std::vector<uint32_t> leaves(pairs_.size());
   std::vector<uint64_t> at(ends.begin(), ends.end() - 1);
   for (const uint64_t pair : pairs_) leaves[at[pair >> 32]++] = static_cast<uint32_t>(pair);
 
-  std::vector<uint32_t> order(keys_.size());
-  for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(),
-            [&](uint32_t a, uint32_t b) { return keys_[a] < keys_[b]; });
   ChunkEncoder encoder(first_, level_);
-  for (const uint32_t number : order) {
-    encoder.AddTerm(keys_[number],
-                    std::span<const uint32_t>(leaves).subspan(ends[number], counts_[number]));
+  for (const uint32_t number : SortedTerms()) {
+    encoder.AddTerm(terms_[number].key,
+                    std::span<const uint32_t>(leaves).subspan(ends[number], terms_[number].leaves));
   }
   ChunkEncoder::Columns columns;
   columns.received_ns = received_ns_;

@@ -40,6 +40,13 @@ class ChunkBuilder {
     size_t operator()(std::string_view key) const;
   };
 
+  // What a look-up touches lies together: it is the cost of indexing.
+  struct Term {
+    std::string_view key;
+    uint32_t last_leaf = 0;  // the leaf that named it last, and one
+    uint32_t leaves = 0;     // how many have it
+  };
+
   // Takes key_ as a term of the current record.
   void AddKey();
   void AddValue(KeyKind kind, std::string_view value);
@@ -49,6 +56,8 @@ class ChunkBuilder {
   void AddIds(const query::RecordView& record);
   void AddOccurred(const record::TimePoint& time);
   std::string_view Keep(std::string_view key);
+  // The numbers of the terms in the order of their keys.
+  std::vector<uint32_t> SortedTerms() const;
 
   const uint64_t first_;
   const int level_;
@@ -62,10 +71,8 @@ class ChunkBuilder {
 
   std::vector<std::unique_ptr<char[]>> arena_;
   size_t arena_left_ = 0;
-  absl::flat_hash_map<std::string_view, uint32_t, KeyHash> terms_;
-  std::vector<std::string_view> keys_;  // by number of the term
-  std::vector<uint32_t> last_leaf_;     // the leaf that named it last, and one
-  std::vector<uint32_t> counts_;
+  absl::flat_hash_map<std::string_view, uint32_t, KeyHash> numbers_;
+  std::vector<Term> terms_;      // by number
   std::vector<uint64_t> pairs_;  // number of the term above, leaf below; leaves ascending
 
   std::vector<int64_t> received_ns_;

@@ -65,7 +65,7 @@ inChromium('graven view', () => {
     assert.match(await says(page), /independently verified/);
     await page.locator('.seal-button').click();
     const sentences = await page.locator('#seal-says').innerText();
-    assert.match(sentences, /by graven view, from your own binary/);
+    assert.match(sentences, /by graven view\b.*from graven view on this machine/s);
     assert.match(sentences, /consistent with what graven view saw since size 600/);
     assert.match(sentences, /key pinned by the policy/);
     await page.keyboard.press('Escape');

@@ -37,7 +37,7 @@ export const rememberer = (trust: TrustState): string =>
 
 /** Who judges, for the line beside the seal's word. */
 export const judgedBy = (trust: TrustState | undefined): string =>
-  trust?.view === undefined ? 'by this page' : 'by graven view, from your own binary';
+  trust?.view === undefined ? 'by this page' : 'by graven view';
 
 /** How the key was pinned; undefined for one that the server named. */
 export function pinnedHow(trust: TrustState): string | undefined {

@@ -200,7 +200,8 @@ class Rehearsal {
     ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(work_, arguments));
     ASSIGN_OR_RETURN(const Json json, WaitUntilReady(process, ready, has_page ? "http" : "grpc"));
     RunningServer server{std::move(process), json["grpc"][0].get<std::string>(), {}};
-    if (has_page) server.http = json["http"][0].get<std::string>();
+    if (!has_page) return server;
+    server.http = json["http"][0].get<std::string>();
     while (server.http.ends_with('/')) server.http.pop_back();
     if (shown == Shown::kYes) page_address_ = server.http.substr(server.http.find("://") + 3);
     return server;

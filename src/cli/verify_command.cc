@@ -72,9 +72,9 @@ CommandResult VerifyPath(CommandContext& context, const VerifyFlags& flags, cons
 CommandResult VerifyTheAnswer(CommandContext& context, const VerifyFlags& flags,
                               const std::optional<note::VerifierKey>& key) {
   if (!flags.path.empty()) return UsageError("--answer: one thing is checked at a time");
-  RETURN_IF_ERROR(
-      CheckFlags(flags, "the check of an answer",
-                 {"--data", "--checkpoint", "--origin", "--guard", "--require-complete"}));
+  RETURN_IF_ERROR(CheckFlags(
+      flags, "the check of an answer",
+      {"--data", "--checkpoint", "--origin", "--guard", "--require-complete", "--indexes"}));
   std::optional<note::VerifierKey> answer_key;
   if (!flags.answer_key.empty()) {
     absl::StatusOr<note::VerifierKey> read = note::VerifierKey::Parse(flags.answer_key);
@@ -94,9 +94,9 @@ CommandResult Verify(CommandContext& context, const VerifyFlags& flags) {
   ASSIGN_OR_RETURN(const auto key, flags.key.Read());
   if (!flags.evidence.empty()) {
     if (!flags.path.empty()) return UsageError("--evidence: one thing is checked at a time");
-    RETURN_IF_ERROR(CheckFlags(
-        flags, "the check of evidence",
-        {"--data", "--server", "--checkpoint", "--origin", "--guard", "--log", "--indexes"}));
+    RETURN_IF_ERROR(CheckFlags(flags, "the check of evidence",
+                               {"--data", "--server", "--checkpoint", "--origin", "--guard",
+                                "--log", "--indexes", "--answer"}));
     return VerifyEvidence(context, flags.evidence, key);
   }
   if (!flags.answer.empty()) return VerifyTheAnswer(context, flags, key);

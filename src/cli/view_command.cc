@@ -49,6 +49,19 @@ absl::StatusOr<std::string> DefaultFolder() {
   return io::JoinPath(parents.back(), "view");
 }
 
+// Whether what is sent to this URL can be read on the way.
+bool IsClearTextElsewhere(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return false;
+  url.remove_prefix(kScheme.size());
+  const std::string_view host = url.substr(0, url.find('/'));
+  const std::string_view name =
+      host.starts_with('[') ? host.substr(0, host.find(']') + 1) : host.substr(0, host.find(':'));
+  if (name == "localhost" || name == "[::1]") return false;
+  // A name may begin with these digits too: it is not an address then.
+  return !name.starts_with("127.") || name.find_first_not_of("0123456789.") != name.npos;
+}
+
 CommandResult ServeView(CommandContext& context, const ViewFlags& flags) {
   // Before any thread is made, so that all of them leave the signals to it.
   server::StopSignals stop;
@@ -59,6 +72,10 @@ CommandResult ServeView(CommandContext& context, const ViewFlags& flags) {
   options.relay.server = flags.server;
   options.relay.ca_file = flags.ca;
   ASSIGN_OR_RETURN(options.relay.token, ReadToken(flags.token_file));
+  if (!options.relay.token.empty() && IsClearTextElsewhere(flags.server)) {
+    return UsageError(fmt::format("--token-file: not sent to {} in clear text; give an https URL",
+                                  SafeText(flags.server, 256)));
+  }
   ASSIGN_OR_RETURN(const auto policy, ReadPolicy(flags.policy_file, &options.policy_text));
   if (!policy || policy->LogKeys().empty())
     return UsageError("--policy: it names no log, so no key would be pinned");

@@ -164,7 +164,7 @@ std::vector<Header> BrowserGate::SecurityHeaders(const Request& head,
   if (!cors_origins_.empty()) headers.push_back({"Vary", "Origin"});
   if (cors) {
     headers.push_back({"Access-Control-Allow-Origin", std::string(*origin)});
-    headers.push_back({"Access-Control-Expose-Headers", "ETag, Retry-After"});
+    headers.push_back({"Access-Control-Expose-Headers", "ETag, Graven-Answer-Key, Retry-After"});
   }
   return headers;
 }

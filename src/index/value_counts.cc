@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "fmt/format.h"
 
 namespace graven::index {
 namespace {
@@ -16,6 +17,11 @@ absl::Status CountColumn(const Chunk& chunk, size_t column, const std::vector<ui
   RETURN_IF_ERROR(chunk.ReadColumn(column, &values));
   for (const uint32_t leaf : leaves) {
     const uint32_t value = values[leaf];
+    // A leaf has one value at most, so there are no more of them than leaves.
+    if (value > chunk.leaves()) {
+      return absl::DataLossError(fmt::format("leaf {} of column {} has value {} of at most {}",
+                                             leaf, column, value, chunk.leaves()));
+    }
     if (value >= counts->size()) counts->resize(value + 1, 0);
     ++(*counts)[value];
   }

@@ -20,7 +20,7 @@ LiveFilter::Block& LiveFilter::BlockOf(uint64_t index) {
   return block;
 }
 
-absl::Status LiveFilter::Judge(uint64_t first, uint64_t end) {
+absl::StatusOr<uint64_t> LiveFilter::Judge(uint64_t first, uint64_t end, const Turn& turn) {
   Block& block = BlockOf(first);
   query::RecordView* const view = &view_;
   while (first < end) {
@@ -40,7 +40,7 @@ absl::Status LiveFilter::Judge(uint64_t first, uint64_t end) {
                                           block.known.set(at);
                                           block.matches.set(at, query::Matches(query_, *view));
                                           ++judged;
-                                          return true;
+                                          return !turn.is_over();
                                         }));
     if (judged_) judged_(judged);
     if (!readable.ok() || judged == 0) {
@@ -48,21 +48,24 @@ absl::Status LiveFilter::Judge(uint64_t first, uint64_t end) {
           fmt::format("record {} is published and cannot be read", first + judged));
     }
     first += judged;
+    if (turn.is_over()) break;
   }
-  return absl::OkStatus();
+  return first;
 }
 
-absl::Status LiveFilter::Find(uint64_t first, uint64_t end, std::vector<uint64_t>* matches) {
+absl::StatusOr<uint64_t> LiveFilter::Find(uint64_t first, uint64_t end, const Turn& turn,
+                                          std::vector<uint64_t>* matches) {
   const MutexLock lock(&mutex_);
   while (first < end) {
     const uint64_t border = std::min(end, (first / kBlockRecords + 1) * kBlockRecords);
-    RETURN_IF_ERROR(Judge(first, border));
+    ASSIGN_OR_RETURN(const uint64_t judged, Judge(first, border, turn));
     const Block& block = BlockOf(first);
-    for (; first < border; ++first) {
+    for (; first < judged; ++first) {
       if (block.matches[first % kBlockRecords]) matches->push_back(first);
     }
+    if (turn.is_over()) break;
   }
-  return absl::OkStatus();
+  return first;
 }
 
 std::shared_ptr<LiveFilter> LiveFilters::Share(ledger::LogRef log, const query::Query& query) {

@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "ledger/ledger.h"
 #include "query/expression.h"
 #include "query/record_view.h"
+#include "search/turn.h"
 
 namespace graven::search {
 
@@ -32,10 +33,11 @@ class LiveFilter {
   LiveFilter(const ledger::Ledger& ledger, ledger::LogRef log, query::Query query, Judged judged)
       : ledger_(ledger), log_(log), query_(std::move(query)), judged_(std::move(judged)) {}
 
-  // Appends the indexes of [first, end) whose records match, ascending. REQUIRES: `end` is
-  // published. Blocks on the disk. kDataLoss: a record cannot be read.
-  absl::Status Find(uint64_t first, uint64_t end, std::vector<uint64_t>* matches)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Appends the indexes of [first, returned) whose records match, ascending. Less than `end` is
+  // returned when the turn is over; at least one record is looked at. REQUIRES: first < `end`,
+  // which is published. Blocks on the disk. kDataLoss: a record cannot be read.
+  absl::StatusOr<uint64_t> Find(uint64_t first, uint64_t end, const Turn& turn,
+                                std::vector<uint64_t>* matches) ABSL_LOCKS_EXCLUDED(mutex_);
 
   static constexpr uint64_t kBlockRecords = 256;
   static constexpr uint64_t kBlocks = 256;
@@ -50,8 +52,9 @@ class LiveFilter {
 
   // The block of `index`; an older one makes room for it.
   Block& BlockOf(uint64_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Judges what is not known of [first, end), which lies within one block.
-  absl::Status Judge(uint64_t first, uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Judges what is not known of [first, end), which lies within one block. How far it came.
+  absl::StatusOr<uint64_t> Judge(uint64_t first, uint64_t end, const Turn& turn)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ledger::Ledger& ledger_;
   const ledger::LogRef log_;

@@ -23,7 +23,8 @@ class LiveFilterTest : public SearchTest {
 
   static std::vector<uint64_t> Find(LiveFilter& filter, uint64_t first, uint64_t end) {
     std::vector<uint64_t> matches;
-    EXPECT_TRUE(filter.Find(first, end, &matches).ok());
+    const auto found = filter.Find(first, end, Turn(), &matches);
+    EXPECT_TRUE(found.ok() && *found == end);
     return matches;
   }
 
@@ -52,6 +53,22 @@ TEST_F(LiveFilterTest, EqualQueriesAreJudgedOnce) {
   EXPECT_EQ(judged_, 1300U);
   EXPECT_NE(Share("outcome:success"), one);
   EXPECT_EQ(filters_->size(), 1U);
+}
+
+TEST_F(LiveFilterTest, ATurnThatIsOverEndsAfterOneRecordAndTheNextGoesOn) {
+  const auto one = Share("outcome:denied");
+  StillClock still;
+  const Turn over{&still, still.SteadyNs()};
+  std::vector<uint64_t> matches;
+  for (uint64_t first = 0; first < 300; ++first) {
+    const auto found = one->Find(first, 300, over, &matches);
+    ASSERT_TRUE(found.ok());
+    ASSERT_EQ(*found, first + 1);
+  }
+  EXPECT_EQ(matches, Denied(0, 300));
+  EXPECT_EQ(judged_, 300U);
+  EXPECT_EQ(Find(*one, 0, 300), Denied(0, 300));
+  EXPECT_EQ(judged_, 300U);
 }
 
 TEST_F(LiveFilterTest, AFilterGoesWithTheLastWhoFollows) {

@@ -207,7 +207,8 @@ absl::StatusOr<uint64_t> Scan::ReadFiltered(uint64_t first, uint64_t end, const 
   while (first < end) {
     const uint64_t piece_end = std::min(end, first + kFilteredRecords);
     matches.clear();
-    RETURN_IF_ERROR(source_.filter->Find(first, piece_end, &matches));
+    ASSIGN_OR_RETURN(const uint64_t found_end,
+                     source_.filter->Find(first, piece_end, turn, &matches));
     for (size_t at = 0; at < matches.size();) {
       size_t run_end = at + 1;
       while (run_end < matches.size() && matches[run_end] == matches[run_end - 1] + 1) ++run_end;
@@ -216,7 +217,7 @@ absl::StatusOr<uint64_t> Scan::ReadFiltered(uint64_t first, uint64_t end, const 
       if (stopped) return next;
       at += next - matches[at];
     }
-    first = piece_end;
+    first = found_end;
     if (turn.is_over()) break;
   }
   return first;

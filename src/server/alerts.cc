@@ -28,6 +28,8 @@ constexpr auto kPause = std::chrono::milliseconds(250);
 constexpr uint64_t kRecordsPerLook = 4096;
 // A place that has moved is kept so often; it says where to begin again, no more.
 constexpr int64_t kKeepNs = 5 * kNsPerSecond;
+constexpr int64_t kRestNsMin = 1 * kNsPerSecond;
+constexpr int64_t kRestNsMax = 60 * kNsPerSecond;
 constexpr size_t kHeadBytesMax = 128;
 constexpr size_t kSecretBytesMax = 4096;
 
@@ -105,7 +107,9 @@ struct Alerts::Watch {
   std::optional<search::AlertWindow> window;
   std::string kept;  // the place in the file
   int64_t kept_at_ns = 0;
-  bool failed = false;  // said already
+  // After an error: how long it rests, longer each time, and until when.
+  int64_t rest_ns = 0;
+  int64_t rest_until_ns = 0;
 };
 
 absl::StatusOr<AlertPlan> Alerts::Read(const Configuration& configuration) {
@@ -184,21 +188,25 @@ void Alerts::Run() {
   while (true) {
     bool more = false;
     for (const auto& watch : watches_) {
+      if (stopping_) break;
+      if (searches_.clock().SteadyNs() < watch->rest_until_ns) continue;
       const absl::StatusOr<bool> looked = Look(watch.get());
       if (looked.ok()) {
         more = more || *looked;
-        watch->failed = false;
+        watch->rest_ns = 0;
         continue;
       }
-      if (!std::exchange(watch->failed, true)) {
+      if (watch->rest_ns == 0) {
         log_.Error(fmt::format("alert {}: {}", watch->rule.name, ToStd(looked.status().message())));
       }
+      watch->rest_ns = std::clamp(2 * watch->rest_ns, kRestNsMin, kRestNsMax);
+      watch->rest_until_ns = searches_.clock().SteadyNs() + watch->rest_ns;
       // What the window has seen since was not told: it will see it again.
       watch->window.reset();
     }
     ShowQueue();
     std::unique_lock lock(mutex_);
-    if (!more) wake_.wait_for(lock, kPause, [this] { return stopping_; });
+    if (!more) wake_.wait_for(lock, kPause, [this] { return stopping_.load(); });
     if (stopping_) break;
   }
   // A place that cannot be kept lets its rule begin at an older one.
@@ -225,7 +233,7 @@ absl::StatusOr<bool> Alerts::Look(Watch* watch) {
   std::vector<search::Alert> raised;
   RETURN_IF_ERROR(scan.Step(search::Turn(), [&](const search::Hit& hit) {
     watch->window->Add(hit.view, &raised);
-    return search::Verdict::kGoOn;
+    return stopping_ ? search::Verdict::kStop : search::Verdict::kGoOn;
   }));
   for (const search::Alert& alert : raised) RETURN_IF_ERROR(Tell(watch, alert));
   const bool time_to_keep = searches_.clock().SteadyNs() - watch->kept_at_ns >= kKeepNs;
@@ -259,23 +267,29 @@ absl::Status Alerts::Begin(Watch* watch) {
 
 absl::Status Alerts::Tell(Watch* watch, const search::Alert& alert) {
   const search::AlertRule& rule = watch->rule;
+  // First what may fail: what is tried again is neither logged nor counted twice.
+  if (webhook_ != nullptr) RETURN_IF_ERROR(webhook_->Add(NoticeOf(*watch, alert)));
   watch->raised.Add();
   log_.Warning(fmt::format(
       "alert {}: {} matches{} in {} s, records {} to {}", rule.name, alert.count,
       rule.by ? fmt::format(" of {} \"{}\"", rule.by->name(), SafeText(alert.value, 128)) : "",
       rule.window_ns / kNsPerSecond, alert.first.value, alert.last.value));
-  if (webhook_ == nullptr) return absl::OkStatus();
+  return absl::OkStatus();
+}
+
+std::string Alerts::NoticeOf(const Watch& watch, const search::Alert& alert) {
+  const search::AlertRule& rule = watch.rule;
   json::ObjectText notice;
   notice.Text("kind", "alert").Text("id", fmt::format("{}-{}", rule.name, alert.id));
-  notice.Text("alert", rule.name).Text("log", watch->log.name());
-  notice.Text("origin", watch->log.origin()).Text("query", query::Canonical(rule.query));
+  notice.Text("alert", rule.name).Text("log", watch.log.name());
+  notice.Text("origin", watch.log.origin()).Text("query", query::Canonical(rule.query));
   if (rule.by) notice.Text("by", rule.by->name()).Text("value", alert.value);
   notice.Uint64("count", alert.count).Uint64("threshold", rule.threshold);
   notice.Uint64("windowSeconds", static_cast<uint64_t>(rule.window_ns / kNsPerSecond));
   notice.Uint64("firstIndex", alert.first.value).Uint64("lastIndex", alert.last.value);
   notice.TimeNs("firstReceivedAt", alert.first_received_ns);
   notice.TimeNs("lastReceivedAt", alert.last_received_ns);
-  return webhook_->Add(notice.Finish());
+  return notice.Finish();
 }
 
 absl::Status Alerts::KeepPlace(Watch* watch) {

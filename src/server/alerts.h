@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -61,6 +62,8 @@ class Alerts {
   // Begins where the file of the rule says, or anew.
   absl::Status Begin(Watch* watch);
   absl::Status Tell(Watch* watch, const search::Alert& alert);
+  // What the webhook says of it.
+  static std::string NoticeOf(const Watch& watch, const search::Alert& alert);
   absl::Status KeepPlace(Watch* watch);
   std::string PlacePath(const Watch& watch) const;
   void ShowQueue();
@@ -76,7 +79,7 @@ class Alerts {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;  // guarded by mutex_
+  std::atomic<bool> stopping_ = false;  // written under mutex_
   std::thread thread_;
 };
 

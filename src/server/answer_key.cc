@@ -27,6 +27,13 @@ absl::StatusOr<note::SignerKey> LoadAnswerKey(io::FileSystem& fs, Random& random
     return key;
   }
   RETURN_IF_ERROR(text.status());
+  ASSIGN_OR_RETURN(const io::FileInfo file, fs.Stat(path));
+  if ((file.mode & 077) != 0) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} has mode {:04o}, so that others than its owner may read the private key or "
+                    "change it: it must be 0600 (chmod 600)",
+                    path, file.mode));
+  }
   while (text->ends_with('\n')) text->pop_back();
   return note::SignerKey::Parse(*text);
 }

@@ -288,7 +288,9 @@ std::string ConfigurationText(const Configuration& configuration) {
     line("alert", fmt::format("{} {} {} {} {} {}", alert.name, alert.log, alert.threshold,
                               alert.window_s, alert.by, alert.query));
   }
-  line("webhook", configuration.webhook.url + " " + configuration.webhook.secret_file);
+  line("webhook", configuration.webhook.url);
+  line("webhook.secret", NamedFile(configuration.webhook.secret_file));
+  for (const std::string& host : configuration.webhook.allow_hosts) line("webhook.host", host);
   const Limits& limits = configuration.limits;
   line("limits",
        fmt::format("{} {} {} {} {} {} {} {}", limits.disk_reserve_bytes, limits.queue_bytes,

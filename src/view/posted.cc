@@ -18,6 +18,16 @@ using Json = nlohmann::json;
 // What a page can count to: 2^53 - 1.
 constexpr uint64_t kNumberMax = (uint64_t{1} << 53) - 1;
 constexpr size_t kTextBytesMax = 8 << 10;
+// With room for the texts, and for what JSON writes as six bytes.
+constexpr size_t kEvidenceBytesMax = 64 << 10;
+
+// At most kTextBytesMax of it, cut between characters.
+std::string_view Beginning(std::string_view text) {
+  if (text.size() <= kTextBytesMax) return text;
+  size_t end = kTextBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
 
 absl::Status Bad(std::string_view field, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", field, what));
@@ -121,8 +131,8 @@ absl::StatusOr<PostedFinding> ParsePostedFinding(std::string_view body) {
   json::ObjectText kept;
   kept.Raw("id", fmt::format("{}", posted.finding.id)).Raw("at", fmt::format("{}", at));
   for (const char* name : {"kind", "sentence", "claimed", "computed"}) {
-    ASSIGN_OR_RETURN(const std::string text, Text(*finding, name, kTextBytesMax));
-    kept.Text(name, text);
+    ASSIGN_OR_RETURN(const std::string text, Text(*finding, name, kPostedFindingBytesMax));
+    kept.Text(name, Beginning(text));
   }
   RETURN_IF_ERROR(CopyLastGood(*finding, &kept));
   if (Member(*finding, "index") != nullptr) {
@@ -130,8 +140,14 @@ absl::StatusOr<PostedFinding> ParsePostedFinding(std::string_view body) {
     kept.Raw("index", fmt::format("{}", index));
   }
   if (Member(*finding, "evidence") != nullptr) {
-    ASSIGN_OR_RETURN(posted.finding.evidence, Text(*finding, "evidence", kFindingBytesMax));
-    kept.Text("evidence", posted.finding.evidence);
+    ASSIGN_OR_RETURN(std::string evidence, Text(*finding, "evidence", kPostedFindingBytesMax));
+    // It is kept twice, in the finding and by itself. What is too long for that is left out:
+    // whoever is accused must not be able to have the finding forgotten by making its evidence
+    // long.
+    if (evidence.size() <= kEvidenceBytesMax) {
+      kept.Text("evidence", evidence);
+      posted.finding.evidence = std::move(evidence);
+    }
   }
   posted.finding.json = kept.Finish();
   return posted;

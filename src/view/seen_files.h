@@ -18,6 +18,8 @@ namespace graven::view {
 inline constexpr size_t kSeenCheckpointsMax = 400;
 inline constexpr size_t kKnownLogsMax = 1024;
 inline constexpr size_t kFindingBytesMax = 768 << 10;
+// What a page may post about one: evidence holds notes of up to a megabyte each, and counts twice.
+inline constexpr size_t kPostedFindingBytesMax = size_t{6} << 20;
 inline constexpr size_t kVkeyBytesMax = 512;
 // Of a checkpoint with its signatures: a hundred take some 20 KiB.
 inline constexpr size_t kSeenNoteBytesMax = 64 << 10;

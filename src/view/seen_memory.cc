@@ -244,7 +244,10 @@ absl::Status SeenMemory::Forget(const LogName& name, const std::string& vkey) {
       ++one;
       continue;
     }
-    RETURN_IF_ERROR(fs_.Remove(io::JoinPath(Path("findings"), fmt::format("{}", one->first))));
+    const absl::Status removed =
+        fs_.Remove(io::JoinPath(Path("findings"), fmt::format("{}", one->first)));
+    // Gone already is as good: somebody may have tidied up by hand.
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
     one = findings_.erase(one);
   }
   RETURN_IF_ERROR(fs_.SyncDirectory(Path("findings")));
@@ -254,7 +257,8 @@ absl::Status SeenMemory::Forget(const LogName& name, const std::string& vkey) {
   known_ = std::move(next);
   const auto seen = seen_.find(vkey);
   if (seen == seen_.end()) return absl::OkStatus();
-  RETURN_IF_ERROR(fs_.Remove(SeenPath(vkey)));
+  const absl::Status removed = fs_.Remove(SeenPath(vkey));
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   seen_.erase(seen);
   return fs_.SyncDirectory(Path("seen"));
 }

@@ -306,5 +306,18 @@ TEST(PostedTest, FindingKeepsItsOwnFieldsAndNoOthers) {
             StatusCode::kInvalidArgument);
 }
 
+// Whoever is accused chooses how long his note and his origin are.
+TEST(PostedTest, LongEvidenceAndTextsDoNotLoseTheFinding) {
+  const std::string long_text = std::string(8'191, 'a') + "\u00e9" + std::string(1 << 20, 'b');
+  const auto posted = ParsePostedFinding(
+      R"({"log":"l","key":"k","finding":{"id":5,"at":6,"kind":"fork","sentence":")" + long_text +
+      R"(","claimed":"c","computed":"d","evidence":")" + long_text + R"("}})");
+  ASSERT_TRUE(posted.ok()) << posted.status();
+  EXPECT_EQ(posted->finding.evidence, "");
+  EXPECT_EQ(posted->finding.json, R"({"id":5,"at":6,"kind":"fork","sentence":")" +
+                                      std::string(8'191, 'a') +
+                                      R"(","claimed":"c","computed":"d"})");
+}
+
 }  // namespace
 }  // namespace graven::view

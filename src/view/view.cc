@@ -167,7 +167,7 @@ void View::AddOwnRoutes() {
   get("/view/findings", [this](const Call& call) { return GetFindings(call); });
   AddPost("/view/seen", kSeenBodyMax, [this](const Call& call) { return PostSeen(call); });
   AddPost("/view/known", kSmallBodyMax, [this](const Call& call) { return PostKnown(call); });
-  AddPost("/view/findings", kFindingBytesMax,
+  AddPost("/view/findings", kPostedFindingBytesMax,
           [this](const Call& call) { return PostFinding(call); });
   AddPost("/view/forget", kSmallBodyMax, [this](const Call& call) { return PostForget(call); });
 }

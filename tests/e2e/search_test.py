@@ -391,6 +391,12 @@ class Doors(Searching):
             self.assertIn("DOES NOT HOLD: it states", done.stdout)
             serving.run("verify", "--answer", path, "--key", key, "--answer-key", answer_key, *at, check=1)
             serving.run("verify", "--answer", self.folder / "http.answer", "--key", answer_key, *at, check=1)
+            done = serving.run("verify", "--answer", self.folder / "http.answer", "--key", key, "--answer-key", key,
+                               "--json", *at, check=1)
+            self.assertEqual((json.loads(done.stdout)["verdict"], json.loads(done.stdout)["problem"]),
+                             ("DOES_NOT_HOLD", "the answer's key did not sign it"))
+            serving.run("verify", "--answer", path, "--indexes", *at, check=2)
+            serving.run("verify", "--answer", path, "--evidence", path, *at, check=2)
             serving.run("verify", "--answer", self.folder / "nothing", *at, check=3)
             serving.run("search", "actr:x", "--statement", path, *at, check=1)
             self.assertEqual(server.stop(), 0)

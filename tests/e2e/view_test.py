@@ -306,6 +306,10 @@ class ViewTest(unittest.TestCase):
         with self.view("--token-file", token, server=http_of(server)) as view:
             self.assertEqual(view.ask("GET", "logs/default")[0], 200)
             self.assertNotIn("quite-a-secret", view.ask("GET", "view/terms")[1] + view.ask("GET", "")[1])
+        for elsewhere in ("http://192.0.2.1:7466", "http://127.0.0.1.example:7466/prefix"):
+            done = serving.run("view", "--server", elsewhere, "--policy", self.policy, "--token-file", token, check=2)
+            self.assertIn("in clear text", done.stderr)
+            self.assertNotIn("quite-a-secret", done.stderr)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Every server listens on loopback on a port that the system chooses, writes into a folder of its own below
 build/, and is ended by its pid.
 """
+import atexit
 import json
 import os
 import pathlib
@@ -23,7 +24,11 @@ def make_folder(name):
     """A new folder on the disk that holds build/ (not a memory file system: syncs must be real)."""
     parent = ROOT / "build" / "e2e"
     parent.mkdir(parents=True, exist_ok=True)
-    return pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=parent))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=parent))
+    # Each server lays out half a gigabyte of journal; GRAVEN_KEEP=1 leaves it to be looked at.
+    if not os.environ.get("GRAVEN_KEEP"):
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def stubs():

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <string>
@@ -44,7 +45,8 @@ class RawClient {
   // False: the peer takes no more.
   bool Send(std::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t n = send(handle_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t n =
+          Again([&] { return send(handle_, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
       if (n <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(n));
     }
@@ -92,6 +94,15 @@ class RawClient {
   }
 
  private:
+  // A socket with a time limit is not resumed after a signal (signal(7)), and a fuzzer has a timer.
+  template <typename Call>
+  static ssize_t Again(Call call) {
+    ssize_t n;
+    do n = call();
+    while (n < 0 && errno == EINTR);
+    return n;
+  }
+
   void Connect(const sockaddr* address, socklen_t length) {
     // So that a server that forgets us fails the test, instead of hanging it.
     const timeval patience{20, 0};
@@ -101,7 +112,7 @@ class RawClient {
   }
   bool Receive() {
     char piece[16384];
-    const ssize_t n = recv(handle_, piece, sizeof piece, 0);
+    const ssize_t n = Again([&] { return recv(handle_, piece, sizeof piece, 0); });
     if (n <= 0) return false;
     seen_.append(piece, static_cast<size_t>(n));
     return true;

@@ -42,9 +42,11 @@ ROOMS = {
     "import": ["base", "io", "record"],
     "view": ["base", "io", "note", "json", "engine", "http", "web"],
     "monitor": ["base", "io", "merkle", "note", "record", "verify", "http", "client"],
+    "upkeep": ["base", "io", "note", "record", "query", "json", "store", "ledger", "verify", "metrics", "engine",
+               "search", "http", "webhook", "witness"],
     "server": ["base", "io", "merkle", "note", "record", "query", "json", "store", "journal", "sequencer",
                "ledger", "index", "verify", "metrics", "engine", "search", "service", "http", "webhook", "web",
-               "witness"],
+               "witness", "upkeep"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "journal", "index", "verify",
             "http", "web", "webhook", "witness", "client", "import", "view", "monitor", "server"],
 }
@@ -55,12 +57,12 @@ TEST_ROOMS = {"ledger": ["verify"]}
 # include prefix -> the rooms that may use it. Tests are free to.
 LIBRARIES = {
     "grpcpp/": {"service", "client", "server", "cli"},
-    "grpc/": {"service", "client", "server", "cli"},
+    "grpc/": {"service", "client", "upkeep", "server", "cli"},
     "CLI/": {"cli"},
     "utf8proc.h": {"query"},
     "roaring/": {"index"},
     "prometheus/": {"metrics"},
-    "spdlog/": {"service", "server", "cli"},
+    "spdlog/": {"upkeep"},
     "toml++/": {"server", "cli"},
     # Asio and Beast take ten seconds to compile and throw: they stay behind http/'s own headers.
     "boost/": {"http"},

@@ -133,7 +133,7 @@ Readers HttpReaders(HttpSettings* http) {
   };
 }
 
-Readers AlertReaders(AlertSettings* alert) {
+Readers AlertReaders(upkeep::AlertSettings* alert) {
   return {
       {"name", Text(&alert->name)},
       {"log", Text(&alert->log)},
@@ -284,7 +284,7 @@ std::string ConfigurationText(const Configuration& configuration) {
   line("timestamps", fmt::format("{} {} {}", stamps.url, stamps.interval_s, stamps.timeout_s));
   line("timestamps.ca", NamedFile(stamps.ca));
   line("timestamps.tls_ca", NamedFile(stamps.tls_ca));
-  for (const AlertSettings& alert : configuration.alerts) {
+  for (const upkeep::AlertSettings& alert : configuration.alerts) {
     line("alert", fmt::format("{} {} {} {} {} {}", alert.name, alert.log, alert.threshold,
                               alert.window_s, alert.by, alert.query));
   }
@@ -345,6 +345,23 @@ absl::StatusOr<ListenAddress> ParseAllowedAddress(const Configuration& configura
         text));
   }
   return address;
+}
+
+absl::StatusOr<note::Policy> ReadPolicy(const std::string& path) {
+  if (path.empty()) return note::Policy();
+  std::ifstream file(path, std::ios::binary);
+  std::string text(note::kPolicyBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad() || file.gcount() == 0) {
+    return absl::NotFoundError(fmt::format("policy {}: cannot be read, or is empty", path));
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  auto policy = note::Policy::Parse(text);
+  if (!policy.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {}", path, std::string(policy.status().message())));
+  }
+  return *std::move(policy);
 }
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {

@@ -6,8 +6,10 @@
 
 #include "absl/status/statusor.h"
 #include "engine/authenticator.h"
+#include "note/policy.h"
 #include "server/listen_address.h"
 #include "server/serve.h"
+#include "upkeep/alert_plan.h"
 
 namespace graven::server {
 
@@ -46,24 +48,6 @@ struct TimeStampConfiguration {
   uint64_t timeout_s = 15;  // of one question, from the connection to the whole answer
 };
 
-// [[alert]]: a query with a threshold and a window.
-struct AlertSettings {
-  std::string name;
-  std::string log = "default";
-  std::string query;
-  std::string by;  // field whose values are counted apart; "": all together
-  uint64_t threshold = 1;
-  uint64_t window_s = 60;
-};
-
-// Where alerts are sent; no URL: nowhere.
-struct WebhookSettings {
-  std::string url;
-  std::string secret_file;
-  // Hosts of the URL that may have an address of a private network.
-  std::vector<std::string> allow_hosts;
-};
-
 // Everything that the server goes by: the configuration file, with the flags on top.
 struct Configuration {
   std::string data;
@@ -84,8 +68,8 @@ struct Configuration {
   std::vector<std::string> descriptor_sets;
   std::string witness_policy;  // file
   TimeStampConfiguration time_stamps;
-  std::vector<AlertSettings> alerts;
-  WebhookSettings webhook;
+  std::vector<upkeep::AlertSettings> alerts;
+  upkeep::WebhookSettings webhook;
   bool insecure_listen_on_the_network = false;
 };
 
@@ -105,6 +89,10 @@ absl::StatusOr<Configuration> ParseConfiguration(const std::string& text, const 
 // TLS and authentication are configured and nobody said that this is meant.
 absl::StatusOr<ListenAddress> ParseAllowedAddress(const Configuration& configuration,
                                                   const std::string& text);
+
+// The policy in a file; without a path, one that wants no witnesses. kNotFound: no such file.
+// kInvalidArgument: names the file, the line and the field.
+absl::StatusOr<note::Policy> ReadPolicy(const std::string& path);
 
 // kNotFound: names the file.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path);

@@ -12,7 +12,7 @@
 #include <fstream>
 #include <utility>
 
-#include "server/operational_log.h"
+#include "upkeep/operational_log.h"
 
 namespace graven::server {
 
@@ -21,7 +21,7 @@ namespace {
 std::string JsonList(const std::vector<std::string>& texts) {
   std::string list;
   for (const std::string& text : texts) {
-    list += fmt::format("{}{}", list.empty() ? "" : ", ", JsonText(text));
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", upkeep::JsonText(text));
   }
   return list;
 }
@@ -36,7 +36,8 @@ std::string ReadyText(const std::vector<std::string>& grpc_addresses,
     const ledger::LogInfo info = ledger.Info(log);
     if (info.name == ledger::kSystemLogName) continue;  // nobody waits for it to write to it
     logs += fmt::format("{}{}: {{\"origin\": {}, \"vkey\": {}}}", logs.empty() ? "" : ", ",
-                        JsonText(info.name), JsonText(info.origin), JsonText(info.vkey));
+                        upkeep::JsonText(info.name), upkeep::JsonText(info.origin),
+                        upkeep::JsonText(info.vkey));
   }
   return fmt::format("{{\"pid\": {}, \"grpc\": [{}], \"http\": [{}], \"logs\": {{{}}}}}\n",
                      getpid(), JsonList(grpc_addresses), JsonList(http_addresses), logs);

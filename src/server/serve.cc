@@ -15,30 +15,32 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/random.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "engine/append_door.h"
 #include "engine/engine.h"
 #include "engine/index_builder.h"
+#include "io/durable_file.h"
 #include "io/file_system.h"
 #include "json/message_types.h"
 #include "metrics/registry.h"
 #include "note/time_stamp.h"
 #include "search/searches.h"
-#include "server/alerts.h"
 #include "server/answer_key.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
 #include "server/http_door.h"
-#include "server/life_log.h"
 #include "server/listen_address.h"
-#include "server/operational_log.h"
-#include "server/producer_follower.h"
 #include "server/readiness.h"
 #include "server/server_metrics.h"
 #include "server/stop_signals.h"
-#include "server/time_stamper.h"
-#include "server/witness_feed.h"
 #include "service/grpc_server.h"
+#include "upkeep/alerts.h"
+#include "upkeep/life_log.h"
+#include "upkeep/operational_log.h"
+#include "upkeep/producer_follower.h"
+#include "upkeep/time_stamper.h"
+#include "upkeep/witness_feed.h"
 #include "web/api_routes.h"
 #include "web/basic_routes.h"
 #include "web/live_events.h"
@@ -49,6 +51,9 @@
 
 namespace graven::server {
 namespace {
+
+using upkeep::OperationalLog;
+using upkeep::SystemEvents;
 
 constexpr int kExitDone = 0;
 constexpr int kExitWritesStopped = 1;
@@ -166,7 +171,7 @@ engine::EngineOptions MakeEngineOptions(const Configuration& configuration,
   options.scrub.watch_ns = std::min(options.scrub.watch_ns, options.scrub.round_pause_ns);
   options.on_scrub_finding = [log, events](const ledger::ScrubFinding& finding) {
     log->Error(finding.Text());
-    events->Write(ScrubFindingEvent(finding));
+    events->Write(upkeep::ScrubFindingEvent(finding));
   };
   options.on_slow_append = [log](const std::string& text) { log->Warning(text); };
   return options;
@@ -187,6 +192,11 @@ service::GrpcServerOptions MakeServerOptions(const Configuration& configuration,
   return options;
 }
 
+upkeep::LifeLog::Facts MakeLifeFacts(const Configuration& configuration) {
+  return {GRAVEN_VERSION, HexEncode(Sha256(ConfigurationText(configuration))),
+          static_cast<int64_t>(configuration.system_counters_every_s) * 1'000'000'000};
+}
+
 // What HTTP serves. `metrics` and all that `api` names must outlive the routes.
 web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Searches& searches) {
   web::Routes routes;
@@ -204,7 +214,7 @@ web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Se
 
 // A line of the log's manifest (docs/format.md): whoever makes the index again from the records
 // must come to this.
-SystemEvent IndexFileEvent(ledger::LogRef log, const index::Chunk& file) {
+upkeep::SystemEvent IndexFileEvent(ledger::LogRef log, const index::Chunk& file) {
   return {"index.file",
           false,
           {{"log", log.name()},
@@ -265,7 +275,8 @@ class Running {
     if (absl::Status prepared = PrepareTimeStamps(); !prepared.ok()) {
       return Failure{ExitCodeOf(prepared), prepared};
     }
-    absl::StatusOr<AlertPlan> plan = Alerts::Read(configuration_);
+    absl::StatusOr<upkeep::AlertPlan> plan =
+        upkeep::ReadAlertPlan(configuration_.alerts, configuration_.webhook);
     if (!plan.ok()) return Failure{ExitCodeOf(plan.status()), plan.status()};
     alert_plan_ = *std::move(plan);
     return std::nullopt;
@@ -285,7 +296,8 @@ class Running {
   }
 
   std::optional<Failure> Start() {
-    witnesses_ = std::make_unique<WitnessFeed>(*ledger_, SystemClock(), policy_, metrics_, *log_);
+    witnesses_ =
+        std::make_unique<upkeep::WitnessFeed>(*ledger_, SystemClock(), policy_, metrics_, *log_);
     engine::EngineOptions options =
         MakeEngineOptions(configuration_, &metrics_, &system_events_, log_);
     index_builder_ = MakeIndexBuilder();
@@ -301,8 +313,8 @@ class Running {
     engine_->Start();
     index_builder_->Start();
     witnesses_->Start();
-    time_stamper_ = std::make_unique<TimeStamper>(*ledger_, SystemClock(), SystemRandom(),
-                                                  time_stamps_, metrics_, *log_);
+    time_stamper_ = std::make_unique<upkeep::TimeStamper>(*ledger_, SystemClock(), SystemRandom(),
+                                                          time_stamps_, metrics_, *log_);
     time_stamper_->Start();
     StartSearches();
     service::GrpcServerOptions server_options =
@@ -326,20 +338,21 @@ class Running {
           metrics_, *searches_));
     }
     if (started.ok()) {
-      producers_ = std::make_unique<ProducerFollower>(
+      producers_ = std::make_unique<upkeep::ProducerFollower>(
           *ledger_, [this] { return engine_->meter().numbered_events(); }, SystemClock(), metrics_,
           *log_);
       producers_->Start();
     }
     if (started.ok()) {
-      absl::StatusOr<std::unique_ptr<Alerts>> alerts =
-          Alerts::Start(configuration_, std::move(alert_plan_), *searches_, metrics_, *log_);
+      absl::StatusOr<std::unique_ptr<upkeep::Alerts>> alerts =
+          upkeep::Alerts::Start(io::JoinPath(configuration_.data, "alerts"), std::move(alert_plan_),
+                                *searches_, metrics_, *log_);
       started = alerts.status();
       if (started.ok()) alerts_ = *std::move(alerts);
     }
     if (started.ok()) {
-      life_log_ =
-          std::make_unique<LifeLog>(*append_door_, *ledger_, configuration_, system_events_, log_);
+      life_log_ = std::make_unique<upkeep::LifeLog>(
+          *append_door_, *ledger_, MakeLifeFacts(configuration_), system_events_, log_);
       return std::nullopt;
     }
     (void)Stop();
@@ -440,22 +453,22 @@ class Running {
   std::unique_ptr<ledger::Ledger> ledger_;
   metrics::Registry metrics_;
   note::Policy policy_;
-  std::unique_ptr<WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
+  std::unique_ptr<upkeep::WitnessFeed> witnesses_;  // tells the ledger; is told by the engine
   SystemEvents system_events_;
   std::unique_ptr<engine::IndexBuilder> index_builder_;  // is told by the engine
-  TimeStampSettings time_stamps_;
-  std::unique_ptr<TimeStamper> time_stamper_;
+  upkeep::TimeStampSettings time_stamps_;
+  std::unique_ptr<upkeep::TimeStamper> time_stamper_;
   std::unique_ptr<engine::Engine> engine_;
-  AlertPlan alert_plan_;
+  upkeep::AlertPlan alert_plan_;
   std::unique_ptr<search::Searches> searches_;  // both doors ask it
   uint64_t metrics_ticket_ = 0;
-  std::unique_ptr<Alerts> alerts_;
+  std::unique_ptr<upkeep::Alerts> alerts_;
   std::unique_ptr<service::GrpcServer> grpc_;
   std::unique_ptr<ServerMetrics> server_metrics_;
   std::unique_ptr<engine::AppendDoor> append_door_;  // wakes the loop of gRPC
-  std::unique_ptr<ProducerFollower> producers_;
-  std::unique_ptr<LifeLog> life_log_;  // writes through that
-  std::unique_ptr<HttpDoor> http_;     // its routes know of all the others
+  std::unique_ptr<upkeep::ProducerFollower> producers_;
+  std::unique_ptr<upkeep::LifeLog> life_log_;  // writes through that
+  std::unique_ptr<HttpDoor> http_;             // its routes know of all the others
 };
 
 // Serves until told to stop. What it returns is the exit code.

@@ -22,7 +22,7 @@
 #include "graven/v1/audit_log_service.grpc.pb.h"
 #include "server/configuration.h"
 #include "server/listen_address.h"
-#include "server/operational_log.h"
+#include "upkeep/operational_log.h"
 
 namespace graven::server {
 namespace {
@@ -330,7 +330,7 @@ TEST(Configuration, ExampleInDeployIsRead) {
 }
 
 TEST(OperationalLog, JsonTextEscapes) {
-  EXPECT_EQ(JsonText("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
+  EXPECT_EQ(upkeep::JsonText("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <string>
 #include <system_error>
 
-#include "server/disk_forecast.h"
+#include "upkeep/disk_forecast.h"
 
 namespace graven::server {
 namespace {
@@ -138,7 +138,7 @@ class ServerMetrics::Collection {
   const service::GrpcServer& server_;
   const HttpDoor& http_;
   Clock& clock_;
-  DiskForecast forecast_;  // of one exposition at a time
+  upkeep::DiskForecast forecast_;  // of one exposition at a time
   uint64_t ticket_ = 0;
 };
 

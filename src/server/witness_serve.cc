@@ -14,9 +14,9 @@
 #include "base/status_macros.h"
 #include "http/server.h"
 #include "io/file_system.h"
-#include "server/operational_log.h"
 #include "server/readiness.h"
 #include "server/stop_signals.h"
+#include "upkeep/operational_log.h"
 #include "witness/witness.h"
 #include "witness/witness_site.h"
 
@@ -48,14 +48,15 @@ absl::StatusOr<note::VerifierKey> ReadLogKey(const std::string& text) {
 std::string WitnessReadyText(const http::Server& server, const witness::Witness& witness) {
   std::string addresses;
   for (const std::string& address : server.addresses()) {
-    addresses += fmt::format("{}{}", addresses.empty() ? "" : ", ", JsonText(address));
+    addresses += fmt::format("{}{}", addresses.empty() ? "" : ", ", upkeep::JsonText(address));
   }
   return fmt::format("{{\"pid\": {}, \"http\": [{}], \"name\": {}, \"vkey\": {}}}\n", getpid(),
-                     addresses, JsonText(witness.key().name()), JsonText(witness.key().Format()));
+                     addresses, upkeep::JsonText(witness.key().name()),
+                     upkeep::JsonText(witness.key().Format()));
 }
 
 int WitnessUntilStopped(const WitnessServeOptions& options, StopSignals& signals,
-                        OperationalLog* log) {
+                        upkeep::OperationalLog* log) {
   const auto fail = [log](int code, const absl::Status& status) {
     log->Error(std::string(status.message()));
     return code;
@@ -108,7 +109,7 @@ int WitnessUntilStopped(const WitnessServeOptions& options, StopSignals& signals
 
 int RunWitness(const WitnessServeOptions& options) {
   StopSignals signals;
-  OperationalLog log(options.log_level, options.log_format);
+  upkeep::OperationalLog log(options.log_level, options.log_format);
   try {
     return WitnessUntilStopped(options, signals, &log);
   } catch (const std::exception& error) {

@@ -1,4 +1,4 @@
-#include "server/operational_log.h"
+#include "upkeep/operational_log.h"
 
 #include <fmt/format.h>
 #include <grpc/support/log.h>
@@ -11,7 +11,7 @@
 
 #include "base/text_safety.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 // The log that gRPC's messages go to; gRPC takes a plain function.
@@ -86,4 +86,4 @@ void OperationalLog::Write(Severity severity, std::string_view message) {
   logger_->log(level, spdlog::string_view_t(json_ ? JsonText(safe) : safe));
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

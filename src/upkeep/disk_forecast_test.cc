@@ -1,10 +1,10 @@
-#include "server/disk_forecast.h"
+#include "upkeep/disk_forecast.h"
 
 #include <cmath>
 
 #include "gtest/gtest.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
@@ -36,4 +36,4 @@ TEST(DiskForecast, WhatIsOlderThanAnHourIsForgotten) {
 }
 
 }  // namespace
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -1,8 +1,8 @@
-#include "server/disk_forecast.h"
+#include "upkeep/disk_forecast.h"
 
 #include <limits>
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 constexpr int64_t kMinuteNs = 60'000'000'000;
@@ -31,4 +31,4 @@ double DiskForecast::SecondsUntil(uint64_t reserve_bytes) const {
   return static_cast<double>(now_.free_bytes - reserve_bytes) / bytes_per_second;
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -4,24 +4,19 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/witness_facts.h"
 #include "ledger/ledger.h"
 #include "metrics/registry.h"
 #include "note/policy.h"
-#include "server/operational_log.h"
+#include "upkeep/operational_log.h"
 
 namespace graven::witness {
 class Feeder;
 }
 
-namespace graven::server {
-
-// The policy in a file; without a path, one that wants no witnesses. kNotFound: no such file.
-// kInvalidArgument: names the file, the line and the field.
-absl::StatusOr<note::Policy> ReadPolicy(const std::string& path);
+namespace graven::upkeep {
 
 // Takes the checkpoints of all logs to the witnesses of a policy (witness/feeder.h). Without a
 // quorum in the policy it does nothing.
@@ -57,4 +52,4 @@ class WitnessFeed {
   std::unique_ptr<witness::Feeder> feeder_;
 };
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <deque>
 
-namespace graven::server {
+namespace graven::upkeep {
 
 // When a disk will be full if it goes on filling as in the last hour. Not thread-safe.
 class DiskForecast {
@@ -24,4 +24,4 @@ class DiskForecast {
   Sample now_{};
 };
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -10,21 +10,12 @@
 
 #include "absl/status/statusor.h"
 #include "metrics/registry.h"
-#include "search/alert.h"
 #include "search/searches.h"
-#include "server/configuration.h"
-#include "server/operational_log.h"
+#include "upkeep/alert_plan.h"
+#include "upkeep/operational_log.h"
 #include "webhook/sender.h"
 
-namespace graven::server {
-
-inline constexpr size_t kAlertRulesMax = 100;
-
-// What the configuration says of alerts, read and found possible.
-struct AlertPlan {
-  std::vector<search::AlertRule> rules;
-  std::string webhook_secret;  // "": no webhook
-};
+namespace graven::upkeep {
 
 // The alerts of the configuration, on a thread of their own: what is published is given to each
 // rule in order, and what a rule raises goes into the operational log, a metric and, where one is
@@ -35,13 +26,11 @@ struct AlertPlan {
 // After a crash it may be said again, with the same id.
 class Alerts {
  public:
-  // kInvalidArgument: names the rule or key.
-  static absl::StatusOr<AlertPlan> Read(const Configuration& configuration);
-
-  // Opens the queue, and begins. A rule that is new, or another than it was, begins at the end of
-  // its log; of a log that is made later, with its first record. kDataLoss: the queue is damaged.
-  static absl::StatusOr<std::unique_ptr<Alerts>> Start(const Configuration& configuration,
-                                                       AlertPlan plan, search::Searches& searches,
+  // Opens the queue, and begins. `folder` keeps the places; its parent must exist. A rule that is
+  // new, or another than it was, begins at the end of its log; of a log that is made later, with
+  // its first record. kDataLoss: the queue is damaged.
+  static absl::StatusOr<std::unique_ptr<Alerts>> Start(std::string folder, AlertPlan plan,
+                                                       search::Searches& searches,
                                                        metrics::Registry& metrics,
                                                        OperationalLog& log);
   // Keeps the places, ends the thread.
@@ -52,10 +41,9 @@ class Alerts {
  private:
   struct Watch;
 
-  Alerts(std::string folder, search::Searches& searches, OperationalLog& log);
+  Alerts(std::string folder, AlertPlan plan, search::Searches& searches, OperationalLog& log);
 
-  absl::Status Open(const Configuration& configuration, std::string secret,
-                    metrics::Registry& metrics);
+  absl::Status Open(metrics::Registry& metrics);
   void Run();
   // Looks at what has been published; true when there is more.
   absl::StatusOr<bool> Look(Watch* watch);
@@ -69,9 +57,9 @@ class Alerts {
   void ShowQueue();
 
   const std::string folder_;
+  const AlertPlan plan_;
   search::Searches& searches_;
   OperationalLog& log_;
-  std::vector<search::AlertRule> rules_;
   std::vector<std::unique_ptr<Watch>> watches_;
   std::unique_ptr<webhook::Sender> webhook_;
   metrics::Gauge waiting_;
@@ -83,4 +71,4 @@ class Alerts {
   std::thread thread_;
 };
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

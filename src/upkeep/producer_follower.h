@@ -11,10 +11,10 @@
 #include "base/clock.h"
 #include "ledger/ledger.h"
 #include "metrics/registry.h"
-#include "server/operational_log.h"
+#include "upkeep/operational_log.h"
 #include "verify/producer_sequences.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 
 // Follows the numbers that producers give their events while the server runs, for its metrics and
 // its operational log. It begins with what is published when it is made: what came before is for
@@ -67,4 +67,4 @@ class ProducerFollower {
   std::thread thread_;
 };
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

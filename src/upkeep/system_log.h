@@ -14,9 +14,9 @@
 #include "engine/append_door.h"
 #include "ledger/ledger.h"
 #include "ledger/scrubber.h"
-#include "server/operational_log.h"
+#include "upkeep/operational_log.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 
 // What happens to the server itself, as a graven.v1.Event of the log `_system`.
 struct SystemEvent {
@@ -91,4 +91,4 @@ class SystemLog {
   std::thread thread_;
 };
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

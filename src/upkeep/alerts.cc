@@ -1,10 +1,9 @@
-#include "server/alerts.h"
+#include "upkeep/alerts.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
 #include <utility>
 
 #include "base/absl_views.h"
@@ -13,14 +12,12 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "base/thread_name.h"
-#include "http/url.h"
 #include "io/durable_file.h"
 #include "json/object_text.h"
 #include "metrics/instruments.h"
 #include "query/parser.h"
-#include "store/log_meta.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -31,7 +28,6 @@ constexpr int64_t kKeepNs = 5 * kNsPerSecond;
 constexpr int64_t kRestNsMin = 1 * kNsPerSecond;
 constexpr int64_t kRestNsMax = 60 * kNsPerSecond;
 constexpr size_t kHeadBytesMax = 128;
-constexpr size_t kSecretBytesMax = 4096;
 
 // What makes a rule the same rule, of the same log.
 Hash HashOf(const search::AlertRule& rule, std::string_view origin) {
@@ -42,53 +38,6 @@ Hash HashOf(const search::AlertRule& rule, std::string_view origin) {
 // What the file of a place begins with.
 std::string HeadOf(const search::AlertRule& rule, std::string_view origin) {
   return fmt::format("graven alert v1\n{}\n", HexEncode(HashOf(rule, origin)));
-}
-
-bool IsName(std::string_view name) {
-  return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
-absl::StatusOr<search::AlertRule> ReadRule(const AlertSettings& settings) {
-  const auto wrong = [&](std::string_view what) {
-    return absl::InvalidArgumentError(
-        fmt::format("[[alert]] \"{}\": {}", SafeText(settings.name, 64), what));
-  };
-  search::AlertRule rule;
-  if (!IsName(settings.name)) return wrong("name must be [a-z0-9-], 1 to 63 bytes");
-  rule.name = settings.name;
-  if (!store::IsFolderLogName(settings.log)) return wrong("log: no log can have this name");
-  rule.log = settings.log;
-  absl::StatusOr<query::Query> query = query::Parse(settings.query);
-  if (!query.ok()) return wrong(fmt::format("query: {}", ToStd(query.status().message())));
-  rule.query = *std::move(query);
-  if (!settings.by.empty()) {
-    absl::StatusOr<search::Column> column = search::Column::Find(settings.by);
-    if (!column.ok()) return wrong(fmt::format("by: {}", ToStd(column.status().message())));
-    rule.by = *std::move(column);
-  }
-  rule.threshold = settings.threshold;
-  rule.window_ns = static_cast<int64_t>(settings.window_s) * kNsPerSecond;
-  return rule;
-}
-
-absl::StatusOr<std::string> ReadSecret(const WebhookSettings& hook) {
-  if (const absl::Status url = http::ParseUrl(hook.url).status(); !url.ok()) {
-    return absl::InvalidArgumentError(fmt::format("webhook.url: {}", ToStd(url.message())));
-  }
-  absl::StatusOr<std::string> secret =
-      io::ReadWholeFile(io::PosixFileSystem(), hook.secret_file, kSecretBytesMax);
-  if (!secret.ok()) {
-    return absl::InvalidArgumentError(
-        fmt::format("webhook.secret_file: {}", ToStd(secret.status().message())));
-  }
-  while (secret->ends_with('\n')) secret->pop_back();
-  if (secret->size() < webhook::kSecretBytesMin) {
-    return absl::InvalidArgumentError(fmt::format(
-        "webhook.secret_file: the secret is shorter than {} bytes", webhook::kSecretBytesMin));
-  }
-  return secret;
 }
 
 }  // namespace
@@ -112,39 +61,16 @@ struct Alerts::Watch {
   int64_t rest_until_ns = 0;
 };
 
-absl::StatusOr<AlertPlan> Alerts::Read(const Configuration& configuration) {
-  AlertPlan plan;
-  if (configuration.alerts.size() > kAlertRulesMax) {
-    return absl::InvalidArgumentError(fmt::format("[[alert]]: there are {} rules; at most {}",
-                                                  configuration.alerts.size(), kAlertRulesMax));
-  }
-  for (const AlertSettings& settings : configuration.alerts) {
-    ASSIGN_OR_RETURN(search::AlertRule rule, ReadRule(settings));
-    for (const search::AlertRule& other : plan.rules) {
-      if (other.name != rule.name) continue;
-      return absl::InvalidArgumentError(
-          fmt::format("[[alert]] \"{}\": the name is there twice", rule.name));
-    }
-    plan.rules.push_back(std::move(rule));
-  }
-  if (!configuration.webhook.url.empty()) {
-    ASSIGN_OR_RETURN(plan.webhook_secret, ReadSecret(configuration.webhook));
-  }
-  return plan;
-}
+Alerts::Alerts(std::string folder, AlertPlan plan, search::Searches& searches, OperationalLog& log)
+    : folder_(std::move(folder)), plan_(std::move(plan)), searches_(searches), log_(log) {}
 
-Alerts::Alerts(std::string folder, search::Searches& searches, OperationalLog& log)
-    : folder_(std::move(folder)), searches_(searches), log_(log) {}
-
-absl::StatusOr<std::unique_ptr<Alerts>> Alerts::Start(const Configuration& configuration,
-                                                      AlertPlan plan, search::Searches& searches,
+absl::StatusOr<std::unique_ptr<Alerts>> Alerts::Start(std::string folder, AlertPlan plan,
+                                                      search::Searches& searches,
                                                       metrics::Registry& metrics,
                                                       OperationalLog& log) {
-  std::unique_ptr<Alerts> alerts(
-      new Alerts(io::JoinPath(configuration.data, "alerts"), searches, log));
-  if (plan.rules.empty()) return alerts;
-  alerts->rules_ = std::move(plan.rules);
-  RETURN_IF_ERROR(alerts->Open(configuration, std::move(plan.webhook_secret), metrics));
+  std::unique_ptr<Alerts> alerts(new Alerts(std::move(folder), std::move(plan), searches, log));
+  if (alerts->plan_.rules.empty()) return alerts;
+  RETURN_IF_ERROR(alerts->Open(metrics));
   alerts->thread_ = std::thread([own = alerts.get()] { own->Run(); });
   NameThread(alerts->thread_, "graven-alerts");
   return alerts;
@@ -159,16 +85,15 @@ Alerts::~Alerts() {
   if (thread_.joinable()) thread_.join();
 }
 
-absl::Status Alerts::Open(const Configuration& configuration, std::string secret,
-                          metrics::Registry& metrics) {
+absl::Status Alerts::Open(metrics::Registry& metrics) {
   io::FileSystem& fs = io::PosixFileSystem();
   RETURN_IF_ERROR(io::MakeDirectoryDurably(fs, folder_));
-  if (!secret.empty()) {
+  if (!plan_.webhook_url.empty()) {
     webhook::OutboxOptions options;
-    options.url = configuration.webhook.url;
-    options.secret = std::move(secret);
+    options.url = plan_.webhook_url;
+    options.secret = plan_.webhook_secret;
     options.fetch.address_rule = http::AddressRule::kPublicOnly;
-    options.fetch.allowed_hosts = configuration.webhook.allow_hosts;
+    options.fetch.allowed_hosts = plan_.webhook_allowed_hosts;
     ASSIGN_OR_RETURN(auto outbox,
                      webhook::Outbox::Open(fs, io::JoinPath(folder_, "outbox"), std::move(options),
                                            SystemClock(), SystemRandom()));
@@ -177,7 +102,7 @@ absl::Status Alerts::Open(const Configuration& configuration, std::string secret
     left_out_ = metrics.MakeCounter(metrics::kAlertNoticesLeftOut);
     failed_tries_ = metrics.MakeCounter(metrics::kAlertDeliveriesFailed);
   }
-  for (const search::AlertRule& rule : rules_) {
+  for (const search::AlertRule& rule : plan_.rules) {
     watches_.push_back(std::make_unique<Watch>(rule, metrics));
     watches_.back()->log_is_new = !searches_.reads().FindLog(rule.log).ok();
   }
@@ -315,4 +240,4 @@ void Alerts::ShowQueue() {
   failed_tries_.RaiseTo(static_cast<double>(counters.failed_tries));
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -1,10 +1,10 @@
-#include "server/system_log.h"
+#include "upkeep/system_log.h"
 
 #include "graven/v1/event.pb.h"
 #include "gtest/gtest.h"
 #include "record/body_check.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 TEST(EncodeSystemEvent, IsAnEventThatTheRulesAccept) {
@@ -30,4 +30,4 @@ TEST(EncodeSystemEvent, IsAnEventThatTheRulesAccept) {
 }
 
 }  // namespace
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -1,10 +1,10 @@
-#include "server/producer_follower.h"
+#include "upkeep/producer_follower.h"
 
 #include <string>
 
 #include "ledger/ledger_fixture_test.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 using ledger::TestEvent;
@@ -103,4 +103,4 @@ TEST_F(ProducerFollowerTest, LogThatIsMadeLaterIsFollowedToo) {
 }
 
 }  // namespace
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -1,4 +1,4 @@
-#include "server/producer_follower.h"
+#include "upkeep/producer_follower.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "base/thread_name.h"
 #include "record/record.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 constexpr auto kLookEvery = std::chrono::seconds(1);
@@ -134,4 +134,4 @@ void ProducerFollower::Tell(ledger::LogRef log, Followed* followed) {
   }
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -10,7 +10,7 @@ class logger;
 
 // What the operator reads: one line on stderr for each thing that happened, as text or JSON. It
 // never holds the content of events, and strangers' text in it is made harmless.
-namespace graven::server {
+namespace graven::upkeep {
 
 enum class Severity { kDebug, kInfo, kWarning, kError };
 
@@ -35,4 +35,4 @@ class OperationalLog {
 // `message` as a JSON string, with quotes.
 std::string JsonText(std::string_view message);
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -1,16 +1,17 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "engine/append_door.h"
 #include "ledger/ledger.h"
-#include "server/configuration.h"
-#include "server/operational_log.h"
-#include "server/system_log.h"
+#include "upkeep/operational_log.h"
+#include "upkeep/system_log.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 
 // The door to the log `_system` for whatever runs in the server: one call, at any time. What comes
 // before the log can be written to waits, at most kWaitingMax events; what comes after its end is
@@ -34,8 +35,13 @@ class SystemEvents {
 // and keys when it ends.
 class LifeLog {
  public:
-  // All must outlive it.
-  LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, const Configuration& configuration,
+  struct Facts {
+    std::string version;               // of the program
+    std::string configuration_sha256;  // hex
+    int64_t counters_every_ns = 0;     // how often signatures are told of
+  };
+  // All but the facts must outlive it.
+  LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, const Facts& facts,
           SystemEvents& events, OperationalLog* log);
   // Before the server stops taking events: the last words are durable when it returns.
   ~LifeLog();
@@ -46,4 +52,4 @@ class LifeLog {
   std::unique_ptr<SystemLog> system_log_;  // null when the ledger has no such log
 };
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

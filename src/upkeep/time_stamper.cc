@@ -1,4 +1,4 @@
-#include "server/time_stamper.h"
+#include "upkeep/time_stamper.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "metrics/instruments.h"
 #include "note/time_stamp.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 constexpr int64_t kBackOffFirstS = 5;
@@ -159,4 +159,4 @@ absl::StatusOr<std::string> TimeStamper::Ask(std::string_view text) {
   return note::TakeTimeStampReply(response.body, text, nonce);
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

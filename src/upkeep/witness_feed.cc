@@ -1,11 +1,9 @@
-#include "server/witness_feed.h"
+#include "upkeep/witness_feed.h"
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <map>
 #include <mutex>
-#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -13,24 +11,7 @@
 #include "metrics/instruments.h"
 #include "witness/feeder.h"
 
-namespace graven::server {
-
-absl::StatusOr<note::Policy> ReadPolicy(const std::string& path) {
-  if (path.empty()) return note::Policy();
-  std::ifstream file(path, std::ios::binary);
-  std::string text(note::kPolicyBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad() || file.gcount() == 0) {
-    return absl::NotFoundError(fmt::format("policy {}: cannot be read, or is empty", path));
-  }
-  text.resize(static_cast<size_t>(file.gcount()));
-  auto policy = note::Policy::Parse(text);
-  if (!policy.ok()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: {}", path, std::string(policy.status().message())));
-  }
-  return *std::move(policy);
-}
+namespace graven::upkeep {
 
 // The ledger as the feeder sees it.
 class WitnessFeed::Logs final : public witness::FedLogs {
@@ -176,4 +157,4 @@ void WitnessFeed::Stop() {
   if (feeder_ != nullptr) feeder_->Stop();
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

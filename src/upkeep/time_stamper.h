@@ -21,13 +21,13 @@
 #include "base/random.h"
 #include "ledger/ledger.h"
 #include "metrics/registry.h"
-#include "server/operational_log.h"
+#include "upkeep/operational_log.h"
 
 namespace graven::http {
 class Client;
 }
 
-namespace graven::server {
+namespace graven::upkeep {
 
 struct TimeStampSettings {
   std::string url;          // empty: no authority
@@ -75,4 +75,4 @@ class TimeStamper {
   std::thread thread_;
 };
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

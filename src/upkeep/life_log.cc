@@ -1,4 +1,4 @@
-#include "server/life_log.h"
+#include "upkeep/life_log.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -6,10 +6,8 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/encoding.h"
-#include "base/sha256.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 constexpr int64_t kStopPatienceNs = 5'000'000'000;
@@ -32,24 +30,22 @@ void SystemEvents::Attach(SystemLog* log) {
   waiting_.clear();
 }
 
-LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger,
-                 const Configuration& configuration, SystemEvents& events, OperationalLog* log)
+LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, const Facts& facts,
+                 SystemEvents& events, OperationalLog* log)
     : ledger_(ledger), events_(events) {
   const ledger::LedgerStatus status = ledger.status();
   if (!ledger.FindLog(ledger::kSystemLogName) ||
       status.write_state == ledger::WriteState::kReadOnly) {
     return;  // nothing can be written to a folder that is damaged
   }
-  system_log_ = std::make_unique<SystemLog>(
-      door, ledger, SystemClock(),
-      static_cast<int64_t>(configuration.system_counters_every_s) * 1'000'000'000, log);
-  system_log_->Write(
-      {"server.start",
-       false,
-       {{"version", GRAVEN_VERSION},
-        {"pid", fmt::format("{}", getpid())},
-        {"logs", fmt::format("{}", status.log_count)},
-        {"configuration_sha256", HexEncode(Sha256(ConfigurationText(configuration)))}}});
+  system_log_ =
+      std::make_unique<SystemLog>(door, ledger, SystemClock(), facts.counters_every_ns, log);
+  system_log_->Write({"server.start",
+                      false,
+                      {{"version", facts.version},
+                       {"pid", fmt::format("{}", getpid())},
+                       {"logs", fmt::format("{}", status.log_count)},
+                       {"configuration_sha256", facts.configuration_sha256}}});
   if (!status.recovery_report.empty()) {
     system_log_->Write({"server.recovery", false, {{"report", status.recovery_report}}});
   }
@@ -65,4 +61,4 @@ LifeLog::~LifeLog() {
   system_log_->Stop(kStopPatienceNs);
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

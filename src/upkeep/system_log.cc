@@ -1,4 +1,4 @@
-#include "server/system_log.h"
+#include "upkeep/system_log.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include "record/wire.h"
 #include "store/log_meta.h"
 
-namespace graven::server {
+namespace graven::upkeep {
 namespace {
 
 constexpr size_t kLabelBytesMax = 1024;
@@ -230,4 +230,4 @@ void SystemLog::Run() {
   }
 }
 
-}  // namespace graven::server
+}  // namespace graven::upkeep

@@ -27,11 +27,23 @@ if(GRAVEN_FUZZ)
   target_link_options(graven_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Headers cost more than what is behind them, so a few sources of a target are compiled as one (unity
+# build): half the time of a whole build. Hence names in anonymous namespaces differ within a room.
+option(GRAVEN_UNITY "Compile a few sources of a room at once" ON)
+function(graven_compile_together target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${GRAVEN_UNITY} UNITY_BUILD_BATCH_SIZE 6)
+  if(GRAVEN_UNITY)
+    # g++ takes what a source of its own keeps to itself for a header's, since it comes by #include.
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  endif()
+endfunction()
+
 # graven_room(<name> SOURCES <file>... [ROOMS <room>...] [LIBS <target>...] [EXCEPTIONS])
 # A room is compiled without exceptions unless it says EXCEPTIONS (its libraries throw).
 function(graven_room name)
   cmake_parse_arguments(ROOM "EXCEPTIONS" "" "SOURCES;ROOMS;LIBS" ${ARGN})
   add_library(graven_${name} STATIC ${ROOM_SOURCES})
+  graven_compile_together(graven_${name})
   target_link_libraries(graven_${name} PUBLIC graven_flags ${ROOM_LIBS})
   foreach(room IN LISTS ROOM_ROOMS)
     target_link_libraries(graven_${name} PUBLIC graven_${room})
@@ -46,6 +58,7 @@ endfunction()
 function(graven_room_test name)
   cmake_parse_arguments(TEST "" "" "SOURCES;ROOMS;LIBS;LABELS" ${ARGN})
   add_executable(${name}_test ${TEST_SOURCES})
+  graven_compile_together(${name}_test)
   target_link_libraries(${name}_test PRIVATE graven_flags ${TEST_LIBS} GTest::gmock GTest::gtest_main)
   foreach(room IN LISTS TEST_ROOMS)
     target_link_libraries(${name}_test PRIVATE graven_${room})

@@ -4,6 +4,8 @@
 
 namespace graven {
 
+inline constexpr int64_t kSecondNs = 1'000'000'000;
+
 // Where time comes from. The rooms below the server read no clock of their own: they are given one,
 // so that a simulated run is a function of its seed. Implementations are thread-safe.
 class Clock {

@@ -18,7 +18,10 @@
 // `ASSIGN_OR_RETURN(auto x, Make())`: x = the value of Make(), or returns its status.
 #define ASSIGN_OR_RETURN(lhs, expr) \
   ASSIGN_OR_RETURN_INNER(GRAVEN_CONCAT(status_or_value_, __LINE__), lhs, expr)
+// `lhs` may declare: it cannot stand in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define ASSIGN_OR_RETURN_INNER(value, lhs, expr)     \
   auto value = (expr);                               \
   if (!value.ok()) return std::move(value).status(); \
   lhs = *std::move(value)
+// NOLINTEND(bugprone-macro-parentheses)

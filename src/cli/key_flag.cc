@@ -7,11 +7,6 @@
 #include "io/durable_file.h"
 
 namespace graven::cli {
-namespace {
-
-constexpr uint64_t kKeyFileBytesMax = 4096;
-
-}  // namespace
 
 CLI::Option* KeyFlag::AddTo(CLI::App& command) {
   return command

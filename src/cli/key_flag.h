@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,9 @@ class Option;
 }  // namespace CLI
 
 namespace graven::cli {
+
+// A key file holds one line.
+inline constexpr uint64_t kKeyFileBytesMax = 4096;
 
 // --key: the public key that somebody knows a log by. GRAVEN_KEY.
 class KeyFlag {

@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
+#include "cli/key_flag.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "note/checkpoint.h"
@@ -14,8 +15,6 @@
 
 namespace graven::cli {
 namespace {
-
-constexpr uint64_t kKeyFileBytesMax = 4096;
 
 CommandResult PrintKey(CommandContext& context, const note::VerifierKey& key) {
   if (context.json()) {

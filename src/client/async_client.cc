@@ -35,7 +35,7 @@ void AddWait(const AppendOptions& options, std::string* request) {
   request->append(bytes);
 }
 
-absl::Status ClosedStatus() {
+absl::Status CutOffStatus() {
   return absl::DeadlineExceededError("closed before the answer came; the events may be stored");
 }
 
@@ -177,7 +177,7 @@ void AsyncClient::Calls::OnCompletion(void* tag, bool) {
     return;
   }
   absl::Status status = FromGrpcStatus(call->status);
-  if (absl::IsCancelled(status)) status = ClosedStatus();  // only Close cancels
+  if (absl::IsCancelled(status)) status = CutOffStatus();  // only Close cancels
   if (!TryAgainLater(call, status)) Answer(std::move(call), status);
 }
 
@@ -198,7 +198,7 @@ int64_t AsyncClient::Calls::Step() {
   }
   for (auto& call : due) {
     if (cancelled) {
-      Answer(std::move(call), ClosedStatus());
+      Answer(std::move(call), CutOffStatus());
     } else {
       Send(std::move(call));
     }

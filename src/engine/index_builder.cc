@@ -20,7 +20,7 @@ namespace graven::engine {
 namespace {
 
 // So often at least it looks for files that queries found damaged, and for logs that have rested.
-constexpr auto kSleep = std::chrono::seconds(1);
+constexpr auto kLookEvery = std::chrono::seconds(1);
 constexpr int64_t kLookForDamageNs = 1'000'000'000;
 constexpr int64_t kRestMinNs = 1'000'000'000;
 constexpr int64_t kRestMaxNs = 60 * kRestMinNs;
@@ -81,7 +81,7 @@ void IndexBuilder::Run() {
   while (!stopping_) {
     Work();
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, kSleep, [&] { return stopping_ || !published_.empty(); });
+    wake_.wait_for(lock, kLookEvery, [&] { return stopping_ || !published_.empty(); });
   }
 }
 

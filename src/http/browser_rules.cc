@@ -18,14 +18,6 @@ constexpr std::string_view kHostNotAllowed = "HOST_NOT_ALLOWED";
 constexpr std::string_view kCrossSite = "CROSS_SITE";
 constexpr std::string_view kRequestInvalid = "REQUEST_INVALID";
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 bool IsPort(std::string_view text) {
   return text.size() <= 5 &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -62,7 +54,7 @@ bool HasHeader(const Request& head, std::string_view name) {
 }  // namespace
 
 std::optional<std::string> HostName(std::string_view host_header) {
-  std::string host = Lower(host_header);
+  std::string host = LowerAscii(host_header);
   if (host.starts_with('[')) {
     const size_t end = host.find(']');
     if (end == std::string::npos) return std::nullopt;
@@ -88,7 +80,7 @@ std::optional<std::string> HostName(std::string_view host_header) {
 
 BrowserGate::BrowserGate(const BrowserRules& rules, std::vector<std::string> listen_hosts)
     : hosts_(std::move(listen_hosts)), cors_origins_(rules.cors_origins) {
-  for (const std::string& host : rules.allowed_hosts) hosts_.push_back(Lower(host));
+  for (const std::string& host : rules.allowed_hosts) hosts_.push_back(LowerAscii(host));
 }
 
 std::optional<BrowserRefusal> BrowserGate::CheckHost(const Request& head,
@@ -126,14 +118,14 @@ std::optional<BrowserRefusal> BrowserGate::CheckOrigin(const Request& head,
   }
   const std::optional<std::string_view> origin = head.Find("origin");
   if (origin && CorsAllowed(*origin)) return std::nullopt;
-  const std::string host = Lower(*head.Find("host"));
+  const std::string host = LowerAscii(*head.Find("host"));
   const std::string own = fmt::format("{}://{}", facts.tls ? "https" : "http", host);
   // A proxy in front may end the TLS that the browser sees. On loopback there is none, and https of
   // the same name is another port.
   const bool behind_proxy = !facts.tls && !IsLoopbackHost(HostName(host).value_or("localhost"));
   const bool is_own =
-      origin && (Lower(*origin) == own ||
-                 (behind_proxy && Lower(*origin) == fmt::format("https://{}", host)));
+      origin && (LowerAscii(*origin) == own ||
+                 (behind_proxy && LowerAscii(*origin) == fmt::format("https://{}", host)));
   // Browsers put an Origin on whatever could write, and on reads across origins.
   if (origin && !is_own) {
     return BrowserRefusal{403, kCrossSite,

@@ -26,7 +26,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using boost::system::error_code;
 using Tcp = asio::ip::tcp;
-using TlsStream = beast::ssl_stream<Tcp::socket>;
+using TlsSocket = beast::ssl_stream<Tcp::socket>;
 using Time = std::chrono::steady_clock::time_point;
 using WireRequest = beast::http::request<beast::http::string_body>;
 using WireReply = beast::http::response_parser<beast::http::string_body>;
@@ -252,7 +252,7 @@ class Client::Exchange {
 
   absl::Status ShakeHands(const Url& url, Time deadline) {
     RETURN_IF_ERROR(PrepareTls());
-    tls_ = std::make_unique<TlsStream>(std::move(*plain_), *tls_context_);
+    tls_ = std::make_unique<TlsSocket>(std::move(*plain_), *tls_context_);
     plain_.reset();
     error_code error;
     tls_->set_verify_mode(asio::ssl::verify_peer, error);
@@ -360,7 +360,7 @@ class Client::Exchange {
   asio::io_context loop_{1};
   std::optional<asio::ssl::context> tls_context_;
   std::unique_ptr<Tcp::socket> plain_;
-  std::unique_ptr<TlsStream> tls_;
+  std::unique_ptr<TlsSocket> tls_;
   // Scheme, host and port of the open connection.
   std::string connected_to_;
   beast::flat_buffer buffer_{kReadBufferBytes};

@@ -48,14 +48,6 @@ std::chrono::milliseconds Ms(int64_t ms) { return std::chrono::milliseconds(ms);
 
 auto Redirect(error_code* error) { return net::redirect_error(net::use_awaitable, *error); }
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 // A refusal of the server's own.
 struct Refusal {
   int status = 0;
@@ -92,7 +84,7 @@ std::optional<Refusal> CheckFraming(const Parser::value_type& message) {
     }
     if (header.name() == field::field::transfer_encoding) {
       ++codings;
-      if (Lower({header.value().data(), header.value().size()}) != "chunked") {
+      if (LowerAscii({header.value().data(), header.value().size()}) != "chunked") {
         return Refusal{501, "REQUEST_INVALID", "the only transfer coding taken is chunked"};
       }
     }
@@ -285,8 +277,9 @@ class Connection final : public ConnectionBase,
     const auto& message = parser.get();
     request->method = std::string(message.method_string().data(), message.method_string().size());
     for (const auto& header : message.base()) {
-      request->headers.push_back({Lower({header.name_string().data(), header.name_string().size()}),
-                                  std::string(header.value().data(), header.value().size())});
+      request->headers.push_back(
+          {LowerAscii({header.name_string().data(), header.name_string().size()}),
+           std::string(header.value().data(), header.value().size())});
     }
     if (const auto refusal = CheckFraming(message)) return Refuse(*refusal);
     head_only_ = request->method == "HEAD";
@@ -299,7 +292,8 @@ class Connection final : public ConnectionBase,
     if (std::optional<Response> preflight = core_.gate.Preflight(*request)) {
       return Answer{*std::move(preflight), {}};
     }
-    if (const auto expect = request->Find("expect"); expect && Lower(*expect) != "100-continue") {
+    if (const auto expect = request->Find("expect");
+        expect && LowerAscii(*expect) != "100-continue") {
       return Refuse({417, "REQUEST_INVALID", "the only expectation known is 100-continue"});
     }
     *admission = core_.site.Admit(*request);

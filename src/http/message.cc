@@ -1,5 +1,8 @@
 #include "http/message.h"
 
+#include "absl/strings/ascii.h"
+#include "base/absl_views.h"
+
 namespace graven::http {
 
 std::optional<std::string_view> Request::Find(std::string_view name) const {
@@ -20,6 +23,8 @@ Response TextResponse(int status, std::string_view text) {
   if (!text.ends_with('\n')) response.body += '\n';
   return response;
 }
+
+std::string LowerAscii(std::string_view text) { return absl::AsciiStrToLower(ToAbsl(text)); }
 
 std::string_view ReasonPhrase(int status) {
   switch (status) {

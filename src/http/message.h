@@ -82,4 +82,7 @@ Response TextResponse(int status, std::string_view text);
 // "Not Found" of 404; "" of a status that this server never sends.
 std::string_view ReasonPhrase(int status);
 
+// Names of fields, hosts and codings are the same in either case; bytes beyond ASCII stay.
+std::string LowerAscii(std::string_view text);
+
 }  // namespace graven::http

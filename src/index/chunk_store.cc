@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
+#include "base/status_text.h"
 #include "io/durable_file.h"
 
 namespace graven::index {
@@ -14,10 +15,6 @@ namespace {
 constexpr size_t kPieceBytes = size_t{1} << 20;
 constexpr std::string_view kTemporarySuffix = ".new";  // io::TemporaryPath
 constexpr std::string_view kDamagedSuffix = ".damaged";
-
-std::string MessageOf(const absl::Status& status) {
-  return std::string(status.message().data(), status.message().size());
-}
 
 absl::Status AppendInPieces(io::File& file, uint64_t offset, std::string_view bytes,
                             const GoOn& go_on) {

@@ -10,13 +10,13 @@
 namespace graven::index {
 namespace {
 
-const IdKey kKey = MakeIdKey(Sha256("genesis"));
+const IdKey kStoreKey = MakeIdKey(Sha256("genesis"));
 constexpr ChunkPlace kPlace{65536, kMiddleLevel};
 
 // Records that say nothing: what counts here is the file.
 std::string SomeContent() {
   static const std::string content = [] {
-    ChunkBuilder builder(kPlace.first, kPlace.level, kKey);
+    ChunkBuilder builder(kPlace.first, kPlace.level, kStoreKey);
     query::RecordView view;
     const std::string actor(100, 'a');
     while (!builder.full()) {

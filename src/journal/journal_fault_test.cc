@@ -23,7 +23,7 @@ using io::Fault;
 using io::FaultKind;
 using io::SimulatedFileSystem;
 
-constexpr char kDir[] = "/journal";
+constexpr char kFaultDir[] = "/journal";
 
 // What happened in all runs together: a test that never met a case has not tested it.
 struct Tally {
@@ -159,9 +159,9 @@ class JournalRun {
     while (true) {
       std::vector<TestSection> read;
       JournalRecovery recovery;
-      if (fs_.Stat(kDir).ok()) {
+      if (fs_.Stat(kFaultDir).ok()) {
         absl::StatusOr<JournalRecovery> found =
-            ReadJournal(fs_, kDir, [&](const FrameSection& section) {
+            ReadJournal(fs_, kFaultDir, [&](const FrameSection& section) {
               read.push_back(CopyOf(section));
               return absl::OkStatus();
             });
@@ -175,7 +175,7 @@ class JournalRun {
         fs_.AddFault({FaultKind::kCrash, std::nullopt, 1 + random_.Below(6), ""});
       }
       absl::StatusOr<std::unique_ptr<Journal>> journal =
-          Journal::Open(fs_, kDir, options_, random_, recovery);
+          Journal::Open(fs_, kFaultDir, options_, random_, recovery);
       fs_.ClearFaults();
       if (journal.ok() && !fs_.crashed()) {
         journal_ = *std::move(journal);

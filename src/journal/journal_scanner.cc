@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint64_t kWindowBytes = uint64_t{1} << 20;
 // What a system reads off a disk at once.
-constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kReadPageBytes = 4096;
 constexpr uint64_t kUnreadablePagesMax = 256;
 
 }  // namespace
@@ -70,7 +70,7 @@ void FrameScanner::Search(uint64_t offset, absl::FunctionRef<void(const Frame&)>
     if (found == Found::kEnd) return;
     if (found == Found::kUnreadable) {
       ++unreadable_pages;
-      offset = (offset / kPageBytes + 1) * kPageBytes;
+      offset = (offset / kReadPageBytes + 1) * kReadPageBytes;
       continue;
     }
     unreadable_pages = 0;

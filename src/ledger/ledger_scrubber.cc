@@ -10,6 +10,7 @@
 
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "base/status_text.h"
 #include "io/durable_file.h"
 #include "journal/journal_format.h"
 #include "ledger/file_watch.h"
@@ -22,8 +23,6 @@
 
 namespace graven::ledger {
 namespace {
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
 // A sector that cannot be read any more is damage like a changed one; no more file handles is not.
 bool IsDamage(const absl::Status& status) { return !absl::IsResourceExhausted(status); }
@@ -202,7 +201,7 @@ absl::Status LedgerScrubber::CheckSegment(const Log& log, const SegmentList& lis
     }
     if (!IsDamage(checked)) return checked;
     if (!damage) damage = store::SegmentDamageOf(checked);
-    if (!damage) damage = store::SegmentDamage{entry.first, 0, Text(checked)};
+    if (!damage) damage = store::SegmentDamage{entry.first, 0, MessageOf(checked)};
     found(ScrubKind::kRecord, damage->first_bad, damage->offset, damage->what);
     return absl::OkStatus();
   }
@@ -228,7 +227,7 @@ std::optional<std::string> LedgerScrubber::WhatIsWrong(const Log& log,
                                                        std::string_view note) const {
   const auto checkpoint = note::OpenCheckpoint(note, log.signer.verifier());
   if (!checkpoint.ok()) {
-    return fmt::format("a kept checkpoint is not valid: {}", Text(checkpoint.status()));
+    return fmt::format("a kept checkpoint is not valid: {}", MessageOf(checkpoint.status()));
   }
   if (checkpoint->size > log.durable().size) {
     return fmt::format("a checkpoint of size {} was kept; {} records are stored",
@@ -275,7 +274,7 @@ absl::Status LedgerScrubber::CheckKept(const Log& log, const KeptFile& file, con
     return absl::OkStatus();
   }
   if (!IsDamage(read)) return read;
-  found(Text(read));
+  found(MessageOf(read));
   return absl::OkStatus();
 }
 
@@ -298,7 +297,7 @@ absl::Status LedgerScrubber::CheckJournalFile(const journal::JournalFileInfo& fi
   if (bad) {
     Found(*bad);
   } else if (!read.ok()) {
-    Found({ScrubKind::kRecord, "", std::nullopt, path, 0, Text(read)});
+    Found({ScrubKind::kRecord, "", std::nullopt, path, 0, MessageOf(read)});
   }
   return absl::OkStatus();
 }
@@ -350,7 +349,7 @@ void LedgerScrubber::CheckGuard() {
            std::move(what)});
   };
   const auto entries = store::Guard::Read(parts_->fs, parts_->guard_path);
-  if (!entries.ok()) return found("", fmt::format("the guard: {}", Text(entries.status())));
+  if (!entries.ok()) return found("", fmt::format("the guard: {}", MessageOf(entries.status())));
   for (const auto& [log, size] : published) {
     const auto entry =
         std::find_if(entries->begin(), entries->end(),

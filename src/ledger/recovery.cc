@@ -8,6 +8,7 @@
 
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "base/status_text.h"
 #include "io/durable_file.h"
 #include "merkle/proof.h"
 #include "note/checkpoint.h"
@@ -15,8 +16,6 @@
 
 namespace graven::ledger {
 namespace {
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
 // The frontier of the first `size` records, read from hash rows.
 absl::StatusOr<merkle::Frontier> ReadFrontier(LogNodes& nodes, uint64_t size) {
@@ -122,7 +121,7 @@ absl::Status Recovery::LoadLog(store::LogMeta meta) {
   if (!key_text.ok()) {
     return absl::FailedPreconditionError(
         fmt::format("the private key of log {} is missing ({}): put it back from its backup", name,
-                    Text(key_text.status())));
+                    MessageOf(key_text.status())));
   }
   ASSIGN_OR_RETURN(const io::FileInfo key_file, ledger_.fs_.Stat(key_path));
   if ((key_file.mode & 077) != 0) {
@@ -227,7 +226,7 @@ absl::Status Recovery::UseSegments(Found& found, const std::vector<std::string>&
     auto reader = ledger_.segments_.Get(path);
     if (!reader.ok()) {
       found.problem = fmt::format("log {}: record {}: {}", log.meta.name, bounds.first.value,
-                                  Text(reader.status()));
+                                  MessageOf(reader.status()));
       break;
     }
     if ((*reader)->origin_hash() != Sha256(log.meta.origin) ||
@@ -255,7 +254,7 @@ absl::Status Recovery::BeginTail(Found& found) {
   absl::StatusOr<std::vector<Hash>> before = ReadTree(found);
   if (absl::IsDataLoss(before.status())) {
     // The rows of the provisional segment cannot be read. The nodes of the final ones are known.
-    found.problem = fmt::format("log {}: {}", log.meta.name, Text(before.status()));
+    found.problem = fmt::format("log {}: {}", log.meta.name, MessageOf(before.status()));
     auto list = std::make_shared<SegmentList>(*log.segments());
     list->entries.pop_back();
     found.size = list->end().value;
@@ -296,7 +295,7 @@ absl::Status Recovery::FillTable(Found& found) {
     });
     if (absl::IsDataLoss(read)) {
       if (found.problem.empty())
-        found.problem = fmt::format("log {}: {}", log.meta.name, Text(read));
+        found.problem = fmt::format("log {}: {}", log.meta.name, MessageOf(read));
       continue;
     }
     RETURN_IF_ERROR(read);
@@ -324,7 +323,7 @@ absl::Status Recovery::HoldAgainstFloor(Found& found) {
   auto kept = store::CheckpointsFile::Open(ledger_.fs_,
                                            ledger_.folder_->paths().Checkpoints(log.meta.name));
   if (absl::IsDataLoss(kept.status())) {
-    found.problem = fmt::format("log {}: {}", log.meta.name, Text(kept.status()));
+    found.problem = fmt::format("log {}: {}", log.meta.name, MessageOf(kept.status()));
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(kept.status());
@@ -332,7 +331,7 @@ absl::Status Recovery::HoldAgainstFloor(Found& found) {
   auto checkpoint = note::OpenCheckpoint(*kept->last(), log.signer.verifier());
   if (!checkpoint.ok()) {
     found.problem = fmt::format("log {}: the newest kept checkpoint is not valid: {}",
-                                log.meta.name, Text(checkpoint.status()));
+                                log.meta.name, MessageOf(checkpoint.status()));
   } else if (checkpoint->size.value > found.size) {
     found.problem = fmt::format(
         "log {}: a checkpoint of size {} was signed and kept, but only {} records are stored; the "
@@ -348,7 +347,7 @@ absl::Status Recovery::HoldAgainstSigned(Found& found, TreeSize size, const Hash
   LogNodes nodes(*found.log, ledger_.segments_);
   auto root = merkle::RootFromNodes(nodes, size);
   if (absl::IsDataLoss(root.status())) {
-    found.problem = fmt::format("log {}: {}", found.log->meta.name, Text(root.status()));
+    found.problem = fmt::format("log {}: {}", found.log->meta.name, MessageOf(root.status()));
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(root.status());
@@ -403,7 +402,7 @@ absl::Status Recovery::Show(Found& found) {
       return absl::OkStatus();
     }
     if (!absl::IsDataLoss(last)) return last;
-    found.problem = fmt::format("log {}: {}", log.meta.name, Text(last));
+    found.problem = fmt::format("log {}: {}", log.meta.name, MessageOf(last));
   }
   log.SetReadOnly(found.problem.empty() ? ledger_.gate_.reason() : found.problem);
   auto published = std::make_shared<Published>();

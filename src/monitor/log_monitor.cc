@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "base/status_text.h"
 #include "fmt/format.h"
 #include "merkle/leaf.h"
 #include "merkle/proof.h"
@@ -21,8 +22,6 @@ constexpr size_t kReportedMax = 10'000;
 // Of the sequences that are followed, since all that is known of them is written again and again.
 constexpr size_t kStreamsMax = 16'384;
 constexpr size_t kStreamsPerWriterMax = 4096;
-
-std::string Text(const absl::Status& status) { return std::string(ToStd(status.message())); }
 
 // Names the same finding alike whenever it is made: by trees, not by the bytes of notes, whose
 // cosignatures change.
@@ -81,7 +80,7 @@ absl::Status LogMonitor::Round() {
     const std::string said = fmt::format(
         "{} shows as its checkpoint what the log's key did not "
         "sign: {}",
-        source_.Name(), Text(seen.status()));
+        source_.Name(), MessageOf(seen.status()));
     verify::Evidence evidence = StartEvidence(verify::Claim::kCheckpoint, said);
     evidence.notes = {note->substr(0, note::kNoteBytesMax)};
     return Report({.kind = FindingKind::kCheckpoint, .message = said}, std::move(evidence),
@@ -105,9 +104,9 @@ absl::Status LogMonitor::Unanswered(const absl::Status& status) {
   if (silent_since_ns_ == 0) silent_since_ns_ = std::max<int64_t>(now, 1);
   // A log that never answered may be a wrong address.
   if (!memory_.knowledge().note.empty() && now - silent_since_ns_ >= options_.patience_ns)
-    RETURN_IF_ERROR(
-        ReportWithheld(memory_.knowledge().note, size(),
-                       fmt::format("{} shows nothing any more: {}", source_.Name(), Text(status))));
+    RETURN_IF_ERROR(ReportWithheld(
+        memory_.knowledge().note, size(),
+        fmt::format("{} shows nothing any more: {}", source_.Name(), MessageOf(status))));
   return status;
 }
 
@@ -121,7 +120,7 @@ void LogMonitor::CheckQuorum(const Seen& seen) {
   const auto cosigned = note::OpenCosigned(seen.note, {&options_.key, 1}, *options_.policy);
   Finding finding{.kind = FindingKind::kQuorum, .size = seen.tree.size};
   if (!cosigned.ok()) {
-    finding.message = fmt::format("a cosignature does not hold: {}", Text(cosigned.status()));
+    finding.message = fmt::format("a cosignature does not hold: {}", MessageOf(cosigned.status()));
   } else if (!cosigned->meets_quorum) {
     finding.message = fmt::format(
         "the checkpoint of {} records does not meet the quorum of the "
@@ -178,7 +177,7 @@ absl::StatusOr<AnsweredProof> LogMonitor::ProveUnder(const Seen& seen, LogIndex 
   if (!proof.ok()) {
     if (IsUnreachable(proof.status())) return proof;
     return absl::NotFoundError(
-        fmt::format("there is no proof of record {}: {}", index.value, Text(proof.status())));
+        fmt::format("there is no proof of record {}: {}", index.value, MessageOf(proof.status())));
   }
   if (!merkle::CheckInclusion(index, seen.tree.size, proof->leaf, proof->path, seen.tree.root).ok())
     return absl::NotFoundError(
@@ -238,14 +237,14 @@ absl::Status LogMonitor::Follow(const Seen& seen) {
   counters_.records += chain.count() - size().value;
   if (!fault.ok()) {
     chain.Root();  // the rows hear of what waits for its group
-    return JudgeChain(seen, chain.end(), std::move(offender), Text(fault));
+    return JudgeChain(seen, chain.end(), std::move(offender), MessageOf(fault));
   }
   if (IsUnreachable(read)) return read;
   if (absl::IsDataLoss(read)) {
     judged_at_ns_ = clock_.SteadyNs();
     return ReportWithheld(seen.note, seen.tree.size,
                           fmt::format("{} cannot show record {}, which it signed: {}",
-                                      source_.Name(), chain.end().value, Text(read)));
+                                      source_.Name(), chain.end().value, MessageOf(read)));
   }
   // Fewer came: those are kept back, for now.
   if (chain.end() != NextIndex(seen.tree.size)) return KeepAhead(seen);
@@ -301,7 +300,7 @@ absl::Status LogMonitor::JudgeRecord(const Seen& seen, LogIndex index, std::stri
   if (IsUnreachable(proof.status())) return proof.status();
   if (!proof.ok())
     return ReportWithheld(seen.note, seen.tree.size,
-                          fmt::format("{}; {}", said, Text(proof.status())));
+                          fmt::format("{}; {}", said, MessageOf(proof.status())));
   verify::Evidence evidence = StartEvidence(verify::Claim::kRecord, said);
   evidence.notes = {seen.note};
   evidence.proofs = {{index, proof->leaf, proof->path, std::move(record)}};
@@ -352,8 +351,9 @@ absl::Status LogMonitor::JudgeRoot(const Seen& seen, uint64_t bad, std::string_v
     const auto fits = FitsAt(seen, middle);
     if (IsUnreachable(fits.status())) return fits.status();
     if (!fits.ok())
-      return ReportWithheld(seen.note, seen.tree.size,
-                            fmt::format("{}: {}; {}", source_.Name(), why, Text(fits.status())));
+      return ReportWithheld(
+          seen.note, seen.tree.size,
+          fmt::format("{}: {}; {}", source_.Name(), why, MessageOf(fits.status())));
     (*fits ? good : bad) = middle;
   }
   std::string record;
@@ -365,7 +365,7 @@ absl::Status LogMonitor::JudgeRoot(const Seen& seen, uint64_t bad, std::string_v
   if (IsUnreachable(read)) return read;
   if (!read.ok())
     return ReportWithheld(seen.note, seen.tree.size,
-                          fmt::format("{}: {}; {}", source_.Name(), why, Text(read)));
+                          fmt::format("{}: {}; {}", source_.Name(), why, MessageOf(read)));
   return JudgeRecord(seen, LogIndex(bad - 1), std::move(record), why);
 }
 

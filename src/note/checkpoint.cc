@@ -12,7 +12,7 @@
 namespace graven::note {
 namespace {
 
-absl::Status Malformed(std::string_view what) {
+absl::Status MalformedCheckpoint(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("malformed checkpoint: {}", what));
 }
 
@@ -45,19 +45,20 @@ absl::StatusOr<Checkpoint> ParseCheckpoint(std::string_view text) {
   while (!text.empty()) {
     const size_t end = text.find('\n');
     lines.push_back(text.substr(0, end));
-    if (lines.back().empty()) return Malformed("empty line");
+    if (lines.back().empty()) return MalformedCheckpoint("empty line");
     text.remove_prefix(end + 1);
   }
-  if (lines.size() < 3) return Malformed("fewer than three lines");
+  if (lines.size() < 3) return MalformedCheckpoint("fewer than three lines");
   Checkpoint checkpoint;
   checkpoint.origin = lines[0];
   const std::optional<uint64_t> size = ParseDecimal(lines[1]);
   if (!size || *size >= kLogIndexLimit) {
-    return Malformed("the size is not a canonical decimal number below 2^63");
+    return MalformedCheckpoint("the size is not a canonical decimal number below 2^63");
   }
   checkpoint.size = TreeSize(*size);
   const std::optional<std::string> root = Base64Decode(lines[2]);
-  if (!root || root->size() != Hash::kSize) return Malformed("the root is not base64 of 32 bytes");
+  if (!root || root->size() != Hash::kSize)
+    return MalformedCheckpoint("the root is not base64 of 32 bytes");
   checkpoint.root = Hash::FromBytes(*root);
   checkpoint.extensions.assign(lines.begin() + 3, lines.end());
   return checkpoint;

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kSignatureMark = "\xe2\x80\x94 ";  // em dash, space
 constexpr size_t kKeyIdBytes = 4;
 
-absl::Status Malformed(std::string_view what) {
+absl::Status MalformedNote(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("malformed note: {}", what));
 }
 
@@ -23,23 +23,23 @@ absl::Status CheckCharacters(std::string_view text) {
   while (!text.empty()) {
     uint32_t code_point = 0;
     const size_t size = DecodeUtf8(text, &code_point);
-    if (size == 0) return Malformed("not UTF-8");
-    if (code_point < 0x20 && code_point != '\n') return Malformed("control character");
+    if (size == 0) return MalformedNote("not UTF-8");
+    if (code_point < 0x20 && code_point != '\n') return MalformedNote("control character");
     text.remove_prefix(size);
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<NoteSignature> ParseSignatureLine(std::string_view line) {
-  if (!line.starts_with(kSignatureMark)) return Malformed("a line is no signature line");
+  if (!line.starts_with(kSignatureMark)) return MalformedNote("a line is no signature line");
   line.remove_prefix(kSignatureMark.size());
   const size_t space = line.find(' ');
-  if (space == line.npos) return Malformed("a signature line has no signature");
+  if (space == line.npos) return MalformedNote("a signature line has no signature");
   const std::string_view name = line.substr(0, space);
-  if (!IsKeyName(name)) return Malformed("a signature line has no key name");
+  if (!IsKeyName(name)) return MalformedNote("a signature line has no key name");
   const std::optional<std::string> raw = Base64Decode(line.substr(space + 1));
   if (!raw || raw->size() <= kKeyIdBytes)
-    return Malformed("a signature is not base64 or too short");
+    return MalformedNote("a signature is not base64 or too short");
   NoteSignature signature;
   signature.name = name;
   for (size_t i = 0; i < kKeyIdBytes; ++i) {
@@ -51,11 +51,11 @@ absl::StatusOr<NoteSignature> ParseSignatureLine(std::string_view line) {
 
 // Fills `signatures` from the lines of the block, which all end in a line feed.
 absl::Status ParseSignatures(std::string_view block, std::vector<NoteSignature>* signatures) {
-  if (block.empty()) return Malformed("no signature");
-  if (!block.ends_with('\n')) return Malformed("the last signature line does not end");
+  if (block.empty()) return MalformedNote("no signature");
+  if (!block.ends_with('\n')) return MalformedNote("the last signature line does not end");
   while (!block.empty()) {
     if (signatures->size() == kNoteSignaturesMax) {
-      return Malformed(fmt::format("more than {} signatures", kNoteSignaturesMax));
+      return MalformedNote(fmt::format("more than {} signatures", kNoteSignaturesMax));
     }
     const size_t end = block.find('\n');
     ASSIGN_OR_RETURN(NoteSignature signature, ParseSignatureLine(block.substr(0, end)));
@@ -68,12 +68,12 @@ absl::Status ParseSignatures(std::string_view block, std::vector<NoteSignature>*
 // What OpenNote does, but for asking whether anybody known signed.
 absl::StatusOr<Note> TakeApart(std::string_view note, std::span<const VerifierKey> keys) {
   if (note.size() > kNoteBytesMax) {
-    return Malformed(fmt::format("{} bytes; at most {}", note.size(), kNoteBytesMax));
+    return MalformedNote(fmt::format("{} bytes; at most {}", note.size(), kNoteBytesMax));
   }
   RETURN_IF_ERROR(CheckCharacters(note));
   // The last one: a text may have blank lines of its own.
   const size_t split = note.rfind("\n\n");
-  if (split == note.npos) return Malformed("no blank line before the signatures");
+  if (split == note.npos) return MalformedNote("no blank line before the signatures");
   Note opened;
   opened.text = note.substr(0, split + 1);
   std::vector<NoteSignature> signatures;
@@ -105,10 +105,10 @@ absl::StatusOr<Note> TakeApart(std::string_view note, std::span<const VerifierKe
 
 absl::Status CheckNoteText(std::string_view text) {
   if (text.empty() || !text.ends_with('\n')) {
-    return Malformed("the text is empty or does not end in a line feed");
+    return MalformedNote("the text is empty or does not end in a line feed");
   }
   if (text.size() > kNoteBytesMax) {
-    return Malformed(fmt::format("{} bytes; at most {}", text.size(), kNoteBytesMax));
+    return MalformedNote(fmt::format("{} bytes; at most {}", text.size(), kNoteBytesMax));
   }
   return CheckCharacters(text);
 }

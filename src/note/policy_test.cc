@@ -19,10 +19,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-SignerKey TestKey(std::string_view name, KeyType type) {
-  return *SignerKey::Generate(name, type, SystemRandom());
-}
-
 class PolicyTest : public testing::Test {
  protected:
   std::string VkeyOf(std::string_view name) { return Key(name).verifier().Format(); }
@@ -30,7 +26,8 @@ class PolicyTest : public testing::Test {
   SignerKey& Key(std::string_view name) {
     const auto found = keys_.find(name);
     if (found != keys_.end()) return found->second;
-    return keys_.emplace(name, TestKey(name, KeyType::kCosignature)).first->second;
+    return keys_.emplace(name, *SignerKey::Generate(name, KeyType::kCosignature, SystemRandom()))
+        .first->second;
   }
 
   std::string Witnesses(int count) {
@@ -49,7 +46,8 @@ class PolicyTest : public testing::Test {
   }
 
   std::map<std::string, SignerKey, std::less<>> keys_;
-  const SignerKey log_ = TestKey("log.example/audit", KeyType::kEd25519);
+  const SignerKey log_ =
+      *SignerKey::Generate("log.example/audit", KeyType::kEd25519, SystemRandom());
 };
 
 TEST_F(PolicyTest, QuorumOfGroupsIsCounted) {
@@ -63,8 +61,8 @@ TEST_F(PolicyTest, QuorumOfGroupsIsCounted) {
   EXPECT_EQ(policy->witnesses()[4].url, "https://w5.example/");
   EXPECT_TRUE(policy->wants_witnesses());
   for (unsigned set = 0; set < 32; ++set) {
-    std::vector<bool> cosigned;
-    for (int i = 0; i < 5; ++i) cosigned.push_back((set >> i & 1) != 0);
+    std::vector<bool> cosigned(5);
+    for (int i = 0; i < 5; ++i) cosigned[i] = (set >> i & 1) != 0;
     const bool near = cosigned[0] || cosigned[1];
     const bool far = cosigned[2] + cosigned[3] + cosigned[4] >= 2;
     EXPECT_EQ(policy->IsMetBy(cosigned), near && far) << set;

@@ -14,7 +14,7 @@ constexpr uint64_t kTimeStampTokenTag = 3 << 3 | 2;
 
 constexpr uint64_t kVersion = 1;
 
-absl::Status Malformed(std::string_view what) {
+absl::Status MalformedReceipt(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("malformed receipt: {}", what));
 }
 
@@ -60,18 +60,18 @@ absl::StatusOr<ReceiptExtra> DecodeReceiptExtra(std::string_view bytes) {
   uint64_t version = 0;
   if (!GetVarint(&bytes, &tag) || tag != kVersionTag || !GetVarint(&bytes, &version) ||
       version == 0) {
-    return Malformed("no version");
+    return MalformedReceipt("no version");
   }
   if (version > kVersion) {
     return absl::UnimplementedError(
         fmt::format("receipt: version {} is not known here; at most {}", version, kVersion));
   }
   ReceiptExtra extra;
-  if (!TakeBytes(kRecordTag, &bytes, &extra.record)) return Malformed("no record");
+  if (!TakeBytes(kRecordTag, &bytes, &extra.record)) return MalformedReceipt("no record");
   if (!bytes.empty() && !TakeBytes(kTimeStampTokenTag, &bytes, &extra.time_stamp_token)) {
-    return Malformed("unknown bytes behind the record");
+    return MalformedReceipt("unknown bytes behind the record");
   }
-  if (!bytes.empty()) return Malformed("unknown bytes behind the time stamp token");
+  if (!bytes.empty()) return MalformedReceipt("unknown bytes behind the time stamp token");
   return extra;
 }
 

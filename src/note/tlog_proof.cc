@@ -12,7 +12,7 @@ constexpr std::string_view kFirstLine = "c2sp.org/tlog-proof@v1";
 constexpr std::string_view kExtra = "extra ";
 constexpr std::string_view kIndex = "index ";
 
-absl::Status Malformed(std::string_view what) {
+absl::Status MalformedProof(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("malformed tlog-proof: {}", what));
 }
 
@@ -40,33 +40,34 @@ std::string FormatTlogProof(const TlogProof& proof) {
 
 absl::StatusOr<TlogProof> ParseTlogProof(std::string_view text) {
   if (text.size() > kTlogProofBytesMax) {
-    return Malformed(fmt::format("{} bytes; at most {}", text.size(), kTlogProofBytesMax));
+    return MalformedProof(fmt::format("{} bytes; at most {}", text.size(), kTlogProofBytesMax));
   }
   TlogProof proof;
   std::optional<std::string_view> line = TakeLine(&text);
-  if (line != kFirstLine) return Malformed(fmt::format("does not begin with {}", kFirstLine));
+  if (line != kFirstLine) return MalformedProof(fmt::format("does not begin with {}", kFirstLine));
   line = TakeLine(&text);
   if (line && line->starts_with(kExtra)) {
     proof.extra = Base64Decode(line->substr(kExtra.size()));
-    if (!proof.extra) return Malformed("the extra data is not base64");
+    if (!proof.extra) return MalformedProof("the extra data is not base64");
     line = TakeLine(&text);
   }
-  if (!line || !line->starts_with(kIndex)) return Malformed("no index line");
+  if (!line || !line->starts_with(kIndex)) return MalformedProof("no index line");
   const std::optional<uint64_t> index = ParseDecimal(line->substr(kIndex.size()));
   if (!index || *index >= kLogIndexLimit) {
-    return Malformed("the index is not a canonical decimal number below 2^63");
+    return MalformedProof("the index is not a canonical decimal number below 2^63");
   }
   proof.index = LogIndex(*index);
   for (line = TakeLine(&text); line && !line->empty(); line = TakeLine(&text)) {
     if (proof.hashes.size() == merkle::kProofHashesMax) {
-      return Malformed(fmt::format("more than {} hashes", merkle::kProofHashesMax));
+      return MalformedProof(fmt::format("more than {} hashes", merkle::kProofHashesMax));
     }
     const std::optional<std::string> hash = Base64Decode(*line);
-    if (!hash || hash->size() != Hash::kSize) return Malformed("a line is no base64 of 32 bytes");
+    if (!hash || hash->size() != Hash::kSize)
+      return MalformedProof("a line is no base64 of 32 bytes");
     proof.hashes.push_back(Hash::FromBytes(*hash));
   }
-  if (!line) return Malformed("no blank line before the checkpoint");
-  if (text.empty()) return Malformed("no checkpoint");
+  if (!line) return MalformedProof("no blank line before the checkpoint");
+  if (text.empty()) return MalformedProof("no checkpoint");
   proof.checkpoint = text;
   return proof;
 }

@@ -8,8 +8,6 @@
 namespace graven::query {
 namespace {
 
-constexpr std::string_view kVersionPrefix = "v1:";
-
 bool IsOperator(std::string_view word) { return word == "AND" || word == "OR" || word == "NOT"; }
 
 // Whether `value` can stand without quotes and mean its own bytes.
@@ -250,7 +248,7 @@ Bounds Either(const Bounds& a, const Bounds& b) {
 }  // namespace
 
 std::string Canonical(const Query& query) {
-  std::string out(kVersionPrefix);
+  std::string out(kCanonicalPrefix);
   const Expression& root = query.root;
   if (root.kind == Expression::Kind::kAnd && root.children.empty()) return out;
   out += ' ';

@@ -85,6 +85,8 @@ struct Query {
 inline constexpr size_t kQueryBytesMax = 4096;
 inline constexpr int kQueryDepthMax = 16;
 inline constexpr int kQueryTermsMax = 64;
+// What a canonical form begins with: the version of the language.
+inline constexpr std::string_view kCanonicalPrefix = "v1:";
 // A canonical form is longer than what was written: names, times and escapes are spelt out.
 inline constexpr size_t kCanonicalBytesMax = 64 * 1024;
 inline constexpr size_t kLabelKeyBytesMax = 128;

@@ -18,8 +18,6 @@
 namespace graven::query {
 namespace {
 
-constexpr std::string_view kVersionPrefix = "v1:";
-
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool EndsWord(char c) { return IsSpace(c) || c == '(' || c == ')' || c == '"'; }
 
@@ -122,7 +120,7 @@ class Parser {
     if (AtEnd() || text_[at_] != 'v' || digits == at_ + 1) return absl::OkStatus();
     if (digits >= text_.size() || text_[digits] != ':') return absl::OkStatus();
     if (digits + 1 < text_.size() && !IsSpace(text_[digits + 1])) return absl::OkStatus();
-    if (text_.substr(at_, digits + 1 - at_) != kVersionPrefix) {
+    if (text_.substr(at_, digits + 1 - at_) != kCanonicalPrefix) {
       return ErrorAt(at_, "this version of the query language is not known here; known: v1");
     }
     at_ = digits + 1;

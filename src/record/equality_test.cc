@@ -20,51 +20,56 @@ bool Same(std::string_view a, std::string_view b, BodyKind kind = BodyKind::kEve
   return SameBody(kind, a, b, RuleContext());
 }
 
-std::string Field(uint32_t number, std::string_view bytes) {
+std::string BytesField(uint32_t number, std::string_view bytes) {
   std::string out;
   AppendBytesField(number, bytes, &out);
   return out;
 }
 
 std::string Entry(std::string_view key, std::string_view text) {
-  return Field(1, Field(1, key) + Field(2, Field(3, text)));
+  return BytesField(1, BytesField(1, key) + BytesField(2, BytesField(3, text)));
 }
 
-std::string Good() { return Field(2, Field(1, "alice")) + Field(3, "a") + Field(5, "\x08\x07"); }
+std::string Good() {
+  return BytesField(2, BytesField(1, "alice")) + BytesField(3, "a") + BytesField(5, "\x08\x07");
+}
 
 TEST(SameBody, MapsAreUnordered) {
-  EXPECT_TRUE(Same(Good() + Field(17, Entry("a", "1") + Entry("b", "2")),
-                   Good() + Field(17, Entry("b", "2") + Entry("a", "1"))));
-  EXPECT_FALSE(Same(Good() + Field(17, Entry("a", "1") + Entry("b", "2")),
-                    Good() + Field(17, Entry("b", "1") + Entry("a", "2"))));
+  EXPECT_TRUE(Same(Good() + BytesField(17, Entry("a", "1") + Entry("b", "2")),
+                   Good() + BytesField(17, Entry("b", "2") + Entry("a", "1"))));
+  EXPECT_FALSE(Same(Good() + BytesField(17, Entry("a", "1") + Entry("b", "2")),
+                    Good() + BytesField(17, Entry("b", "1") + Entry("a", "2"))));
 }
 
 TEST(SameBody, ListsAreOrdered) {
-  EXPECT_FALSE(Same(Good() + Field(4, Field(2, "x")) + Field(4, Field(2, "y")),
-                    Good() + Field(4, Field(2, "y")) + Field(4, Field(2, "x"))));
+  EXPECT_FALSE(
+      Same(Good() + BytesField(4, BytesField(2, "x")) + BytesField(4, BytesField(2, "y")),
+           Good() + BytesField(4, BytesField(2, "y")) + BytesField(4, BytesField(2, "x"))));
 }
 
 TEST(SameBody, FieldOrderAndExplicitDefaultsSayNothing) {
-  EXPECT_TRUE(Same(Good(), Good() + Field(7, "") + "\x30\x00"s));
-  EXPECT_TRUE(
-      Same(Good() + Field(12, "r") + Field(13, "s"), Good() + Field(13, "s") + Field(12, "r")));
+  EXPECT_TRUE(Same(Good(), Good() + BytesField(7, "") + "\x30\x00"s));
+  EXPECT_TRUE(Same(Good() + BytesField(12, "r") + BytesField(13, "s"),
+                   Good() + BytesField(13, "s") + BytesField(12, "r")));
   // An empty message is there, and an absent one is not.
-  EXPECT_FALSE(Same(Good(), Good() + Field(8, "")));
+  EXPECT_FALSE(Same(Good(), Good() + BytesField(8, "")));
 }
 
 TEST(SameBody, UnknownFieldsCount) {
-  EXPECT_FALSE(Same(Good(), Good() + Field(99, "x")));
-  EXPECT_TRUE(
-      Same(Good() + Field(99, "x") + Field(98, "y"), Good() + Field(98, "y") + Field(99, "x")));
-  EXPECT_FALSE(
-      Same(Good() + Field(99, "x") + Field(99, "y"), Good() + Field(99, "y") + Field(99, "x")));
+  EXPECT_FALSE(Same(Good(), Good() + BytesField(99, "x")));
+  EXPECT_TRUE(Same(Good() + BytesField(99, "x") + BytesField(98, "y"),
+                   Good() + BytesField(98, "y") + BytesField(99, "x")));
+  EXPECT_FALSE(Same(Good() + BytesField(99, "x") + BytesField(99, "y"),
+                    Good() + BytesField(99, "y") + BytesField(99, "x")));
 }
 
 TEST(SameBody, HashOfAnEntryDoesNotCount) {
-  std::string entry = Field(2, "alice") + Field(3, "2023-07-10T11:42:36Z") + Field(4, "a");
-  EXPECT_TRUE(Same(entry, entry + Field(5, std::string(64, 'a')), BodyKind::kEntry));
+  std::string entry =
+      BytesField(2, "alice") + BytesField(3, "2023-07-10T11:42:36Z") + BytesField(4, "a");
+  EXPECT_TRUE(Same(entry, entry + BytesField(5, std::string(64, 'a')), BodyKind::kEntry));
   // The time's text is compared, not the time.
-  std::string other = Field(2, "alice") + Field(3, "2023-07-10T11:42:36.0Z") + Field(4, "a");
+  std::string other =
+      BytesField(2, "alice") + BytesField(3, "2023-07-10T11:42:36.0Z") + BytesField(4, "a");
   EXPECT_FALSE(Same(entry, other, BodyKind::kEntry));
 }
 
@@ -81,13 +86,13 @@ TEST(SameBody, PayloadOfAKnownAnyIsCompared) {
                           true)
                   .ok());
   auto any = [](std::string_view payload) {
-    return Good() + Field(18, Field(1, "t/acme.P") + Field(2, payload));
+    return Good() + BytesField(18, BytesField(1, "t/acme.P") + BytesField(2, payload));
   };
   RuleContext known = {.any_types = &types};
   std::string one_by_one = "\x10\x01\x10\x02"s;
-  std::string packed = Field(2, "\x01\x02");
-  EXPECT_TRUE(SameBody(BodyKind::kEvent, any(one_by_one + Field(1, "x")),
-                       any(Field(1, "x") + packed), known));
+  std::string packed = BytesField(2, "\x01\x02");
+  EXPECT_TRUE(SameBody(BodyKind::kEvent, any(one_by_one + BytesField(1, "x")),
+                       any(BytesField(1, "x") + packed), known));
   EXPECT_FALSE(SameBody(BodyKind::kEvent, any(one_by_one), any(packed), RuleContext()));
 }
 
@@ -97,12 +102,13 @@ class RandomEvent {
   explicit RandomEvent(uint32_t seed) : random_(seed) {}
 
   std::string Make() {
-    std::string out = Field(2, Field(1, Pick({"a", "b"})) + Maybe(Field(3, ""))) +
-                      Field(3, Pick({"x", "y"})) + Field(5, Pick({"", "\x08\x01", "\x10\x05"}));
-    std::vector<std::string> parts = {Maybe(Field(7, Pick({"", "r"}))), Maybe("\x30\x00"s),
-                                      Maybe(Field(8, Pick({"", "\x0a\x01s"}))),
-                                      Maybe(Field(100, Pick({"1", "2"}))),
-                                      Maybe(Field(17, Struct(3)))};
+    std::string out = BytesField(2, BytesField(1, Pick({"a", "b"})) + Maybe(BytesField(3, ""))) +
+                      BytesField(3, Pick({"x", "y"})) +
+                      BytesField(5, Pick({"", "\x08\x01", "\x10\x05"}));
+    std::vector<std::string> parts = {Maybe(BytesField(7, Pick({"", "r"}))), Maybe("\x30\x00"s),
+                                      Maybe(BytesField(8, Pick({"", "\x0a\x01s"}))),
+                                      Maybe(BytesField(100, Pick({"1", "2"}))),
+                                      Maybe(BytesField(17, Struct(3)))};
     std::shuffle(parts.begin(), parts.end(), random_);
     for (const std::string& part : parts) out += part;
     return out;
@@ -112,8 +118,9 @@ class RandomEvent {
   std::string Pick(std::vector<std::string> choices) { return choices[random_() % choices.size()]; }
   std::string Maybe(const std::string& text) { return random_() % 2 == 0 ? text : ""; }
   std::string Struct(int depth) {
-    std::vector<std::string> entries = {Field(1, Field(1, "k") + Field(2, Value(depth - 1))),
-                                        Field(1, Field(2, Value(depth - 1)) + Maybe(Field(1, "")))};
+    std::vector<std::string> entries = {
+        BytesField(1, BytesField(1, "k") + BytesField(2, Value(depth - 1))),
+        BytesField(1, BytesField(2, Value(depth - 1)) + Maybe(BytesField(1, "")))};
     std::shuffle(entries.begin(), entries.end(), random_);
     return Maybe(entries[0]) + Maybe(entries[1]);
   }
@@ -122,13 +129,13 @@ class RandomEvent {
       case 0:
         return "\x08\x00"s;
       case 1:
-        return Field(3, Pick({"", "v"}));
+        return BytesField(3, Pick({"", "v"}));
       case 2:
         return "\x11\0\0\0\0\0\0\0"s + Pick({"\0"s, "\x80", "\x40"});
       case 3:
-        return Field(5, Struct(depth));
+        return BytesField(5, Struct(depth));
       default:
-        return Field(6, Field(1, Value(depth - 1)));
+        return BytesField(6, BytesField(1, Value(depth - 1)));
     }
   }
 

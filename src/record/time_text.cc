@@ -2,13 +2,13 @@
 
 #include <chrono>
 
+#include "base/clock.h"
 #include "fmt/format.h"
 
 namespace graven::record {
 namespace {
 
 constexpr int64_t kDaySeconds = 86'400;
-constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 // Takes exactly `digits` decimal digits from the front of `text`; -1 if they are not there.
 int TakeNumber(std::string_view* text, size_t digits) {
@@ -65,16 +65,16 @@ bool CanBeLeapSecond(int64_t seconds) {
 }  // namespace
 
 std::optional<int64_t> ToNs(TimePoint time) {
-  constexpr int64_t kSecondsMax = INT64_MAX / kNsPerSecond - 1;
+  constexpr int64_t kSecondsMax = INT64_MAX / kSecondNs - 1;
   if (time.seconds < -kSecondsMax || time.seconds > kSecondsMax) return std::nullopt;
-  return time.seconds * kNsPerSecond + time.nanos;
+  return time.seconds * kSecondNs + time.nanos;
 }
 
 TimePoint FromNs(int64_t ns) {
-  int64_t seconds = ns / kNsPerSecond;
-  int64_t nanos = ns % kNsPerSecond;
+  int64_t seconds = ns / kSecondNs;
+  int64_t nanos = ns % kSecondNs;
   if (nanos < 0) {
-    nanos += kNsPerSecond;
+    nanos += kSecondNs;
     --seconds;
   }
   return {.seconds = seconds, .nanos = static_cast<int32_t>(nanos)};

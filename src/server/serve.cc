@@ -29,6 +29,7 @@
 #include "server/answer_key.h"
 #include "server/any_types.h"
 #include "server/configuration.h"
+#include "server/exit_codes.h"
 #include "server/http_door.h"
 #include "server/listen_address.h"
 #include "server/readiness.h"
@@ -54,11 +55,6 @@ namespace {
 
 using upkeep::OperationalLog;
 using upkeep::SystemEvents;
-
-constexpr int kExitDone = 0;
-constexpr int kExitWritesStopped = 1;
-constexpr int kExitUsage = 2;
-constexpr int kExitCannotOpen = 3;
 
 constexpr int64_t kPatienceMs = 10'000;
 

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "http/server.h"
 #include "io/file_system.h"
+#include "server/exit_codes.h"
 #include "server/readiness.h"
 #include "server/stop_signals.h"
 #include "upkeep/operational_log.h"
@@ -23,10 +24,7 @@
 namespace graven::server {
 namespace {
 
-constexpr int kExitDone = 0;
-constexpr int kExitUsage = 2;
-constexpr int kExitCannotOpen = 3;
-constexpr int64_t kPatienceMs = 5'000;
+constexpr int64_t kWitnessPatienceMs = 5'000;
 constexpr size_t kKeyFileBytesMax = 4096;
 
 // A vkey, or a file that holds one: every vkey has plus signs.
@@ -95,7 +93,7 @@ int WitnessUntilStopped(const WitnessServeOptions& options, StopSignals& signals
   const int signal = signals.Wait();
   NotifyServiceManager("STOPPING=1");
   ready.Remove();
-  (*server)->Stop(kPatienceMs);
+  (*server)->Stop(kWitnessPatienceMs);
   const witness::WitnessCounters counters = (*witness)->counters();
   log->Info(
       fmt::format("stopped on signal {}: {} cosigned, {} conflicts, {} inconsistent, {} "

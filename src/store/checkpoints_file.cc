@@ -17,8 +17,8 @@ namespace {
 
 constexpr size_t kFileMagicBytes = kFirstFrameOffset;
 constexpr size_t kFrameHeaderBytes = 8;
-constexpr size_t kChecksumBytes = 8;
-static_assert(CheckpointFrameBytes(0) == kFrameHeaderBytes + kChecksumBytes);
+constexpr size_t kFrameChecksumBytes = 8;
+static_assert(CheckpointFrameBytes(0) == kFrameHeaderBytes + kFrameChecksumBytes);
 constexpr uint64_t kFrameBytesMax = CheckpointFrameBytes(kCheckpointNoteBytesMax);
 // What Open looks at: always several frames.
 constexpr uint64_t kWindowBytes = 4 * kFrameBytesMax;
@@ -94,7 +94,7 @@ std::string EncodeCheckpointFrame(std::string_view note, uint64_t offset, const 
   frame.resize(kFrameHeaderBytes);
   PutFixed32(frame.data() + 4, static_cast<uint32_t>(note.size()));
   frame.append(note);
-  char sum[kChecksumBytes];
+  char sum[kFrameChecksumBytes];
   PutFixed64(sum, XXH3_64bits_withSeed(frame.data(), frame.size(), offset));
   frame.append(sum, sizeof sum);
   return frame;
@@ -106,13 +106,13 @@ std::optional<CheckpointFrame> DecodeCheckpointFrame(std::string_view bytes, uin
   const uint64_t note_bytes = GetFixed32(bytes.data() + 4);
   if (note_bytes == 0 || note_bytes > kCheckpointNoteBytesMax) return std::nullopt;
   const uint64_t summed_bytes = kFrameHeaderBytes + note_bytes;
-  if (bytes.size() < summed_bytes + kChecksumBytes) return std::nullopt;
+  if (bytes.size() < summed_bytes + kFrameChecksumBytes) return std::nullopt;
   if (GetFixed64(bytes.data() + summed_bytes) !=
       XXH3_64bits_withSeed(bytes.data(), summed_bytes, offset)) {
     return std::nullopt;
   }
   return CheckpointFrame{bytes.substr(kFrameHeaderBytes, note_bytes),
-                         summed_bytes + kChecksumBytes};
+                         summed_bytes + kFrameChecksumBytes};
 }
 
 absl::StatusOr<CheckpointsFile> CheckpointsFile::Open(io::FileSystem& fs, std::string path,

@@ -1,4 +1,5 @@
 #include "store/data_folder.h"
+#include "base/status_text.h"
 
 #include <string>
 #include <utility>
@@ -40,8 +41,6 @@ std::vector<std::string> Names(const absl::StatusOr<std::vector<LogMeta>>& metas
   for (const LogMeta& meta : *metas) names.push_back(meta.name);
   return names;
 }
-
-std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
 TEST(DataFolder, NewOneIsWholeAndSurvivesACrash) {
   for (uint64_t seed = 0; seed < 50; ++seed) {

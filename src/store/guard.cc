@@ -15,10 +15,10 @@
 namespace graven::store {
 namespace {
 
-constexpr std::string_view kMagic = "GRVNGRD1";
+constexpr std::string_view kSlotMagic = "GRVNGRD1";
 constexpr size_t kHeaderBytes = 24;
 constexpr size_t kEntryBytes = 4 + 8 + Hash::kSize;
-constexpr size_t kChecksumBytes = 16;
+constexpr size_t kSlotChecksumBytes = 16;
 constexpr uint64_t kSlotBytesStep = 4096;
 
 uint64_t SlotBytesFor(size_t encoded_bytes) {
@@ -27,7 +27,7 @@ uint64_t SlotBytesFor(size_t encoded_bytes) {
 
 void PutChecksum(std::string* bytes) {
   const XXH128_hash_t sum = XXH3_128bits(bytes->data(), bytes->size());
-  char raw[kChecksumBytes];
+  char raw[kSlotChecksumBytes];
   PutFixed64(raw, sum.low64);
   PutFixed64(raw + 8, sum.high64);
   bytes->append(raw, sizeof raw);
@@ -86,7 +86,7 @@ absl::StatusOr<std::string> ReadGuardFile(io::FileSystem& fs, const std::string&
 std::string EncodeGuardSlot(const GuardState& state) {
   std::string bytes(kHeaderBytes + state.entries.size() * kEntryBytes, '\0');
   char* out = bytes.data();
-  std::copy(kMagic.begin(), kMagic.end(), out);
+  std::copy(kSlotMagic.begin(), kSlotMagic.end(), out);
   PutFixed64(out + 8, state.sequence);
   PutFixed32(out + 16, static_cast<uint32_t>(state.entries.size()));
   out += kHeaderBytes;
@@ -101,10 +101,10 @@ std::string EncodeGuardSlot(const GuardState& state) {
 }
 
 absl::StatusOr<GuardState> DecodeGuardSlot(std::string_view slot) {
-  if (slot.size() < kHeaderBytes + kChecksumBytes) return DamagedSlot("too short");
-  if (!slot.starts_with(kMagic)) return DamagedSlot("does not begin as a slot");
+  if (slot.size() < kHeaderBytes + kSlotChecksumBytes) return DamagedSlot("too short");
+  if (!slot.starts_with(kSlotMagic)) return DamagedSlot("does not begin as a slot");
   const uint64_t count = GetFixed32(slot.data() + 16);
-  if (count > (slot.size() - kHeaderBytes - kChecksumBytes) / kEntryBytes) {
+  if (count > (slot.size() - kHeaderBytes - kSlotChecksumBytes) / kEntryBytes) {
     return DamagedSlot("more entries than it has room for");
   }
   const size_t summed_bytes = kHeaderBytes + count * kEntryBytes;

@@ -22,7 +22,7 @@ using io::SimulatedFileSystem;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr char kPath[] = "/guard";
+constexpr char kGuardPath[] = "/guard";
 
 Hash RootOf(uint32_t log, uint64_t size) {
   Hash root;
@@ -35,8 +35,8 @@ GuardEntry Entry(uint32_t log, uint64_t size) {
   return GuardEntry{log, TreeSize(size), RootOf(log, size)};
 }
 
-std::unique_ptr<Guard> MustOpen(SimulatedFileSystem& fs) {
-  absl::StatusOr<std::unique_ptr<Guard>> guard = Guard::Open(fs, kPath);
+std::unique_ptr<Guard> MustOpenGuard(SimulatedFileSystem& fs) {
+  absl::StatusOr<std::unique_ptr<Guard>> guard = Guard::Open(fs, kGuardPath);
   EXPECT_TRUE(guard.ok()) << guard.status();
   return guard.ok() ? *std::move(guard) : nullptr;
 }
@@ -47,29 +47,29 @@ std::vector<GuardEntry> Entries(const Guard& guard) {
 
 TEST(Guard, MissingIsNotFoundAndASecondIsRefused) {
   SimulatedFileSystem fs(1);
-  EXPECT_EQ(Guard::Open(fs, kPath).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(Guard::Read(fs, kPath).status().code(), absl::StatusCode::kNotFound);
-  ASSERT_TRUE(Guard::Create(fs, kPath).ok());
-  EXPECT_EQ(Guard::Create(fs, kPath).code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_THAT(MustOpen(fs)->entries(), IsEmpty());
+  EXPECT_EQ(Guard::Open(fs, kGuardPath).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Guard::Read(fs, kGuardPath).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(Guard::Create(fs, kGuardPath).ok());
+  EXPECT_EQ(Guard::Create(fs, kGuardPath).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(MustOpenGuard(fs)->entries(), IsEmpty());
 }
 
 TEST(Guard, RaisedEntriesAreThereAfterReopen) {
   SimulatedFileSystem fs(1);
-  ASSERT_TRUE(Guard::Create(fs, kPath).ok());
-  std::unique_ptr<Guard> guard = MustOpen(fs);
+  ASSERT_TRUE(Guard::Create(fs, kGuardPath).ok());
+  std::unique_ptr<Guard> guard = MustOpenGuard(fs);
   ASSERT_TRUE(guard->Raise(std::vector{Entry(7, 0), Entry(3, 5)}).ok());
   ASSERT_TRUE(guard->Raise(std::vector{Entry(7, 9)}).ok());
   EXPECT_EQ(guard->Find(7), Entry(7, 9));
   EXPECT_EQ(guard->Find(4), std::nullopt);
-  EXPECT_THAT(Entries(*MustOpen(fs)), ElementsAre(Entry(3, 5), Entry(7, 9)));
-  EXPECT_THAT(*Guard::Read(fs, kPath), ElementsAre(Entry(3, 5), Entry(7, 9)));
+  EXPECT_THAT(Entries(*MustOpenGuard(fs)), ElementsAre(Entry(3, 5), Entry(7, 9)));
+  EXPECT_THAT(*Guard::Read(fs, kGuardPath), ElementsAre(Entry(3, 5), Entry(7, 9)));
 }
 
 TEST(Guard, SmallerSizeOrOtherRootIsRefusedAndNothingWritten) {
   SimulatedFileSystem fs(1);
-  ASSERT_TRUE(Guard::Create(fs, kPath).ok());
-  std::unique_ptr<Guard> guard = MustOpen(fs);
+  ASSERT_TRUE(Guard::Create(fs, kGuardPath).ok());
+  std::unique_ptr<Guard> guard = MustOpenGuard(fs);
   ASSERT_TRUE(guard->Raise(std::vector{Entry(1, 5)}).ok());
   const uint64_t before = fs.ChangingOperations();
   EXPECT_EQ(guard->Raise(std::vector{Entry(2, 1), Entry(1, 4)}).code(),
@@ -87,8 +87,8 @@ TEST(Guard, SmallerSizeOrOtherRootIsRefusedAndNothingWritten) {
 
 TEST(Guard, OneRaiseIsOneWriteAndOneSync) {
   SimulatedFileSystem fs(1);
-  ASSERT_TRUE(Guard::Create(fs, kPath).ok());
-  std::unique_ptr<Guard> guard = MustOpen(fs);
+  ASSERT_TRUE(Guard::Create(fs, kGuardPath).ok());
+  std::unique_ptr<Guard> guard = MustOpenGuard(fs);
   std::vector<std::string> story;
   fs.SetTrace([&](const std::string& line) { story.push_back(line.substr(line.find(' ') + 1)); });
   ASSERT_TRUE(guard->Raise(std::vector{Entry(1, 1), Entry(2, 1), Entry(3, 1)}).ok());
@@ -99,31 +99,31 @@ TEST(Guard, OneRaiseIsOneWriteAndOneSync) {
 
 TEST(Guard, GrowsBeyondItsSlots) {
   SimulatedFileSystem fs(1);
-  ASSERT_TRUE(Guard::Create(fs, kPath).ok());
-  std::unique_ptr<Guard> guard = MustOpen(fs);
+  ASSERT_TRUE(Guard::Create(fs, kGuardPath).ok());
+  std::unique_ptr<Guard> guard = MustOpenGuard(fs);
   std::vector<GuardEntry> expected;
   for (uint32_t log = 1; log <= 1000; ++log) {
     ASSERT_TRUE(guard->Raise(std::vector{Entry(log, log)}).ok());
     expected.push_back(Entry(log, log));
   }
-  EXPECT_EQ(Entries(*MustOpen(fs)), expected);
-  EXPECT_LE(fs.Stat(kPath)->size, 4u * 1000 * 44 + 4 * 4096);
+  EXPECT_EQ(Entries(*MustOpenGuard(fs)), expected);
+  EXPECT_LE(fs.Stat(kGuardPath)->size, 4u * 1000 * 44 + 4 * 4096);
 }
 
 TEST(Guard, OneFlippedSlotLeavesTheOtherAndTwoAreDataLoss) {
   SimulatedFileSystem fs(1);
-  ASSERT_TRUE(Guard::Create(fs, kPath).ok());
-  std::unique_ptr<Guard> guard = MustOpen(fs);
+  ASSERT_TRUE(Guard::Create(fs, kGuardPath).ok());
+  std::unique_ptr<Guard> guard = MustOpenGuard(fs);
   ASSERT_TRUE(guard->Raise(std::vector{Entry(1, 1)}).ok());  // slot 1
   ASSERT_TRUE(guard->Raise(std::vector{Entry(1, 2)}).ok());  // slot 0
-  ASSERT_TRUE(fs.FlipBit(kPath, 4096 * 8 + 300).ok());
-  EXPECT_THAT(*Guard::Read(fs, kPath), ElementsAre(Entry(1, 2)));
-  ASSERT_TRUE(fs.FlipBit(kPath, 300).ok());
+  ASSERT_TRUE(fs.FlipBit(kGuardPath, 4096 * 8 + 300).ok());
+  EXPECT_THAT(*Guard::Read(fs, kGuardPath), ElementsAre(Entry(1, 2)));
+  ASSERT_TRUE(fs.FlipBit(kGuardPath, 300).ok());
   EXPECT_EQ(fs.Counts().bit_flips, 2u);
-  EXPECT_EQ(Guard::Read(fs, kPath).status().code(), absl::StatusCode::kDataLoss);
-  const absl::Status status = Guard::Open(fs, kPath).status();
+  EXPECT_EQ(Guard::Read(fs, kGuardPath).status().code(), absl::StatusCode::kDataLoss);
+  const absl::Status status = Guard::Open(fs, kGuardPath).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr(kPath));
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr(kGuardPath));
 }
 
 TEST(Guard, EveryFlippedBitOfASlotIsFound) {
@@ -147,22 +147,22 @@ TEST(Guard, SlotIsTheGoldenOne) {
 TEST(Guard, OddLengthIsDataLoss) {
   SimulatedFileSystem fs(1);
   for (const size_t size : {0u, 1u, 4096u, 12'288u}) {
-    ASSERT_TRUE(io::WriteFileDurably(fs, kPath, std::string(size, 'x')).ok());
-    EXPECT_EQ(Guard::Read(fs, kPath).status().code(), absl::StatusCode::kDataLoss) << size;
+    ASSERT_TRUE(io::WriteFileDurably(fs, kGuardPath, std::string(size, 'x')).ok());
+    EXPECT_EQ(Guard::Read(fs, kGuardPath).status().code(), absl::StatusCode::kDataLoss) << size;
   }
 }
 
 TEST(Guard, FailedSyncStopsItUntilReopened) {
   SimulatedFileSystem fs(1);
-  ASSERT_TRUE(Guard::Create(fs, kPath).ok());
-  std::unique_ptr<Guard> guard = MustOpen(fs);
+  ASSERT_TRUE(Guard::Create(fs, kGuardPath).ok());
+  std::unique_ptr<Guard> guard = MustOpenGuard(fs);
   ASSERT_TRUE(guard->Raise(std::vector{Entry(1, 1)}).ok());
   fs.AddFault({.kind = FaultKind::kError, .operation = Operation::kSync});
   EXPECT_EQ(guard->Raise(std::vector{Entry(1, 2)}).code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(fs.Counts().errors, 1u);
   EXPECT_EQ(guard->Raise(std::vector{Entry(1, 3)}).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(guard->Find(1), Entry(1, 1));
-  guard = MustOpen(fs);
+  guard = MustOpenGuard(fs);
   EXPECT_TRUE(guard->Raise(std::vector{Entry(1, 3)}).ok());
 }
 
@@ -171,7 +171,7 @@ TEST(Guard, FailedSyncStopsItUntilReopened) {
 class GuardLives {
  public:
   explicit GuardLives(uint64_t seed) : dice_(seed), fs_(seed * 31 + 7) {
-    EXPECT_TRUE(Guard::Create(fs_, kPath).ok());
+    EXPECT_TRUE(Guard::Create(fs_, kGuardPath).ok());
   }
 
   void Run() {
@@ -194,7 +194,7 @@ class GuardLives {
     // What is on disk must stand without any process.
     fs_.Crash();
     fs_.Restart();
-    CheckState(Guard::Read(fs_, kPath));
+    CheckState(Guard::Read(fs_, kGuardPath));
   }
 
   const SimulatedFileSystem& fs() const { return fs_; }
@@ -221,7 +221,7 @@ class GuardLives {
   }
 
   void LiveOnce() {
-    absl::StatusOr<std::unique_ptr<Guard>> guard = Guard::Open(fs_, kPath);
+    absl::StatusOr<std::unique_ptr<Guard>> guard = Guard::Open(fs_, kGuardPath);
     if (!guard.ok()) {
       // Of all errors only the fault's own: never DataLoss, never NotFound.
       ASSERT_THAT(guard.status().code(), testing::AnyOf(absl::StatusCode::kUnavailable,

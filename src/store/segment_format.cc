@@ -10,7 +10,7 @@
 namespace graven::store {
 namespace {
 
-constexpr std::string_view kMagic = "GRAVENS1";
+constexpr std::string_view kSegmentMagic = "GRAVENS1";
 constexpr uint32_t kFormatVersion = 1;
 constexpr size_t kBlockEntryBytes = 32;
 constexpr size_t kFenceBytes = 16;
@@ -88,7 +88,7 @@ uint64_t SegmentCheck(std::string_view bytes) { return XXH3_64bits(bytes.data(),
 std::string EncodeSegmentHeader(const SegmentFrame& frame) {
   std::string bytes(kSegmentHeaderBytes, '\0');
   char* const out = bytes.data();
-  std::memcpy(out, kMagic.data(), kMagic.size());
+  std::memcpy(out, kSegmentMagic.data(), kSegmentMagic.size());
   PutFixed32(out + 8, kFormatVersion);
   PutFixed32(out + 12, kSegmentHeaderBytes);
   PutHash(out + 16, frame.origin_hash);
@@ -102,7 +102,7 @@ std::string EncodeSegmentHeader(const SegmentFrame& frame) {
 std::string EncodeSegmentFooter(const SegmentFrame& frame) {
   std::string bytes(kSegmentFooterBytes, '\0');
   char* const out = bytes.data();
-  std::memcpy(out, kMagic.data(), kMagic.size());
+  std::memcpy(out, kSegmentMagic.data(), kSegmentMagic.size());
   PutFixed32(out + 8, kFormatVersion);
   PutFixed32(out + 12, kSegmentFooterBytes);
   PutFixed64(out + 16, frame.first.value);
@@ -126,7 +126,7 @@ absl::Status DecodeSegmentFooter(std::string_view bytes, uint64_t file_bytes, Se
   const char* const in = bytes.data();
   char check[16];
   PutCheck128(check, bytes.substr(0, 240));
-  if (bytes.substr(0, 8) != kMagic || std::memcmp(check, in + 240, sizeof(check)) != 0) {
+  if (bytes.substr(0, 8) != kSegmentMagic || std::memcmp(check, in + 240, sizeof(check)) != 0) {
     return absl::DataLossError("the footer is damaged");
   }
   if (GetFixed32(in + 8) > kFormatVersion) {

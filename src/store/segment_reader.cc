@@ -20,13 +20,13 @@ namespace {
 
 constexpr char kDamagePayload[] = "graven.store.SegmentDamage";
 
-struct FreeZstd {
+struct FreeUnpacker {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
 // One for each thread: making one costs as much as unpacking a block.
 ZSTD_DCtx* UnpackContext() {
-  thread_local const std::unique_ptr<ZSTD_DCtx, FreeZstd> context(ZSTD_createDCtx());
+  thread_local const std::unique_ptr<ZSTD_DCtx, FreeUnpacker> context(ZSTD_createDCtx());
   GRAVEN_CHECK(context != nullptr);
   return context.get();
 }

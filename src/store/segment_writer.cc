@@ -57,7 +57,7 @@ void SortByFingerprint(const std::vector<uint64_t>& fingerprints,
   }
 }
 
-struct FreeZstd {
+struct FreePacker {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
 
@@ -84,7 +84,7 @@ bool IsSegmentLeftover(std::string_view name) {
 }
 
 struct SegmentWriter::Build {
-  std::unique_ptr<ZSTD_CCtx, FreeZstd> zstd;
+  std::unique_ptr<ZSTD_CCtx, FreePacker> zstd;
   std::string packed;
   std::string block;  // raw bytes of the open block
   uint16_t block_records = 0;

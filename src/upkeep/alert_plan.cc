@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/absl_views.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "http/url.h"
@@ -18,7 +19,6 @@
 namespace graven::upkeep {
 namespace {
 
-constexpr int64_t kNsPerSecond = 1'000'000'000;
 constexpr size_t kSecretBytesMax = 4096;
 
 bool IsName(std::string_view name) {
@@ -46,7 +46,7 @@ absl::StatusOr<search::AlertRule> ReadRule(const AlertSettings& settings) {
     rule.by = *std::move(column);
   }
   rule.threshold = settings.threshold;
-  rule.window_ns = static_cast<int64_t>(settings.window_s) * kNsPerSecond;
+  rule.window_ns = static_cast<int64_t>(settings.window_s) * kSecondNs;
   return rule;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/absl_views.h"
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -20,13 +21,12 @@
 namespace graven::upkeep {
 namespace {
 
-constexpr int64_t kNsPerSecond = 1'000'000'000;
 constexpr auto kPause = std::chrono::milliseconds(250);
 constexpr uint64_t kRecordsPerLook = 4096;
 // A place that has moved is kept so often; it says where to begin again, no more.
-constexpr int64_t kKeepNs = 5 * kNsPerSecond;
-constexpr int64_t kRestNsMin = 1 * kNsPerSecond;
-constexpr int64_t kRestNsMax = 60 * kNsPerSecond;
+constexpr int64_t kKeepNs = 5 * kSecondNs;
+constexpr int64_t kRestNsMin = 1 * kSecondNs;
+constexpr int64_t kRestNsMax = 60 * kSecondNs;
 constexpr size_t kHeadBytesMax = 128;
 
 // What makes a rule the same rule, of the same log.
@@ -198,7 +198,7 @@ absl::Status Alerts::Tell(Watch* watch, const search::Alert& alert) {
   log_.Warning(fmt::format(
       "alert {}: {} matches{} in {} s, records {} to {}", rule.name, alert.count,
       rule.by ? fmt::format(" of {} \"{}\"", rule.by->name(), SafeText(alert.value, 128)) : "",
-      rule.window_ns / kNsPerSecond, alert.first.value, alert.last.value));
+      rule.window_ns / kSecondNs, alert.first.value, alert.last.value));
   return absl::OkStatus();
 }
 
@@ -210,7 +210,7 @@ std::string Alerts::NoticeOf(const Watch& watch, const search::Alert& alert) {
   notice.Text("origin", watch.log.origin()).Text("query", query::Canonical(rule.query));
   if (rule.by) notice.Text("by", rule.by->name()).Text("value", alert.value);
   notice.Uint64("count", alert.count).Uint64("threshold", rule.threshold);
-  notice.Uint64("windowSeconds", static_cast<uint64_t>(rule.window_ns / kNsPerSecond));
+  notice.Uint64("windowSeconds", static_cast<uint64_t>(rule.window_ns / kSecondNs));
   notice.Uint64("firstIndex", alert.first.value).Uint64("lastIndex", alert.last.value);
   notice.TimeNs("firstReceivedAt", alert.first_received_ns);
   notice.TimeNs("lastReceivedAt", alert.last_received_ns);

@@ -2,12 +2,11 @@
 
 #include <cmath>
 
+#include "base/clock.h"
 #include "gtest/gtest.h"
 
 namespace graven::upkeep {
 namespace {
-
-constexpr int64_t kSecondNs = 1'000'000'000;
 
 TEST(DiskForecast, NothingIsForetoldFromLessThanAMinute) {
   DiskForecast forecast;

@@ -11,8 +11,6 @@ using ledger::TestEvent;
 using record::ProducerRecordKind;
 using testing::HasSubstr;
 
-constexpr int64_t kSecondNs = 1'000'000'000;
-
 class ProducerFollowerTest : public ledger::LedgerTest {
  protected:
   ProducerFollowerTest() { Open(); }

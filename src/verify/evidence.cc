@@ -7,6 +7,7 @@
 #include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
+#include "base/status_text.h"
 #include "base/text_safety.h"
 #include "fmt/format.h"
 #include "merkle/leaf.h"
@@ -130,8 +131,6 @@ Judged Shown(Judged judged, EvidenceVerdict verdict, bool signed_by_log, std::st
   return judged;
 }
 
-std::string Text(const absl::Status& status) { return std::string(ToStd(status.message())); }
-
 bool LeadsTo(const EvidenceProof& proof, const note::Checkpoint& tree) {
   return merkle::CheckInclusion(proof.index, tree.size, proof.leaf, proof.path, tree.root).ok();
 }
@@ -155,7 +154,7 @@ Judged JudgeFork(Judged judged, const Evidence& evidence,
     return Nothing(judged, "the path is not that of the smaller tree's last record");
   if (!LeadsTo(proof, now)) return Nothing(judged, "the path does not lead to the signed root");
   const auto root = RootThrough(proof.index, now.size, proof.leaf, proof.path);
-  if (!root.ok()) return Nothing(judged, Text(root.status()));
+  if (!root.ok()) return Nothing(judged, MessageOf(root.status()));
   if (*root == old.root) return Nothing(judged, "the larger tree extends the smaller one");
   return Shown(judged, EvidenceVerdict::kForkProven, true,
                fmt::format("the log signed a tree of {} records, and then one of {} that does not "
@@ -168,7 +167,7 @@ Judged JudgeFork(Judged judged, const Evidence& evidence,
 std::string BrokenRule(const EvidenceProof& proof, const EvidenceProof* before,
                        const note::VerifierKey& key) {
   const auto header = record::Decode(proof.record);
-  if (!header.ok()) return Text(header.status());
+  if (!header.ok()) return MessageOf(header.status());
   if (header->index != proof.index)
     return fmt::format("it says that it is record {}", header->index.value);
   if (proof.index.value == 0)
@@ -293,10 +292,10 @@ JudgedEvidence JudgeEvidence(const Evidence& evidence,
     }
     if (evidence.claim != Claim::kCheckpoint)
       return Nothing(judged, fmt::format("a checkpoint in it is not signed by the key: {}",
-                                         Text(tree.status())));
+                                         MessageOf(tree.status())));
     return Shown(judged, EvidenceVerdict::kWrongAnswer, false,
                  fmt::format("what was answered as the log's checkpoint is not one: {}",
-                             Text(tree.status())));
+                             MessageOf(tree.status())));
   }
   switch (evidence.claim) {
     case Claim::kFork:

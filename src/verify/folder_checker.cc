@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "base/status_text.h"
 #include "base/text_safety.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
@@ -17,8 +18,6 @@
 
 namespace graven::verify {
 namespace {
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
 class FolderCheck {
  public:
@@ -124,7 +123,7 @@ class FolderCheck {
       return absl::OkStatus();
     }
     if (absl::IsDataLoss(entries.status())) {
-      verdict_.problems.push_back(Text(entries.status()));
+      verdict_.problems.push_back(MessageOf(entries.status()));
       return absl::OkStatus();
     }
     RETURN_IF_ERROR(entries.status());

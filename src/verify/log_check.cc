@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "base/status_text.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "journal/journal_format.h"
@@ -18,11 +19,7 @@
 #include "store/time_stamps.h"
 
 namespace graven::verify {
-namespace {
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
-
-}  // namespace
+namespace {}  // namespace
 
 LogCheck::LogCheck(io::FileSystem& fs, const store::DataPaths& paths, const store::LogMeta& meta,
                    const note::VerifierKey* pinned, const RecordFunction& on_record,
@@ -95,7 +92,7 @@ void LogCheck::CheckCheckpoints() {
   if (status.ok() || absl::IsNotFound(status)) return CheckStamped();
   // Foreign and malformed notes are as wrong here as a bad signature.
   FailAt(absl::DataLossError(
-             fmt::format("kept checkpoint {}: {}", verdict_.checkpoints + 1, Text(status))),
+             fmt::format("kept checkpoint {}: {}", verdict_.checkpoints + 1, MessageOf(status))),
          path, 0);
 }
 
@@ -113,8 +110,8 @@ void LogCheck::CheckStamped() {
   const absl::Status status =
       store::CheckpointsFile::ForEach(fs_, path, check, store::kTimeStampWords);
   if (status.ok() || absl::IsNotFound(status)) return;
-  FailAt(absl::DataLossError(fmt::format("stamped checkpoint {}: {}", number, Text(status))), path,
-         0);
+  FailAt(absl::DataLossError(fmt::format("stamped checkpoint {}: {}", number, MessageOf(status))),
+         path, 0);
 }
 
 void LogCheck::CheckSegments(const std::function<void(uint64_t)>& on_bytes,
@@ -159,7 +156,7 @@ void LogCheck::CheckSegment(const std::string& path) {
       store::SegmentReader::Open(fs_, path);
   if (!reader.ok()) {
     if (!absl::IsDataLoss(reader.status())) return FailAt(reader.status(), path, 0);
-    return FailRecord(chain_.end(), Text(reader.status()), path, 0);
+    return FailRecord(chain_.end(), MessageOf(reader.status()), path, 0);
   }
   if ((*reader)->origin_hash() != Sha256(meta_.origin)) {
     return FailRecord(chain_.end(), "the segment is of another origin", path, 0);
@@ -228,7 +225,7 @@ void LogCheck::CheckSection(const journal::FrameSection& section) {
   for (LogIndex index = section.first; cursor.Next(&bytes, &location); index = index + 1) {
     if (index < chain_.end()) {
       const absl::StatusOr<Hash> sealed = SealedHash(index);
-      if (!sealed.ok()) return FailRecord(index, Text(sealed.status()), file, location.offset);
+      if (!sealed.ok()) return FailRecord(index, MessageOf(sealed.status()), file, location.offset);
       if (*sealed != record::RecordHash(bytes)) {
         return FailRecord(index, "the journal has another one than the segment", file,
                           location.offset);

@@ -1,4 +1,5 @@
 #include "web/live_events.h"
+#include "web/kept_answers_test.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,13 +14,6 @@ namespace graven::web {
 namespace {
 
 using ::testing::HasSubstr;
-
-class Kept final : public http::Responder::Sink {
- public:
-  void Send(http::Response response) override { sent.push_back(std::move(response)); }
-  bool gone() const override { return false; }
-  std::vector<http::Response> sent;
-};
 
 class LiveEventsTest : public ledger::LedgerTest {
  protected:

@@ -1,4 +1,5 @@
 #include "web/site.h"
+#include "web/kept_answers_test.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,13 +18,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Keeps what is sent.
-class Kept final : public http::Responder::Sink {
- public:
-  void Send(http::Response response) override { sent.push_back(std::move(response)); }
-  bool gone() const override { return false; }
-  std::vector<http::Response> sent;
-};
-
 Route Echo(std::string method, std::string pattern) {
   return {std::move(method), std::move(pattern), Directly([](const Call& call) {
             std::string text = call.identity + ":";

@@ -13,14 +13,14 @@
 namespace graven::witness {
 namespace {
 
-constexpr uint64_t kFork = 3;
-constexpr uint64_t kSizeMax = 40;
+constexpr uint64_t kCrashFork = 3;
+constexpr uint64_t kCrashSizeMax = 40;
 
 // What left the witness, whatever it remembers of it: must always be one history.
 class History {
  public:
   void Add(int side, uint64_t size) {
-    if (size <= kFork) return;  // both histories have it
+    if (size <= kCrashFork) return;  // both histories have it
     if (side_ == -1) side_ = side;
     EXPECT_EQ(side, side_) << "two histories were cosigned";
     largest_ = std::max(largest_, size);
@@ -101,7 +101,7 @@ class CrashRun {
 
   void Ask(int side) {
     const uint64_t last = witness_->Logs()[0].second.value_or(0);
-    const uint64_t size = std::min(kSizeMax, last + dice_() % 4);
+    const uint64_t size = std::min(kCrashSizeMax, last + dice_() % 4);
     const WitnessAnswer answer = witness_->AddCheckpointRequest(log_.Request(side, last, size));
     if (answer.status == 200) {
       history_.Add(side, size);
@@ -120,7 +120,7 @@ class CrashRun {
   Totals* totals_;
 };
 
-const ForkedLog CrashRun::log_("log.example/audit", kFork, kSizeMax);
+const ForkedLog CrashRun::log_("log.example/audit", kCrashFork, kCrashSizeMax);
 const std::string CrashRun::hash_ = HexEncode(Sha256("log.example/audit"));
 
 TEST(WitnessCrashTest, NoCrashMakesItCosignTwoHistories) {

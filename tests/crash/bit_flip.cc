@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/status_text.h"
 #include "journal/journal_format.h"
 #include "judge.h"
 #include "note/checkpoint.h"
@@ -12,8 +13,6 @@ namespace graven::crash {
 namespace {
 
 constexpr uint64_t kSectorBytes = 512;
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
 bool HasPart(const std::string& path, std::string_view part) {
   return path.find(part) != std::string::npos;
@@ -27,7 +26,7 @@ bool HoldsRecords(const std::string& path) {
 
 void Simulation::FilesBelow(const std::string& folder, std::vector<std::string>* files) {
   auto names = world_.disk.List(folder);
-  CRASH_EXPECT(names.ok(), "{} cannot be listed: {}", folder, Text(names.status()));
+  CRASH_EXPECT(names.ok(), "{} cannot be listed: {}", folder, MessageOf(names.status()));
   for (const std::string& name : *names) {
     const std::string path = fmt::format("{}/{}", folder, name);
     if (world_.disk.Stat(path)->is_directory) {
@@ -48,7 +47,7 @@ void Simulation::LiveUntilFlip() {
     }
     server_.DrainWriters();
     absl::Status prepared = server_.ledger().PrepareJournal(false);
-    CRASH_EXPECT(prepared.ok(), "no journal file can be prepared: {}", Text(prepared));
+    CRASH_EXPECT(prepared.ok(), "no journal file can be prepared: {}", MessageOf(prepared));
     if (choices.Percent(20)) server_.PublishStep();
   }
   if (choices.Percent(30)) server_.PublishStep();
@@ -113,11 +112,11 @@ Simulation::Flip Simulation::PickFlip() {
 
 void Simulation::JudgeFlipped(const Flip& flip) {
   absl::Status opened = server_.Open();
-  world_.story.Tell("open: {}", opened.ok() ? "ok" : Text(opened));
+  world_.story.Tell("open: {}", opened.ok() ? "ok" : MessageOf(opened));
   if (!opened.ok()) {
     CRASH_EXPECT(!HoldsRecords(flip.path),
                  "damage to records kept the folder from opening ({}): {}", flip.path,
-                 Text(opened));
+                 MessageOf(opened));
     CRASH_EXPECT(absl::IsDataLoss(opened) || absl::IsFailedPrecondition(opened),
                  "a flipped bit in {} is reported as: {}", flip.path, opened.ToString());
     world_.tally.Add(Kind::kFlipFound);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "base/status_text.h"
 #include "merkle/leaf.h"
 #include "merkle/proof.h"
 #include "note/checkpoint.h"
@@ -18,15 +19,13 @@ namespace {
 constexpr uint64_t kSmallLogRecords = 4000;
 constexpr uint64_t kSampleRecords = 1000;
 
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
-
 note::Checkpoint OpenSigned(const LogModel& log, std::string_view signed_note,
                             std::string_view where) {
   auto key = note::VerifierKey::Parse(log.vkey);
-  CRASH_EXPECT(key.ok(), "log {}: its vkey does not parse: {}", log.name, Text(key.status()));
+  CRASH_EXPECT(key.ok(), "log {}: its vkey does not parse: {}", log.name, MessageOf(key.status()));
   auto checkpoint = note::OpenCheckpoint(signed_note, *key);
   CRASH_EXPECT(checkpoint.ok(), "log {}: {} does not verify: {}", log.name, where,
-               Text(checkpoint.status()));
+               MessageOf(checkpoint.status()));
   CRASH_EXPECT(checkpoint->origin == log.origin, "log {}: {} has another origin", log.name, where);
   CRASH_EXPECT(checkpoint->size.value <= log.size(),
                "log {}: {} of size {} is signed, but only {} records are durable", log.name, where,
@@ -78,7 +77,7 @@ void CheckRecord(const LogModel& log, uint64_t index, std::string_view bytes, co
                log.name, index);
   auto header = record::Decode(bytes);
   CRASH_EXPECT(header.ok(), "log {}: record {} is malformed: {}", log.name, index,
-               Text(header.status()));
+               MessageOf(header.status()));
   const Hash& previous = index == 0 ? log.genesis : log.hash(index - 1);
   const EventSpec& event = *expected.event;
   CRASH_EXPECT(header->index.value == index && header->previous_hash == previous &&
@@ -104,7 +103,7 @@ uint64_t CheckRecords(const ledger::Ledger& ledger, const LogModel& log, uint64_
         return true;
       });
   if (damage_allowed && absl::IsDataLoss(read)) return next - first;
-  CRASH_EXPECT(read.ok(), "log {}: record {} cannot be read: {}", log.name, next, Text(read));
+  CRASH_EXPECT(read.ok(), "log {}: record {} cannot be read: {}", log.name, next, MessageOf(read));
   return next - first;
 }
 
@@ -121,21 +120,21 @@ void CheckProofs(World& world, const ledger::Ledger& ledger, const LogModel& log
   const uint64_t index = choices.Below(size);
   auto inclusion = ledger.InclusionProof(ref, LogIndex(index), TreeSize(size));
   CRASH_EXPECT(inclusion.ok(), "log {}: no inclusion proof of {} in {}: {}", log.name, index, size,
-               Text(inclusion.status()));
+               MessageOf(inclusion.status()));
   absl::Status included = merkle::CheckInclusion(LogIndex(index), TreeSize(size), log.hash(index),
                                                  inclusion->hashes, log.RootAt(size));
   CRASH_EXPECT(included.ok() && inclusion->leaf_hash == log.hash(index),
                "log {}: the inclusion proof of {} in {} is wrong: {}", log.name, index, size,
-               Text(included));
+               MessageOf(included));
   const uint64_t other = random_size();
   const TreeSize from(std::min(size, other)), to(std::max(size, other));
   auto consistency = ledger.ConsistencyProof(ref, from, to);
   CRASH_EXPECT(consistency.ok(), "log {}: no consistency proof from {} to {}: {}", log.name,
-               from.value, to.value, Text(consistency.status()));
+               from.value, to.value, MessageOf(consistency.status()));
   absl::Status consistent = merkle::CheckConsistency(from, to, consistency->hashes,
                                                      log.RootAt(from.value), log.RootAt(to.value));
   CRASH_EXPECT(consistent.ok(), "log {}: the consistency proof from {} to {} is wrong: {}",
-               log.name, from.value, to.value, Text(consistent));
+               log.name, from.value, to.value, MessageOf(consistent));
   world.tally.Add(Kind::kProof);
 }
 
@@ -158,7 +157,7 @@ void TakeReceipt(World& world, const ledger::Ledger& ledger, Model& model, const
   const uint64_t index = world.choices.Below(log.published_seen);
   auto file = ledger.Receipt(ledger.FindLog(log.name), LogIndex(index));
   CRASH_EXPECT(file.ok(), "log {}: no receipt for record {}: {}", log.name, index,
-               Text(file.status()));
+               MessageOf(file.status()));
   KeptReceipt receipt{log.name, index, *std::move(file)};
   CheckReceipt(receipt, log);
   if (model.receipts.size() < 8) {
@@ -181,7 +180,7 @@ void CheckReceipt(const KeptReceipt& receipt, const LogModel& log) {
       merkle::CheckInclusion(proof->index, checkpoint.size, merkle::HashLeaf(extra->record),
                              proof->hashes, checkpoint.root);
   CRASH_EXPECT(included.ok(), "log {}: a receipt for record {} does not verify: {}", log.name,
-               receipt.index, Text(included));
+               receipt.index, MessageOf(included));
   CheckRecord(log, receipt.index, extra->record, merkle::HashLeaf(extra->record));
 }
 
@@ -258,7 +257,7 @@ void JudgeReopened(World& world, ledger::Ledger& ledger, Model& model, bool whol
   LookAtAllPublished(world, ledger, model);
   auto published = ledger.Publish();
   CRASH_EXPECT(published.ok(), "what was recovered cannot be published: {}",
-               Text(published.status()));
+               MessageOf(published.status()));
   LookAtAllPublished(world, ledger, model);
   for (auto& [name, log] : model.logs) {
     const uint64_t size = log->size();

@@ -5,14 +5,13 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/status_text.h"
 #include "judge.h"
 
 namespace graven::crash {
 namespace {
 
 constexpr uint64_t kQueueBytesMax = 1 << 20;
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
 }  // namespace
 
@@ -127,7 +126,8 @@ void Server::Submit(std::unique_ptr<Ticket> ticket) {
     waiting_.push_back(std::move(ticket));
     return;
   }
-  CRASH_EXPECT(absl::IsResourceExhausted(queued), "the queue refuses a request: {}", Text(queued));
+  CRASH_EXPECT(absl::IsResourceExhausted(queued), "the queue refuses a request: {}",
+               MessageOf(queued));
 }
 
 std::unique_ptr<Ticket> Server::TakeOwnership(sequencer::Request* request) {
@@ -190,7 +190,7 @@ void Server::HoldRefusal(const absl::Status& status) {
     return;
   }
   CRASH_EXPECT(stopped() && absl::IsFailedPrecondition(status), "a request is refused: {}",
-               Text(status));
+               MessageOf(status));
   world_.tally.Add(Kind::kRefusedStopped);
 }
 
@@ -204,7 +204,7 @@ void Server::HoldResult(Ticket& ticket, const ledger::RequestResult& result) {
   const ExpectedResult expected = log.Apply(ticket);
   CRASH_EXPECT(result.status.code() == expected.code,
                "log {}: a request ends with {} '{}', by the rules with {}", log.name,
-               static_cast<int>(result.status.code()), Text(result.status),
+               static_cast<int>(result.status.code()), MessageOf(result.status),
                static_cast<int>(expected.code));
   CRASH_EXPECT(result.receipts.size() == expected.receipts.size(),
                "log {}: {} receipts for {} events", log.name, result.receipts.size(),
@@ -257,9 +257,9 @@ void Server::CountExpected(const Ticket& ticket, const LogModel& log,
 void Server::MakeDurable() {
   absl::Status durable = ledger_->MakeDurable();
   if (!durable.ok()) {
-    CRASH_EXPECT(absl::IsUnavailable(durable), "MakeDurable ends with {}", Text(durable));
+    CRASH_EXPECT(absl::IsUnavailable(durable), "MakeDurable ends with {}", MessageOf(durable));
     CRASH_EXPECT(stopped(), "a write failed and the ledger does not say that it stopped");
-    world_.story.Tell("writer: not durable: {}", Text(durable));
+    world_.story.Tell("writer: not durable: {}", MessageOf(durable));
     GiveUp(applied_);
     return;
   }
@@ -288,9 +288,9 @@ void Server::PublishStep() {
     world_.story.Tell("publisher: {} logs", published->size());
     if (!published->empty()) world_.tally.Add(Kind::kPublish);
   } else {
-    world_.story.Tell("publisher: {}", Text(published.status()));
+    world_.story.Tell("publisher: {}", MessageOf(published.status()));
     CRASH_EXPECT(stopped(), "publishing failed and the ledger does not say that it stopped: {}",
-                 Text(published.status()));
+                 MessageOf(published.status()));
   }
   LookAtAllPublished(world_, *ledger_, model_);
   publisher_busy_ = false;
@@ -301,11 +301,11 @@ void Server::BackgroundStep() {
   if (world_.choices.Percent(50)) {
     absl::Status prepared = ledger_->PrepareJournal(world_.choices.Percent(30));
     world_.tally.Add(Kind::kPrepareJournal);
-    world_.story.Tell("background: prepare: {}", prepared.ok() ? "ok" : Text(prepared));
+    world_.story.Tell("background: prepare: {}", prepared.ok() ? "ok" : MessageOf(prepared));
   } else {
     const bool in_haste = world_.choices.Percent(30);
     auto sealed = ledger_->Seal(in_haste);
-    world_.story.Tell("background: seal: {}", !sealed.ok() ? Text(sealed.status())
+    world_.story.Tell("background: seal: {}", !sealed.ok() ? MessageOf(sealed.status())
                                               : *sealed    ? "something"
                                                            : "nothing");
     if (sealed.ok() && *sealed) world_.tally.Add(in_haste ? Kind::kSealInHaste : Kind::kSeal);
@@ -342,7 +342,8 @@ void Server::CreateLogStep() {
   auto log = std::make_unique<LogModel>(name, origin, window);
   LogModel& model = *model_.logs.emplace(name, std::move(log)).first->second;
   auto created = ledger_->CreateLog(name, origin, window);
-  world_.story.Tell("operator: create {}: {}", name, created.ok() ? "ok" : Text(created.status()));
+  world_.story.Tell("operator: create {}: {}", name,
+                    created.ok() ? "ok" : MessageOf(created.status()));
   if (created.ok()) {
     model.acknowledged = true;
     model.vkey = ledger_->Info(*created).vkey;
@@ -384,7 +385,7 @@ bool Server::Close() {
   // What was accepted is answered before the end.
   while ((!waiting_.empty() || !applied_.empty()) && !world_.disk.crashed()) WriterStep();
   absl::Status closed = ledger_->Close();
-  world_.story.Tell("close: {}", closed.ok() ? "ok" : Text(closed));
+  world_.story.Tell("close: {}", closed.ok() ? "ok" : MessageOf(closed));
   const bool clean = closed.ok() && !stopped();
   Die();
   return clean;
@@ -414,11 +415,12 @@ void Server::ExpectProgress() {
     DrainWriters();
     if (log.size() > before) return;
     absl::Status prepared = ledger_->PrepareJournal(false);
-    CRASH_EXPECT(prepared.ok(), "no journal file can be prepared: {}", Text(prepared));
+    CRASH_EXPECT(prepared.ok(), "no journal file can be prepared: {}", MessageOf(prepared));
     auto sealed = ledger_->Seal(false);
-    CRASH_EXPECT(sealed.ok(), "nothing can be sealed: {}", Text(sealed.status()));
+    CRASH_EXPECT(sealed.ok(), "nothing can be sealed: {}", MessageOf(sealed.status()));
   }
-  Fail("the ledger takes no events although the disk is well: {}", Text(ledger_->CheckRoom(9000)));
+  Fail("the ledger takes no events although the disk is well: {}",
+       MessageOf(ledger_->CheckRoom(9000)));
 }
 
 void Server::FillRange() {
@@ -429,7 +431,7 @@ void Server::FillRange() {
     if (world_.choices.Percent(50)) PublishStep();
     for (int i = 0; i < 3; ++i) (void)ledger_->PrepareJournal(false);
     auto sealed = ledger_->Seal(true);
-    CRASH_EXPECT(sealed.ok(), "sealing failed on a good disk: {}", Text(sealed.status()));
+    CRASH_EXPECT(sealed.ok(), "sealing failed on a good disk: {}", MessageOf(sealed.status()));
   }
 }
 

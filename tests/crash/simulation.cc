@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/status_text.h"
 #include "judge.h"
 
 namespace graven::crash {
@@ -13,8 +14,6 @@ constexpr uint64_t kPointsPerLargeRun = 8;
 // One run in so many is long enough for final segments; one in so many ends with a flipped bit.
 constexpr uint64_t kLargeEvery = 40;
 constexpr uint64_t kFlipEvery = 3;
-
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
 uint64_t ErrorsOf(const io::FaultCounts& counts) {
   return counts.errors + counts.errors_but_done + counts.partial_writes + counts.disk_full;
@@ -50,7 +49,7 @@ void Simulation::Run() {
     const Flip flip = PickFlip();
     world_.story.Tell("== one bit of {} turns, at byte {}", flip.path, flip.bit / 8);
     absl::Status flipped = world_.disk.FlipBit(flip.path, flip.bit);
-    CRASH_EXPECT(flipped.ok(), "no bit to turn: {}", Text(flipped));
+    CRASH_EXPECT(flipped.ok(), "no bit to turn: {}", MessageOf(flipped));
     JudgeFlipped(flip);
   }
   server_.Discard();
@@ -78,7 +77,7 @@ bool Simulation::TryOpen() {
   const uint64_t errors_before = ErrorsOf(disk.Counts());
   absl::Status opened = server_.Open();
   disk.ClearFaults();
-  world_.story.Tell("open: {}", opened.ok() ? "ok" : Text(opened));
+  world_.story.Tell("open: {}", opened.ok() ? "ok" : MessageOf(opened));
   if (opened.ok() && !disk.crashed()) return true;
   if (disk.crashed()) {
     if (server_.is_open()) server_.Die();
@@ -87,7 +86,7 @@ bool Simulation::TryOpen() {
     return false;
   }
   CRASH_EXPECT(ErrorsOf(disk.Counts()) > errors_before || absl::IsResourceExhausted(opened),
-               "the folder cannot be opened: {}", Text(opened));
+               "the folder cannot be opened: {}", MessageOf(opened));
   stopped_cleanly_ = false;
   disk.SetCapacity(std::nullopt);
   world_.tally.Add(Kind::kErrorInOpen);
@@ -206,7 +205,8 @@ void Simulation::Last() {
   world_.disk.Crash();
   world_.disk.Restart();
   absl::Status opened = server_.Open();
-  CRASH_EXPECT(opened.ok(), "the folder cannot be opened after a clean stop: {}", Text(opened));
+  CRASH_EXPECT(opened.ok(), "the folder cannot be opened after a clean stop: {}",
+               MessageOf(opened));
   CRASH_EXPECT(server_.ledger().status().recovery_report.empty(),
                "after a clean stop there was something to recover: {}",
                server_.ledger().status().recovery_report);
@@ -222,7 +222,7 @@ void Simulation::CheckFinalSegment() {
   }
   while (true) {
     auto sealed = server_.ledger().Seal(false);
-    CRASH_EXPECT(sealed.ok(), "nothing can be sealed: {}", Text(sealed.status()));
+    CRASH_EXPECT(sealed.ok(), "nothing can be sealed: {}", MessageOf(sealed.status()));
     if (!*sealed) break;
   }
   auto names = world_.disk.List(fmt::format("{}/logs/default/segments", kFolder));

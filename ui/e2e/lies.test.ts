@@ -41,9 +41,9 @@ inChromium('a server that was taken over', () => {
     return file;
   }
 
-  function judge(file: string): string {
+  function judge(file: string, key = vkey): string {
     try {
-      return execFileSync(binary, ['verify', '--evidence', file, '--key', vkey, '--json'], {
+      return execFileSync(binary, ['verify', '--evidence', file, '--key', key, '--json'], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],
       });
@@ -146,39 +146,45 @@ inChromium('a server that was taken over', () => {
     assert.match(judge(await evidenceOf(page, 'signature.evidence')), /WRONG_ANSWER/);
   });
 
-  test('a fork turns the page red with evidence that proves it, and a rollback too', async () => {
-    const one = await Server.start(folder, 'fork-a');
-    await one.append(samples(300));
-    const forkKey = await one.vkey();
-    await one.stop();
-    one.copy(folder, 'fork-b');
-    one.copy(folder, 'fork-c');
-    const a = await Server.start(folder, 'fork-a');
-    const b = await Server.start(folder, 'fork-b');
-    const c = await Server.start(folder, 'fork-c');
-    closing.push(
-      () => a.stop(),
-      () => b.stop(),
-      () => c.stop(),
-    );
-    await a.append(samples(50, 1000));
-    await b.append(samples(90, 2000));
+  interface Forked {
+    key: string;
+    /** 300 records, and 50 of its own. */
+    a: Server;
+    /** The same 300, and 90 others. */
+    b: Server;
+    /** The 300 alone. */
+    c: Server;
+  }
 
+  let forks: Promise<Forked> | undefined;
+
+  /** Three servers with one key. */
+  const forked = (): Promise<Forked> =>
+    (forks ??= (async () => {
+      const one = await Server.start(folder, 'fork-a');
+      await one.append(samples(300));
+      const key = await one.vkey();
+      await one.stop();
+      one.copy(folder, 'fork-b');
+      one.copy(folder, 'fork-c');
+      const [a, b, c] = await Promise.all(
+        ['fork-a', 'fork-b', 'fork-c'].map((name) => Server.start(folder, name)),
+      );
+      for (const server of [a!, b!, c!]) closing.push(() => server.stop());
+      await a!.append(samples(50, 1000));
+      await b!.append(samples(90, 2000));
+      return { key, a: a!, b: b!, c: c! };
+    })());
+
+  test('a fork turns the page red with evidence that proves it, and a rollback too', async () => {
+    const { key: forkKey, a, b, c } = await forked();
     const forked = await visit('#/default/live', { upstream: a.http });
     await sealIs(forked.page, 'first');
     forked.proxy.upstream = b.http;
     forked.proxy.cut();
     assert.match(await staysBroken(forked.page), /does not begin with the one of size 350/);
     const file = await evidenceOf(forked.page, 'fork.evidence');
-    let said = '';
-    try {
-      said = execFileSync(binary, ['verify', '--evidence', file, '--key', forkKey, '--json'], {
-        encoding: 'utf8',
-      });
-    } catch (error) {
-      said = String((error as { stdout: string }).stdout);
-    }
-    assert.match(said, /FORK_PROVEN/);
+    assert.match(judge(file, forkKey), /FORK_PROVEN/);
 
     const rolled = await visit('#/default/live', { upstream: a.http });
     await sealIs(rolled.page, 'first');
@@ -187,6 +193,65 @@ inChromium('a server that was taken over', () => {
     assert.match(
       await staysBroken(rolled.page),
       /was 350 records long, signed, and the server now says that it has 300/,
+    );
+  });
+
+  test('a signed statement over another tree turns the page red with evidence, as does a checkpoint that is dropped', async () => {
+    const { key, a, b } = await forked();
+    const stated = async (from: Server, size: number): Promise<string> =>
+      (
+        await fetch(new URL(`/logs/default/statement?q=outcome:denied&size=${size}`, from.http))
+      ).text();
+    const { page, proxy } = await visit('#/default/explore?q=outcome:denied', { upstream: a.http });
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    await page.locator('.how summary').click();
+    const ask = page.getByRole('button', { name: "the server's signed statement" });
+    // Of a size of its own: proven to be the beginning of what the page checked. It is about fewer records than are shown.
+    const earlier = await stated(a, 320);
+    assert.equal(earlier.split('\n')[3], '320');
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    const dropped = page.locator('[data-explained]');
+    const bring = async (text: string): Promise<string> => {
+      writeFileSync(`${folder}/brought`, text);
+      const before = (await dropped.count()) === 0 ? '' : await dropped.innerText();
+      await page.locator('input[type=file]').setInputFiles([]);
+      await page.locator('input[type=file]').setInputFiles(`${folder}/brought`);
+      return until('it is explained', async () => {
+        const text = (await dropped.count()) === 0 ? '' : await dropped.innerText();
+        return text !== before && text;
+      });
+    };
+    assert.match(
+      await bring(earlier),
+      /proven here to be the beginning of the tree of size 350 that this page checked/,
+    );
+    await sealIs(page, 'first');
+
+    // The same, signed by the same key over another history.
+    const other = await stated(b, 320);
+    proxy.lies = { answer: (path) => (path.includes('/statement?') ? other : undefined) };
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?q=outcome:denied'));
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    await page.locator('.how summary').click();
+    await ask.click();
+    await page.locator('[data-statement=false]').waitFor({ timeout: 20_000 });
+    assert.ok(proxy.told > 0);
+    assert.match(
+      await staysBroken(page),
+      /size 350 does not begin with the one of size 320 that the same key signed/,
+    );
+    assert.match(judge(await evidenceOf(page, 'stated.evidence'), key), /FORK_PROVEN/);
+
+    // A browser that was never here sees it by what its reader brings along.
+    const fresh = await visit('#/default/trust', { upstream: a.http });
+    await sealIs(fresh.page, 'first');
+    const note = await (await fetch(new URL('/logs/default/checkpoint', b.http))).text();
+    writeFileSync(`${folder}/brought.checkpoint`, note);
+    await fresh.page.locator('input[type=file]').setInputFiles(`${folder}/brought.checkpoint`);
+    await fresh.page.locator('[data-explained=false]').waitFor();
+    assert.match(
+      await staysBroken(fresh.page),
+      /was 390 records long, signed, and the server now says that it has 350/,
     );
   });
 

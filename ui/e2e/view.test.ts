@@ -91,6 +91,39 @@ inChromium('graven view', () => {
     assert.match(await served.locator('#seal-says').innerText(), /from the server that it judges/);
   });
 
+  test('a signed statement comes through it, fits the tree that the view remembers, and a changed one does not', async () => {
+    const proxy = await Proxy.start(server.http);
+    closing.push(() => proxy.stop());
+    const view = await startView('stated', proxy.address, onlyLog());
+    const page = await freshPage(view.address, '#/default/explore?q=outcome:denied');
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    const count = await page.locator('.count').getAttribute('data-count');
+    await page.locator('.how summary').click();
+    const ask = page.getByRole('button', { name: "the server's signed statement" });
+    await ask.click();
+    const fits = page.locator('[data-statement=undefined]');
+    await fits.waitFor({ timeout: 30_000 });
+    assert.match(
+      await fits.innerText(),
+      new RegExp(`that ${count} of [\\d,]+ records match, .* that this page checked: the word of`),
+    );
+    // The command names the server and not the view, which has no gRPC.
+    const { hostname } = new URL(proxy.address);
+    const command = await page.locator('.how').getByText('graven verify --answer').innerText();
+    assert.ok(command.includes(`--server ${hostname}:7465 --key ${vkey} --answer-key `), command);
+    proxy.lies = {
+      answer: (path, body) =>
+        path.includes('/statement?')
+          ? body.replace(`\n${count}\n`, `\n${Number(count) - 1}\n`)
+          : undefined,
+    };
+    await ask.click();
+    await page
+      .locator('[data-statement=false]', { hasText: 'not signed by the key' })
+      .waitFor({ timeout: 30_000 });
+    assert.ok(proxy.told > 0);
+  });
+
   test('a link does not pin another key', async () => {
     const view = await startView('link', server.http.href, onlyLog());
     await sealIs(await freshPage(view.address), 'first');

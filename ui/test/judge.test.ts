@@ -6,14 +6,16 @@ import { getPublicKey, sign } from '@noble/ed25519';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { ApiError, type Door, type Json } from '../src/api/client.ts';
 import { absenceOf, type Situation } from '../src/engine/absence.ts';
+import type { AnswerPlace } from '../src/engine/answer.ts';
 import { Contradiction } from '../src/engine/contradiction.ts';
 import { CheckpointJudge, type Verdict } from '../src/engine/judge.ts';
+import { explain } from '../src/engine/explain.ts';
 import { hashRows } from '../src/engine/leaves.ts';
 import { ShortMemory } from '../src/engine/memory.ts';
 import { concat, toBase64, toHex, toUtf8 } from '../src/proof/bytes.ts';
 import '../src/proof/ed25519.ts';
 import { emptyRoot, genesisHash, leafHash, nodeHash, type Hash } from '../src/proof/merkle.ts';
-import { parseVkey, type Vkey } from '../src/proof/note.ts';
+import { parseCheckpoint, parseVkey, type Checkpoint, type Vkey } from '../src/proof/note.ts';
 import { writeVarint } from '../src/record/wire.ts';
 
 const origin = 'example.com/audit';
@@ -267,6 +269,110 @@ test('bad signatures of the log and of a witness are contradictions, an unreadab
     judgeOf(honest).judge('<html>'),
     (error: ApiError) => error.reason === 'NO_CHECKPOINT',
   );
+});
+
+const signed = (from: FakeLog, size?: number): Checkpoint => {
+  const checkpoint = parseCheckpoint(from.note(size));
+  assert.ok(typeof checkpoint !== 'string');
+  return checkpoint;
+};
+
+test('a tree that came by another way is the same, a beginning or longer, and a fork or a rollback when it is none of it', async () => {
+  const honest = new FakeLog(...names(12));
+  for (const [size, known, relation] of [
+    [12, 12, 'same'],
+    [9, 12, 'beginning'],
+    [1, 12, 'beginning'],
+    [0, 12, 'beginning'],
+    [12, 7, 'longer'],
+  ] as const)
+    assert.deepEqual(await judgeOf(honest).compare(signed(honest, size), signed(honest, known)), {
+      relation,
+      size: known,
+    });
+  const other = new FakeLog(...names(5), 'other', ...names(6));
+  for (const [size, known] of [
+    [12, 12],
+    [9, 12],
+    [12, 9],
+    [6, 12],
+  ] as const) {
+    const found = await contradiction(
+      judgeOf(honest).compare(signed(other, size), signed(honest, known)) as never,
+    );
+    assert.equal(found.kind, 'fork', `${size} ${known}`);
+    assert.equal(found.evidence!.match(/^note /gm)!.length, 2);
+    if (size < known) assert.match(found.sentence, /of size \d+ that the same key signed/);
+  }
+  // Where both are alike, a tree before the other record is a beginning.
+  assert.equal(
+    (await judgeOf(honest).compare(signed(other, 5), signed(honest))).relation,
+    'beginning',
+  );
+  // Signed once, and the server has not got it any more.
+  const shorter = new FakeLog(...names(9));
+  assert.equal(
+    (await contradiction(judgeOf(shorter).compare(signed(honest), signed(shorter)) as never)).kind,
+    'rollback',
+  );
+  honest.refuses = 'consistency';
+  await assert.rejects(
+    judgeOf(honest).compare(signed(honest, 9), signed(honest)),
+    (error: ApiError) => error.reason === 'WITHHELD',
+  );
+});
+
+test('a statement or a checkpoint from elsewhere is held against the tree that is known, whatever their sizes', async () => {
+  const honest = new FakeLog(...names(12));
+  const forked = new FakeLog(...names(5), 'other', ...names(6));
+  const nothing = toBase64(emptyRoot);
+  const statement = (from: FakeLog, size: number): string => {
+    const { root: own } = signed(from, size);
+    const text = [
+      'graven answer v1',
+      origin,
+      'v1: outcome:denied',
+      String(size),
+      toBase64(own),
+      `0 ${size}`,
+      '0',
+      nothing,
+      toBase64(toUtf8(from.note(size))),
+    ].join('\n');
+    return `${text}\n\n${log.signature(text + '\n')}`;
+  };
+  const said = async (text: string, door: FakeLog, known: number): Promise<[unknown, string]> => {
+    const place: AnswerPlace & { contains: () => Promise<boolean> } = {
+      origin,
+      vkey: log.vkey.text,
+      compare: (one) => judgeOf(door).compare(one, signed(door, known)),
+      contains: () => Promise.resolve(true),
+    };
+    const { holds, sentence } = await explain(toUtf8(text), place);
+    return [holds, sentence];
+  };
+  for (const [size, known, words] of [
+    [12, 12, /which is the tree that this page checked/],
+    [9, 12, /proven here to be the beginning of the tree of size 12 that this page checked/],
+    [12, 9, /proven here to begin with the tree of size 9 that this page checked/],
+  ] as const) {
+    // The word of who signed it, under a tree that is proven.
+    const [word, sentence] = await said(statement(honest, size), honest, known);
+    assert.equal(word, undefined);
+    assert.match(sentence, words);
+    const [holds, about] = await said(honest.note(size), honest, known);
+    assert.equal(holds, true);
+    assert.match(about, words);
+    for (const text of [statement(forked, size), forked.note(size)]) {
+      const [no, why] = await said(text, honest, known);
+      assert.equal(no, false);
+      assert.match(why, /does not fit: .*(does not begin with|two different trees)/);
+    }
+  }
+  honest.refuses = 'consistency';
+  const [unproven, why] = await said(honest.note(9), honest, 12);
+  assert.equal(unproven, undefined);
+  assert.match(why, /not proven to belong .*does not prove/);
 });
 
 function record(index: number, previous: Hash): Uint8Array {

@@ -1,9 +1,13 @@
-// A server's statement about a search, held against what the page knows itself.
+// A server's statement about a search, held against what the page knows itself: its tree against the newest one that was
+// checked here, by a proof of consistency where the two are of different sizes.
 
 import { equal, toHex } from '../proof/bytes.ts';
 import { answerLeaf, parseAnswer, type Answer } from '../proof/answer.ts';
 import { Frontier } from '../proof/merkle.ts';
-import { checkLogSignature, parseVkey } from '../proof/note.ts';
+import { checkLogSignature, parseVkey, type Checkpoint } from '../proof/note.ts';
+import { ApiError } from '../api/client.ts';
+import { Contradiction } from './contradiction.ts';
+import type { Standing } from './judge.ts';
 import type { Explained } from './protocol.ts';
 
 /** What the page shows of the same search. */
@@ -22,17 +26,17 @@ export interface Shown {
 export interface AnswerPlace {
   readonly origin: string;
   readonly vkey: string;
-  /** The newest checkpoint that was checked. */
-  readonly checkpoint: { size: number; root: string } | undefined;
+  /**
+   * Holds a checkpoint that the log's key signed against the newest one that was checked; undefined: there is none. Throws
+   * Contradiction, and ApiError where no proof is to be had.
+   */
+  compare(checkpoint: Checkpoint): Promise<Standing | undefined>;
 }
 
 const thousands = (value: number): string => value.toLocaleString('en-US');
 
 function contradiction(answer: Answer, place: AnswerPlace, shown: Shown | undefined): string {
   if (answer.origin !== place.origin) return `it is about another log, ${answer.origin}`;
-  const own = place.checkpoint;
-  if (own?.size === answer.size && own.root !== toHex(answer.root))
-    return `its tree of size ${thousands(own.size)} is another than the one that this page checked`;
   if (shown === undefined) return '';
   if (shown.query !== '' && shown.query !== answer.query)
     return `it answers another query, ${answer.query}`;
@@ -46,6 +50,43 @@ function contradiction(answer: Answer, place: AnswerPlace, shown: Shown | undefi
   return equal(tree.root(), answer.matchesRoot)
     ? ''
     : 'it names other records than those that this page read and matched';
+}
+
+/** `fits`: undefined where it could not be shown. */
+interface Placed {
+  readonly words: string;
+  readonly fits: boolean | undefined;
+}
+
+/** A tree that the log's key signed, held against the one that this page checked; the words follow on "a checkpoint". */
+export async function placeTree(checkpoint: Checkpoint, place: AnswerPlace): Promise<Placed> {
+  try {
+    const standing = await place.compare(checkpoint);
+    const size = standing === undefined ? '' : thousands(standing.size);
+    switch (standing?.relation) {
+      case undefined:
+        return { words: 'which could not be held against any other yet', fits: undefined };
+      case 'same':
+        return { words: 'which is the tree that this page checked', fits: true };
+      case 'beginning':
+        return {
+          words: `proven here to be the beginning of the tree of size ${size} that this page checked`,
+          fits: true,
+        };
+      case 'longer':
+        return {
+          words: `proven here to begin with the tree of size ${size} that this page checked`,
+          fits: true,
+        };
+    }
+  } catch (error) {
+    if (error instanceof Contradiction) return { words: error.message, fits: false };
+    if (!(error instanceof ApiError)) throw error;
+    return {
+      words: `not proven to belong to the tree that this page checked (${error.message})`,
+      fits: undefined,
+    };
+  }
 }
 
 /** `shown`: of the search that it was asked for; undefined: a file that somebody brought. */
@@ -76,13 +117,16 @@ export async function explainAnswer(
   const answerKey = shown === undefined ? '' : parseVkey(shown.answerKey);
   if (typeof answerKey !== 'string' && (await checkLogSignature(answer.note, answerKey)) !== 'good')
     return wrong(`${said} is not signed by the key that the server names.`, facts);
+  // Another history weighs more than another question.
+  const standing = signature === 'good' ? await placeTree(answer.checkpoint, place!) : undefined;
+  if (standing?.fits === false) return wrong(`${said} does not fit: ${standing.words}`, facts);
   const problem = place === undefined ? '' : contradiction(answer, place, shown);
   if (problem !== '') return wrong(`${said} does not fit: ${problem}.`, facts);
   const tree =
-    signature === 'good'
-      ? 'under a checkpoint signed by the key that this page checks with'
-      : 'under a checkpoint that the log of this page did not sign';
-  if (shown?.matches !== undefined && signature === 'good')
+    standing === undefined
+      ? 'under a checkpoint that the log of this page did not sign'
+      : `under a checkpoint of size ${thousands(answer.size)} signed by the key that this page checks with, ${standing.words}`;
+  if (shown?.matches !== undefined && standing?.fits === true)
     return {
       sentence: `${said}, ${tree}, holds: this page read all of them and found the same.`,
       holds: true,

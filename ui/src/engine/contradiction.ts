@@ -150,17 +150,21 @@ export function rolledBack(bench: Bench, known: Checkpoint, shown: Checkpoint): 
   });
 }
 
-/** `proofs`: of the smaller tree's last record in the larger one. Without it the two notes alone are the evidence. */
+/**
+ * `proofs`: of the smaller tree's last record in the larger one. Without it the two notes alone are the evidence. `how` says
+ * how the smaller one is known.
+ */
 export function forked(
   bench: Bench,
   smaller: Checkpoint,
   larger: Checkpoint,
   proofs: EvidenceProof[],
+  how = 'that was seen here before',
 ): Contradiction {
   const sentence =
     smaller.size === larger.size
       ? `The log's key signed two different trees of size ${thousands(smaller.size)}.`
-      : `The tree of size ${thousands(larger.size)} does not begin with the one of size ${thousands(smaller.size)} that was seen here before.`;
+      : `The tree of size ${thousands(larger.size)} does not begin with the one of size ${thousands(smaller.size)} ${how}.`;
   return new Contradiction({
     kind: 'fork',
     sentence,

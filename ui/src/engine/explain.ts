@@ -8,7 +8,7 @@ import { parseReceipt } from '../proof/receipt.ts';
 import { decodeRow } from '../record/row.ts';
 import { timeOfNs } from '../record/export.ts';
 import { isAnswer } from '../proof/answer.ts';
-import { explainAnswer, type AnswerPlace } from './answer.ts';
+import { explainAnswer, placeTree, type AnswerPlace } from './answer.ts';
 import type { Explained } from './protocol.ts';
 
 /** The log that the page shows. */
@@ -69,12 +69,13 @@ async function explainCheckpoint(text: string, place: Place | undefined): Promis
     ['root', toHex(checkpoint.root)],
     ['signatures', checkpoint.note.signatures.map((one) => `${one.name} (${one.id})`).join(', ')],
   ];
-  if (signature === 'good')
-    return {
-      sentence: `${said}, signed by the key that this page checks with.`,
-      holds: true,
-      facts,
-    };
+  if (signature === 'good') {
+    const placed = await placeTree(checkpoint, place!);
+    const signed = `${said}, signed by the key that this page checks with`;
+    return placed.fits === false
+      ? { sentence: `${signed}, and it does not fit: ${placed.words}`, holds: false, facts }
+      : { sentence: `${signed}, ${placed.words}.`, holds: placed.fits, facts };
+  }
   if (signature === 'bad')
     return { sentence: `${said}; its signature does not verify.`, holds: false, facts };
   return {
@@ -140,6 +141,13 @@ async function explainReceipt(text: string, place: Place | undefined): Promise<E
       facts,
     };
   }
+  const placed = await placeTree(checkpoint, place!);
+  if (placed.fits === false)
+    return {
+      sentence: `A receipt for “${words}”, signed by the key that this page checks with, that does not fit: ${placed.words}`,
+      holds: false,
+      facts,
+    };
   let still = 'Whether the log still has it could not be asked.';
   let holds: boolean | undefined = true;
   try {
@@ -151,7 +159,7 @@ async function explainReceipt(text: string, place: Place | undefined): Promise<E
     // Said above.
   }
   return {
-    sentence: `A receipt that holds: “${words}”, signed by the key that this page checks with. ${still}`,
+    sentence: `A receipt that holds: “${words}”, under a checkpoint signed by the key that this page checks with, ${placed.words}. ${still}`,
     holds,
     facts,
   };

@@ -39,6 +39,15 @@ export type Verdict =
   /** Smaller than what is known, and no contradiction to it. */
   | { kind: 'older'; sentence: string };
 
+/** How a tree that came by another way than the server's newest checkpoint stands to the newest that is known. */
+export interface Standing {
+  readonly relation: 'same' | 'beginning' | 'longer';
+  /** Of the tree that is known. */
+  readonly size: number;
+}
+
+const signedToo = 'that the same key signed';
+
 /** Why a server that signed a tree does not show what belongs to it. */
 export const withheldReason = 'WITHHELD';
 
@@ -103,6 +112,26 @@ export class CheckpointJudge {
     }
   }
 
+  /**
+   * Holds a checkpoint whose signature was checked against the newest one that is known. Nothing is remembered by it. Throws
+   * as `judge` does.
+   */
+  async compare(checkpoint: Checkpoint, known: Checkpoint): Promise<Standing> {
+    const { size } = known;
+    const longer = checkpoint.size > size;
+    try {
+      if (longer) await this.#checkGrowth(known, checkpoint);
+      else await this.#checkGrowth(checkpoint, known, signedToo);
+    } catch (error) {
+      if (!longer || !(error instanceof ApiError) || error.reason !== withheldReason) throw error;
+      const { door, log } = this.#parts;
+      if ((await getLog(door, log)).publishedSize < checkpoint.size)
+        throw rolledBack(this.bench, checkpoint, known);
+      throw error;
+    }
+    return { relation: longer ? 'longer' : checkpoint.size === size ? 'same' : 'beginning', size };
+  }
+
   async #cosignatures(checkpoint: Checkpoint): Promise<Cosignature[]> {
     const cosignatures = await checkCosignatures(
       checkpoint.note,
@@ -131,10 +160,11 @@ export class CheckpointJudge {
     return { kind: 'older', sentence: late?.sentence ?? '' };
   }
 
-  async #checkGrowth(known: Checkpoint, checkpoint: Checkpoint): Promise<void> {
+  // `how`: how the smaller tree is known; as something that was seen before, if nothing is said.
+  async #checkGrowth(known: Checkpoint, checkpoint: Checkpoint, how?: string): Promise<void> {
     if (checkpoint.size === known.size) {
       if (equal(checkpoint.root, known.root)) return;
-      throw await this.#fork(known, checkpoint);
+      throw await this.#fork(known, checkpoint, how);
     }
     if (known.size === 0) return;
     const own = this.#parts.grown(known.size, checkpoint.size);
@@ -154,7 +184,7 @@ export class CheckpointJudge {
       } catch (error) {
         if (!(error instanceof ApiError) || error.status === 0) throw error;
         if (!fresh) continue;
-        const sentence = `The server does not prove that its tree of size ${thousands(checkpoint.size)} begins with the one of size ${thousands(known.size)} that was seen here before: ${error.message}.`;
+        const sentence = `The server does not prove that its tree of size ${thousands(checkpoint.size)} begins with the one of size ${thousands(known.size)} ${how ?? 'that was seen here before'}: ${error.message}.`;
         throw new ApiError(error.status, withheldReason, sentence);
       }
       if (
@@ -168,7 +198,7 @@ export class CheckpointJudge {
       )
         return;
     }
-    throw await this.#fork(known, checkpoint);
+    throw await this.#fork(known, checkpoint, how);
   }
 
   // Late, if its tree is a prefix and the server can still go on to what is known; rolled back, if the server denies that.
@@ -206,7 +236,7 @@ export class CheckpointJudge {
     return { consistent: checkpoint.size === 0, sentence };
   }
 
-  async #fork(smaller: Checkpoint, larger: Checkpoint): Promise<Contradiction> {
+  async #fork(smaller: Checkpoint, larger: Checkpoint, how?: string): Promise<Contradiction> {
     const proofs: EvidenceProof[] = [];
     if (smaller.size !== larger.size) {
       const { door, log } = this.#parts;
@@ -218,6 +248,6 @@ export class CheckpointJudge {
         // Without it the two notes alone are the evidence; what they show is said by whoever judges them.
       }
     }
-    return forked(this.bench, smaller, larger, proofs);
+    return forked(this.bench, smaller, larger, proofs, how);
   }
 }

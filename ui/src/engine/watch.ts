@@ -18,7 +18,7 @@ import { Bulletin } from './bulletin.ts';
 import type { Clock } from './clock.ts';
 import { Contradiction, thousands } from './contradiction.ts';
 import { follow, type Followed } from './follow.ts';
-import { CheckpointJudge, withheldReason } from './judge.ts';
+import { CheckpointJudge, withheldReason, type Standing } from './judge.ts';
 import type { Leaves } from './leaves.ts';
 import type { Memory, Remembered } from './memory.ts';
 import { Missing } from './missing.ts';
@@ -533,6 +533,21 @@ export class LogWatch {
       if (await isIncluded(this.#door, this.log, checkpoint, { index, leaf, fresh })) return true;
     }
     return (await this.prove(index)).row.hash === hash;
+  }
+
+  /**
+   * Holds a tree that the log's key signed, and that came by another way, against the newest one that was checked here; none
+   * was: undefined. Throws a Contradiction, which is a finding then, and ApiError where no proof is to be had.
+   */
+  async compare(checkpoint: Checkpoint): Promise<Standing | undefined> {
+    const known = this.#checkpoint;
+    if (known === undefined || this.#judge === undefined) return undefined;
+    try {
+      return await this.#judge.compare(checkpoint, known);
+    } catch (error) {
+      if (error instanceof Contradiction) await this.#record(error);
+      throw error;
+    }
   }
 
   async pin(vkey: string, how: 'link' | 'by hand'): Promise<void> {

@@ -184,10 +184,10 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
   }
 }
 
-const placeOf = ({ state }: LogWatch): AnswerPlace => ({
-  origin: state.origin,
-  vkey: state.vkey,
-  checkpoint: state.checkpoint,
+const placeOf = (watch: LogWatch): AnswerPlace => ({
+  origin: watch.state.origin,
+  vkey: watch.state.vkey,
+  compare: (checkpoint) => watch.compare(checkpoint),
 });
 
 function connect(port: Port): void {

@@ -4,20 +4,20 @@
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError } from '../api/client.ts';
+import { grpcPort, placeOfPage, quoted } from '../commands.ts';
 import { Commands } from '../parts/commands.tsx';
 import { saveText } from '../parts/save.ts';
 import { Command, Copy } from '../parts/text.tsx';
 import type { Search, Statement } from '../search.ts';
 import { thousands } from '../seal.ts';
 
-const inQuotes = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
-
 /** How somebody else holds a statement against the records. */
 function verifyCommand(log: string, key: string, vkey: string): string {
+  const { host, tls } = placeOfPage();
   const keys =
-    (vkey === '' ? '' : ` --key ${inQuotes(vkey)}`) +
-    (key === '' ? '' : ` --answer-key ${inQuotes(key)}`);
-  return `graven verify --answer ${log}.answer --log ${log} --server ${location.hostname}:7465${keys}`;
+    (vkey === '' ? '' : ` --key ${quoted(vkey)}`) +
+    (key === '' ? '' : ` --answer-key ${quoted(key)}`);
+  return `graven verify --answer ${log}.answer --log ${log} --server ${host}:${grpcPort}${tls ? ' --tls' : ''}${keys}`;
 }
 
 function StatementBox({

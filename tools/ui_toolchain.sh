@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the page: ui/dist from ui/.
-#   tools/ui_toolchain.sh [build|test|e2e|path]
+#   tools/ui_toolchain.sh [build|test|e2e|all|path]
 #     build   npm ci and npm run build (the default)
 #     test    build, then the unit tests, and the page's size against its budget
 #     e2e     build, then the page in Chromium against the real server (GRAVEN_BINARY, or build/release/graven)
+#     all     both, after one build
 #     path    prints the folder to put first in PATH, so that node and npm are the ones used here
 # Debian's own node is too old for Vite. So Debian's npm installs a pinned node and npm into ui/toolchain once, and
 # everything after that runs with those. Nothing outside ui/ is written, but for npm's own cache.
@@ -31,7 +32,7 @@ export PATH=$tools:$PATH
 
 case ${1:-build} in
   path) echo "$tools" && exit 0 ;;
-  build | test | e2e) ;;
+  build | test | e2e | all) ;;
   *) die "unknown argument '$1'" ;;
 esac
 if ! installed .; then
@@ -40,6 +41,8 @@ if ! installed .; then
 fi
 npm run --silent build >&2 || die "the page does not build"
 case ${1:-build} in
-  test) npm run --silent format-check >&2 && npm test --silent ;;
-  e2e) npm run --silent e2e ;;
+  test | all) npm run --silent format-check >&2 && npm test --silent ;;
+esac
+case ${1:-build} in
+  e2e | all) npm run --silent e2e ;;
 esac

@@ -6,8 +6,18 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { hostile, sample, Server, sleep, until } from './serving.ts';
-import { inChromium, closing, folder, rowsOf, sealIs, server, visit } from './world.ts';
+import { hostile, sample, Server, until } from './serving.ts';
+import {
+  inChromium,
+  closing,
+  drawn,
+  filled,
+  folder,
+  rowsOf,
+  sealIs,
+  server,
+  visit,
+} from './world.ts';
 
 inChromium('for everybody', () => {
   test('events of strangers are shown harmlessly and marked', async () => {
@@ -85,6 +95,10 @@ inChromium('for everybody', () => {
         { width: 1440, height: 900 },
         { width: 390, height: 844 },
       ]) {
+        const { page, context } = await visit('#/default/live', { scheme, size });
+        const session = await context.newCDPSession(page);
+        // By the debugger, past the page's own policy.
+        await session.send('Runtime.evaluate', { expression: axe + ';0' });
         for (const hash of [
           '#/default/live',
           '#/default/explore',
@@ -93,25 +107,13 @@ inChromium('for everybody', () => {
           '#/default/trust',
           '#/logs',
         ]) {
-          const { page } = await visit(hash, { scheme, size });
-          await page
-            .locator(hash === '#/logs' ? 'table.logs' : '[data-seal=first]')
-            .waitFor({ timeout: 20_000 });
-          if (hash.includes('record'))
-            await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
-          if (hash.includes('explore'))
-            await page.locator('[data-exact=true]').waitFor({ timeout: 20_000 });
-          await sleep(400);
-          // By the debugger, past the page's own policy.
-          const session = await page.context().newCDPSession(page);
-          await session.send('Runtime.evaluate', { expression: axe + ';0' });
+          await filled(page, hash);
           const answer = await session.send('Runtime.evaluate', {
             expression: `axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(found => JSON.stringify(found.violations.map(one => one.id + ': ' + one.nodes.slice(0, 3).map(node => node.html.slice(0, 160) + ' ' + (node.any[0]?.message ?? '')).join(' | '))))`,
             awaitPromise: true,
             returnByValue: true,
           });
           assert.deepEqual(JSON.parse(String(answer.result.value)), [], `${hash} ${size.width}`);
-          await page.close();
         }
       }
     });
@@ -163,17 +165,17 @@ inChromium('for everybody', () => {
   test('no page is wider than its window, from 360 to 2,560 pixels', async () => {
     const { page } = await visit();
     await sealIs(page, 'first');
-    for (const width of [360, 390, 600, 768, 1024, 1280, 1920, 2560]) {
-      await page.setViewportSize({ width, height: 800 });
-      for (const hash of [
-        '#/default/live',
-        '#/default/explore',
-        '#/default/record/5',
-        '#/default/trust',
-        '#/logs',
-      ]) {
-        await page.goto(page.url().replace(/#.*/, hash));
-        await sleep(150);
+    for (const hash of [
+      '#/default/live',
+      '#/default/explore',
+      '#/default/record/5',
+      '#/default/trust',
+      '#/logs',
+    ]) {
+      await filled(page, hash);
+      for (const width of [360, 390, 600, 768, 1024, 1280, 1920, 2560]) {
+        await page.setViewportSize({ width, height: 800 });
+        await drawn(page);
         const over = await page.evaluate(
           () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
         );

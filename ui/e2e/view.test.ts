@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { changeRecord, Proxy } from './proxy.ts';
 import { binary, sample, Server, until } from './serving.ts';
-import { browser, closing, folder, inChromium, samples, sealIs, server, vkey } from './world.ts';
+import { browser, folder, inChromium, leaving, samples, sealIs, server, vkey } from './world.ts';
 
 interface View {
   address: string;
@@ -38,14 +38,14 @@ async function startView(name: string, upstream: string, policy: string): Promis
     made.kill('SIGTERM');
     await ended;
   };
-  closing.push(stop);
+  leaving.push(stop);
   return { address: (JSON.parse(said) as { address: string }).address, stop };
 }
 
 /** A browser that was never here: what it shows of the past is the view's memory. */
 async function freshPage(address: string, hash = '#/default/live'): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-  closing.push(() => context.close());
+  leaving.push(() => context.close());
   const page = await context.newPage();
   page.on('pageerror', (error) => assert.fail(error.message));
   await page.goto(address + hash);
@@ -93,7 +93,7 @@ inChromium('graven view', () => {
 
   test('a signed statement comes through it, fits the tree that the view remembers, and a changed one does not', async () => {
     const proxy = await Proxy.start(server.http);
-    closing.push(() => proxy.stop());
+    leaving.push(() => proxy.stop());
     const view = await startView('stated', proxy.address, onlyLog());
     const page = await freshPage(view.address, '#/default/explore?q=outcome:denied');
     await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
@@ -160,7 +160,7 @@ inChromium('graven view', () => {
 
   test('a tampering proxy turns it red, and it stays so in another browser and after the view was started anew', async () => {
     const proxy = await Proxy.start(server.http);
-    closing.push(() => proxy.stop());
+    leaving.push(() => proxy.stop());
     const upstream = proxy.address;
     let view = await startView('red', upstream, onlyLog());
     const page = await freshPage(view.address, '#/default/record/3');
@@ -184,7 +184,7 @@ inChromium('graven view', () => {
     await old.append(samples(20));
     const key = await old.vkey();
     const proxy = await Proxy.start(old.http);
-    closing.push(() => proxy.stop());
+    leaving.push(() => proxy.stop());
     await old.stop();
     old.copy(folder, 'rolled-back');
     const grown = await Server.start(folder, 'rolled');
@@ -196,7 +196,7 @@ inChromium('graven view', () => {
     await view.stop();
     await grown.stop();
     const back = await Server.start(folder, 'rolled-back');
-    closing.push(() => back.stop());
+    leaving.push(() => back.stop());
     proxy.upstream = back.http;
     view = await startView('back', proxy.address, policy);
     const page = await freshPage(view.address);

@@ -2,7 +2,7 @@
 // lie. Each file of tests has a server of its own.
 
 import { existsSync } from 'node:fs';
-import { after, before, describe } from 'node:test';
+import { after, afterEach, before, describe } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { chromiumPath, launch } from './browser.ts';
 import { Proxy, type Lies } from './proxy.ts';
@@ -24,13 +24,19 @@ export let browser: Browser;
 export let vkey: string;
 // Called in the end, the last one first.
 export const closing: (() => Promise<unknown>)[] = [];
+// Called when its test ends, the last one first: a page that nobody looks at any more would still draw all that comes.
+export const leaving: (() => Promise<unknown>)[] = [];
+
+async function callAll(calls: (() => Promise<unknown>)[]): Promise<void> {
+  for (const call of calls.splice(0).reverse()) await call();
+}
 
 export const samples = (count: number, from = 0): object[] =>
   Array.from({ length: count }, (_, i) => sample(from + i));
 
-/** A file's tests, with a server that has 600 records. */
-export function inChromium(subject: string, tests: () => void): void {
-  describe(subject, { skip: missing, timeout: 1_200_000 }, () => {
+/** A file's tests, with a server that has 600 records; so many of them at once. */
+export function inChromium(subject: string, tests: () => void, concurrency = 1): void {
+  describe(subject, { skip: missing, timeout: 1_200_000, concurrency }, () => {
     before(
       async () => {
         folder = makeFolder('page');
@@ -42,11 +48,13 @@ export function inChromium(subject: string, tests: () => void): void {
       { timeout: 300_000 },
     );
     after(async () => {
-      for (const close of closing.reverse()) await close();
+      await callAll(leaving);
+      await callAll(closing);
       await browser?.close();
       await server?.stop();
       remove(folder);
     });
+    if (concurrency === 1) afterEach(() => callAll(leaving));
     tests();
   });
 }
@@ -74,7 +82,7 @@ export async function visit(
     colorScheme: options.scheme ?? 'light',
     acceptDownloads: true,
   });
-  closing.push(
+  leaving.push(
     () => proxy.stop(),
     () => context.close(),
   );
@@ -110,6 +118,30 @@ export const sealIs = (page: Page, wanted: string, seconds = 20): Promise<string
   ).catch(async (error: unknown) => {
     throw new Error(`${String(error)}; it is ${await seal(page)}`);
   });
+/** What was asked for is on the screen: two frames later than now. */
+export const drawn = (page: Page): Promise<void> =>
+  page.evaluate(
+    () =>
+      new Promise<void>((resolve) =>
+        requestAnimationFrame(() => requestAnimationFrame(() => resolve())),
+      ),
+  );
+/** A page of the log has what it shows. */
+export async function filled(page: Page, hash: string): Promise<void> {
+  await page.goto(page.url().replace(/#.*/, hash));
+  const shown = /record/.test(hash)
+    ? '[data-verdict=good]'
+    : /explore/.test(hash)
+      ? '[data-exact=true]'
+      : /trust/.test(hash)
+        ? '.time-line li'
+        : /live/.test(hash)
+          ? '.event-row[data-index]'
+          : 'table.logs';
+  await page.locator(shown).first().waitFor({ timeout: 20_000 });
+  if (/explore/.test(hash)) await page.locator('.event-row[data-covered=true]').nth(3).waitFor();
+  await drawn(page);
+}
 export const rowsOf = (page: Page): Promise<number[]> =>
   page
     .locator('.event-row[data-index]')

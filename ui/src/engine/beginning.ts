@@ -3,7 +3,7 @@
 import { ApiError, getInclusion, getRecords, type Door } from '../api/client.ts';
 import { equal } from '../proof/bytes.ts';
 import { climb, Frontier, type Hash } from '../proof/merkle.ts';
-import type { Checkpoint } from '../proof/note.ts';
+import { parseCheckpoint, type Checkpoint } from '../proof/note.ts';
 import { decodeRow, type Row } from '../record/row.ts';
 import {
   notInTree,
@@ -24,6 +24,32 @@ export interface Beginning {
   readonly leaves: readonly Hash[];
 }
 
+/** Answers that are asked for while it is not known yet whether the checkpoint is to be believed. */
+export interface Ahead {
+  readonly size: number;
+  readonly records: Promise<{ records: Uint8Array[] }>;
+  readonly path: Promise<Hash[]>;
+}
+
+const firstOf = (size: number): number => Math.max(0, size - rowsBefore);
+
+const askPath = (door: Door, log: string, first: number, fresh: boolean): Promise<Hash[]> =>
+  first === 0 ? Promise.resolve([]) : getInclusion(door, log, first - 1, first, fresh);
+
+/** Undefined for what is no checkpoint. */
+export function askAhead(door: Door, log: string, noteText: string): Ahead | undefined {
+  const checkpoint = parseCheckpoint(noteText);
+  if (typeof checkpoint === 'string' || checkpoint.size === 0) return undefined;
+  const { size } = checkpoint;
+  const first = firstOf(size);
+  const records = getRecords(door, log, first, size - first);
+  const path = askPath(door, log, first, false);
+  // Whoever needs them finds out; if nobody does, no harm was done.
+  records.catch(() => undefined);
+  path.catch(() => undefined);
+  return { size, records, path };
+}
+
 interface Parts {
   readonly door: Door;
   readonly log: string;
@@ -32,17 +58,19 @@ interface Parts {
   readonly progress: (sentence: string, done: number, of: number) => void;
 }
 
-/** Throws Contradiction when the records do not lead to the root. */
+/** Throws Contradiction when the records do not lead to the root. `asked`: not past all caches. */
 export async function readBack(
   parts: Parts,
   checkpoint: Checkpoint,
   fresh: boolean,
+  asked?: Ahead,
 ): Promise<Beginning> {
   const { door, log, genesis } = parts;
-  const first = Math.max(0, checkpoint.size - rowsBefore);
+  const first = firstOf(checkpoint.size);
+  const ahead = !fresh && asked?.size === checkpoint.size ? asked : undefined;
   const [records, path] = await Promise.all([
-    lastRecords(parts, checkpoint, first, fresh),
-    first === 0 ? [] : getInclusion(door, log, first - 1, first, fresh),
+    lastRecords(parts, checkpoint, first, fresh, ahead),
+    ahead?.path ?? askPath(door, log, first, fresh),
   ]);
   const { rows, leaves } = hashRows(records, first, first === 0 ? genesis : undefined);
   let frontier: Frontier | undefined = Frontier.empty();
@@ -64,8 +92,11 @@ async function lastRecords(
   checkpoint: Checkpoint,
   first: number,
   fresh: boolean,
+  ahead: Ahead | undefined,
 ): Promise<Uint8Array[]> {
   const records: Uint8Array[] = [];
+  if (ahead !== undefined)
+    records.push(...(await ahead.records).records.slice(0, checkpoint.size - first));
   while (first + records.length < checkpoint.size) {
     const at = first + records.length;
     progress(

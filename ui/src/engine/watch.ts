@@ -7,13 +7,13 @@
 //
 // A contradiction counts only when a second look past all caches finds it too. What is missing is amber, never red.
 
-import { ApiError, getLog, getRecords, type Door } from '../api/client.ts';
+import { ApiError, getLog, getRecords, type Door, type LogFacts } from '../api/client.ts';
 import { fromHex, toHex } from '../proof/bytes.ts';
 import { genesisHash, type Hash } from '../proof/merkle.ts';
 import { parseVkey, type Checkpoint, type Cosignature, type Vkey } from '../proof/note.ts';
 import type { Row } from '../record/row.ts';
 import { Acquaintance, type Chosen } from './acquaintance.ts';
-import { readBack } from './beginning.ts';
+import { askAhead, readBack, type Ahead } from './beginning.ts';
 import { Bulletin } from './bulletin.ts';
 import type { Clock } from './clock.ts';
 import { Contradiction, thousands } from './contradiction.ts';
@@ -30,6 +30,16 @@ import { whoIsAway, type Terms } from './view.ts';
 
 const confirmEveryMs = 8_000;
 const pendingMax = 500_000;
+
+/** What every beginning asks first. */
+export type First = readonly [Promise<LogFacts>, Promise<string>];
+
+/** Asked for at once: each answer that is waited for is a round trip before the first row. */
+export function askFirst(door: Door, log: string): First {
+  const first = [getLog(door, log), door.getText(`logs/${log}/checkpoint`, true)] as const;
+  for (const one of first) one.catch(() => undefined);
+  return first;
+}
 
 export class LogWatch {
   readonly log: string;
@@ -53,6 +63,7 @@ export class LogWatch {
   // The newest with lines of witnesses: they follow, so it is the same tree or a smaller one.
   #cosigned: Checkpoint | undefined;
   #accepted = false;
+  #first: First | undefined;
 
   /** `terms`: in `graven view`. */
   constructor(
@@ -87,8 +98,9 @@ export class LogWatch {
     return this.#trail.next;
   }
 
-  /** Runs until `stop`: starts over, ever later, whenever the connection ends. */
-  start(): void {
+  /** Runs until `stop`: starts over, ever later, whenever the connection ends. `first`: what was asked already. */
+  start(first?: First): void {
+    this.#first = first;
     const { signal } = this.#end;
     this.#running = Promise.all([this.#run(signal), this.#confirmAgainAndAgain(signal)]);
   }
@@ -128,6 +140,10 @@ export class LogWatch {
     } else if (error instanceof ApiError && error.reason === 'GAP') {
       // Known, and soon read anew.
       return;
+    } else if (error instanceof ApiError && error.status === 400) {
+      // The server does not know of the place from which this goes on: what it signs now says whether it may not.
+      this.#accepted = false;
+      return;
     } else if (error instanceof ApiError) {
       this.#missing.unreachable =
         error.status === 0
@@ -145,7 +161,7 @@ export class LogWatch {
 
   // ---- beginning -------------------------------------------------------------------------------------------------
 
-  // What was found before is shown before anything is asked of the server, and once more when the key is known.
+  // What was found before is shown before anything that the server says, and once more when the key is known.
   async #recall(): Promise<void> {
     const kept = await this.#memory.findings(this.#knownAs, this.state.vkey);
     const here = this.state.broken.filter((one) => !kept.some(({ id }) => id === one.id));
@@ -154,13 +170,12 @@ export class LogWatch {
   }
 
   async #begin(): Promise<void> {
+    const first = this.#first ?? askFirst(this.#door, this.log);
+    this.#first = undefined;
     await this.#recall();
     this.#bulletin.checking('asking the server for the log', 0, 1);
-    // Asked for at once: each answer that is waited for is a round trip before the first row.
-    const [facts, note] = await Promise.all([
-      getLog(this.#door, this.log),
-      this.#fetchCheckpoint(),
-    ]);
+    const [facts, note] = await Promise.all(first);
+    const ahead = askAhead(this.#door, this.log, note);
     this.state.facts = facts;
     this.state.durable = facts.durableSize;
     this.#use(await this.#acquaintance.choose(facts));
@@ -168,7 +183,7 @@ export class LogWatch {
     this.#remembered = await this.#memory.remembered(this.#judge!.memoryKey);
     this.#showMemory();
     await this.#accept(note, false);
-    await this.#load();
+    await this.#load(ahead);
     this.#accepted = true;
     this.state.checking = undefined;
     this.#judgeAbsence();
@@ -217,9 +232,9 @@ export class LogWatch {
   }
 
   // The last records before the checkpoint, folded into a tree whose root must be the signed one.
-  async #load(): Promise<void> {
+  async #load(ahead: Ahead | undefined): Promise<void> {
     try {
-      await this.#loadOnce(false);
+      await this.#loadOnce(false, ahead);
     } catch (error) {
       if (!(error instanceof Contradiction)) throw error;
       await this.#loadOnce(true);
@@ -227,7 +242,7 @@ export class LogWatch {
     }
   }
 
-  async #loadOnce(fresh: boolean): Promise<void> {
+  async #loadOnce(fresh: boolean, ahead?: Ahead): Promise<void> {
     const beginning = await readBack(
       {
         door: this.#door,
@@ -238,6 +253,7 @@ export class LogWatch {
       },
       this.#checkpoint!,
       fresh,
+      ahead,
     );
     this.#trail.begin(beginning, this.#genesis());
     this.state.recomputedFrom = beginning.first;

@@ -13,7 +13,7 @@ import { openMemory, type Memory } from './memory.ts';
 import { parsePolicy } from './policy.ts';
 import type { Asked, Linked, Told } from './protocol.ts';
 import { getTerms, ViewMemory, type Terms } from './view.ts';
-import { LogWatch } from './watch.ts';
+import { askFirst, LogWatch } from './watch.ts';
 
 interface Port {
   postMessage(message: Told): void;
@@ -60,10 +60,22 @@ function send(ports: Iterable<Port>, told: Told): void {
   for (const port of ports) port.postMessage(told);
 }
 
-async function opened(log: string): Promise<Watched> {
-  const { memory, terms } = await standing();
+const opening = new Map<string, Promise<Watched>>();
+
+function opened(log: string): Promise<Watched> {
   const before = watched.get(log);
-  if (before !== undefined) return before;
+  if (before !== undefined) return Promise.resolve(before);
+  let made = opening.get(log);
+  if (made === undefined) {
+    made = open(log).finally(() => opening.delete(log));
+    opening.set(log, made);
+  }
+  return made;
+}
+
+async function open(log: string): Promise<Watched> {
+  const first = askFirst(door!, log);
+  const { memory, terms } = await standing();
   const ports = new Set<Port>();
   const made = new LogWatch(
     door!,
@@ -76,7 +88,7 @@ async function opened(log: string): Promise<Watched> {
   );
   const entry = { watch: made, ports };
   watched.set(log, entry);
-  made.start();
+  made.start(first);
   return entry;
 }
 

@@ -197,9 +197,28 @@ absl::StatusOr<http::Response> Api::Log(const Call& call) const {
   return JsonResponse(LogJson(parts_.ledger.Info(log)));
 }
 
+// A record for who reads its bytes himself: as json::RecordJson, and nothing that is read from
+// them.
+std::string BytesJson(std::string_view record, const Hash& hash) {
+  json::ObjectText one;
+  one.Bytes("record", record).Bytes("recordHash", hash.view());
+  one.Text("recordHashHex", HexEncode(hash));
+  return one.Finish();
+}
+
+// Says whether `name` is true, and `otherwise` when it is not there.
+absl::StatusOr<bool> Choice(const Arguments& arguments, std::string_view name, bool otherwise) {
+  const std::string said = arguments.Text(name).value_or(otherwise ? "true" : "false");
+  if (said != "true" && said != "false") {
+    return engine::InvalidField(name, "must be true or false");
+  }
+  return said == "true";
+}
+
 absl::StatusOr<http::Response> Api::Records(const Call& call) const {
   ASSIGN_OR_RETURN(const Arguments arguments,
-                   Arguments::Take(call.query, {"first", "count", "event_id"}));
+                   Arguments::Take(call.query, {"first", "count", "event_id", "parsed"}));
+  ASSIGN_OR_RETURN(const bool parsed, Choice(arguments, "parsed", true));
   ASSIGN_OR_RETURN(const ledger::LogRef log, reads_.FindLog(call.parameters[0]));
   ASSIGN_OR_RETURN(uint64_t first, arguments.Number("first", 0));
   ASSIGN_OR_RETURN(uint64_t count, arguments.Number("count", engine::kReadCountDefault));
@@ -216,7 +235,8 @@ absl::StatusOr<http::Response> Api::Records(const Call& call) const {
   uint64_t next = first;
   RETURN_IF_ERROR(
       reads_.Read(log, first, count, [&](LogIndex, std::string_view record, const Hash& hash) {
-        const std::string one = json::RecordJson(parts_.types, record, hash);
+        const std::string one =
+            parsed ? json::RecordJson(parts_.types, record, hash) : BytesJson(record, hash);
         if (next > first && records.bytes() + one.size() > kPageBytesMax) return false;
         records.Raw(one);
         ++next;
@@ -243,14 +263,11 @@ absl::StatusOr<http::Response> Api::Record(const Call& call) const {
 
 absl::StatusOr<http::Response> Api::TlogProof(const Call& call) const {
   ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Take(call.query, {"stamped"}));
-  const std::string stamped = arguments.Text("stamped").value_or("false");
-  if (stamped != "true" && stamped != "false") {
-    return engine::InvalidField("stamped", "must be true or false");
-  }
+  ASSIGN_OR_RETURN(const bool stamped, Choice(arguments, "stamped", false));
   ASSIGN_OR_RETURN(const ledger::LogRef log, reads_.FindLog(call.parameters[0]));
   ASSIGN_OR_RETURN(const uint64_t index, IndexOf(call.parameters[1]));
   http::Response response;
-  ASSIGN_OR_RETURN(response.body, reads_.Receipt(log, index, stamped == "true"));
+  ASSIGN_OR_RETURN(response.body, reads_.Receipt(log, index, stamped));
   response.content_type = "text/plain; charset=utf-8";
   return response;
 }

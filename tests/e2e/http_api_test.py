@@ -173,12 +173,18 @@ class HttpApi(unittest.TestCase):
         self.assertEqual(seen, [f"e-{i}" for i in range(1000)])
         self.assertGreater(pages, 3)
         self.assertEqual(page["publishedSize"], "1000")
+        whole = api.get("/logs/default/records?first=5&count=3")["records"]
+        bare = api.get("/logs/default/records?first=5&count=3&parsed=false")["records"]
+        hashed = ("record", "recordHash", "recordHashHex")
+        self.assertEqual(bare, [{name: one[name] for name in hashed} for one in whole])
+        self.assertEqual(api.get("/logs/default/records?first=5&count=3&parsed=true")["records"], whole)
         by_id = api.get("/logs/default/records?event_id=e-321")
         self.assertEqual(by_id["records"][0]["parsed"]["index"], "321")
         self.assertEqual(api.get("/logs/default/records?event_id=nobody", 404)["reason"],
                          "EVENT_NOT_FOUND")
         for path, field in (("records?first=-1", "first"), ("records?count=9000", "count"),
                             ("records?count=0", "count"), ("records?from=1", "from"),
+                            ("records?parsed=no", "parsed"),
                             ("records/12x", "index"), ("records?event_id=a&first=1", "event_id"),
                             ("proofs/inclusion", "index"), ("proofs/consistency?old_size=0", "old_size"),
                             ("proofs/inclusion?index=1&record_hash=zz", "record_hash")):

@@ -9,6 +9,7 @@ import type { Row } from './record/row.ts';
 export const rowsMax = 50_000;
 export const rateSeconds = 300;
 const stepsMax = 240;
+const drawEveryMs = 140;
 
 export interface RateSecond {
   second: number;
@@ -112,8 +113,8 @@ export class Feed {
     };
     // A hidden tab draws nothing; its frames do not come.
     if (document.hidden) setTimeout(tell, 1000);
-    // More than an eye can follow: ten pictures a second are as good as sixty.
-    else if (this.burst > 60) setTimeout(() => requestAnimationFrame(tell), 100);
+    // More than an eye can follow: seven pictures a second are as good as sixty.
+    else if (this.burst > 60) setTimeout(() => requestAnimationFrame(tell), drawEveryMs);
     else requestAnimationFrame(tell);
   }
 }

@@ -1,6 +1,7 @@
 // What the seal shows, and the sentence behind it. It never claims more than was computed.
 
 import type { TrustState } from './engine/protocol.ts';
+import { thousands } from './numbers.ts';
 
 export type SealKind = 'checking' | 'verified' | 'unpinned' | 'first' | 'stale' | 'broken';
 
@@ -10,7 +11,7 @@ export interface Seal {
   readonly sentences: readonly string[];
 }
 
-export const thousands = (value: number): string => value.toLocaleString('en-US');
+export { thousands };
 
 export const shortHash = (hex: string): string =>
   hex.length > 16 ? `${hex.slice(0, 8)}…${hex.slice(-4)}` : hex;

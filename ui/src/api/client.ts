@@ -254,7 +254,10 @@ export async function getRecords(
   count: number,
   fresh = false,
 ): Promise<{ records: Uint8Array<ArrayBuffer>[]; next: number; size: number }> {
-  const page = await door.getJson(`logs/${log}/records?first=${first}&count=${count}`, fresh);
+  const page = await door.getJson(
+    `logs/${log}/records?first=${first}&count=${count}&parsed=false`,
+    fresh,
+  );
   const list = page['records'];
   if (!Array.isArray(list))
     throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");

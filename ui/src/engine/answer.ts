@@ -1,6 +1,7 @@
 // A server's statement about a search, held against what the page knows itself: its tree against the newest one that was
 // checked here, by a proof of consistency where the two are of different sizes.
 
+import { thousands } from '../numbers.ts';
 import { equal, toHex } from '../proof/bytes.ts';
 import { answerLeaf, parseAnswer, type Answer } from '../proof/answer.ts';
 import { Frontier } from '../proof/merkle.ts';
@@ -32,8 +33,6 @@ export interface AnswerPlace {
    */
   compare(checkpoint: Checkpoint): Promise<Standing | undefined>;
 }
-
-const thousands = (value: number): string => value.toLocaleString('en-US');
 
 function contradiction(answer: Answer, place: AnswerPlace, shown: Shown | undefined): string {
   if (answer.origin !== place.origin) return `it is about another log, ${answer.origin}`;

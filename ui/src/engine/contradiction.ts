@@ -1,6 +1,7 @@
 // Two things that were said and cannot both be true, each with its sentence and, where it can be put into one, its file of
 // evidence. Thrown where it is found, looked at again past all caches, and only then believed.
 
+import { thousands } from '../numbers.ts';
 import { toHex } from '../proof/bytes.ts';
 import { leafHash, type Hash } from '../proof/merkle.ts';
 import type { Checkpoint, Cosignature, SignatureVerdict, Vkey } from '../proof/note.ts';
@@ -18,7 +19,7 @@ export class Contradiction extends Error {
   }
 }
 
-export const thousands = (value: number): string => value.toLocaleString('en-US');
+export { thousands };
 
 const treeOf = (checkpoint: Checkpoint): string =>
   `size ${checkpoint.size}, root ${toHex(checkpoint.root)}`;

@@ -1,6 +1,7 @@
 // Any receipt, checkpoint, evidence or export that is dropped on the page, in one sentence: what it is, whether it holds,
 // against which key.
 
+import { thousands } from '../numbers.ts';
 import { fromUtf8, toHex } from '../proof/bytes.ts';
 import { checkInclusion, leafHash } from '../proof/merkle.ts';
 import { checkLogSignature, parseCheckpoint, parseVkey, type Vkey } from '../proof/note.ts';
@@ -18,7 +19,6 @@ export interface Place extends AnswerPlace {
 }
 
 const nothing = (sentence: string): Explained => ({ sentence, holds: undefined, facts: [] });
-const thousands = (value: number): string => value.toLocaleString('en-US');
 
 export async function explain(bytes: Uint8Array, place: Place | undefined): Promise<Explained> {
   if (bytes.length > 4 << 20)

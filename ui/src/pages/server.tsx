@@ -25,7 +25,7 @@ const shownStatus: readonly [string, string][] = [
 ];
 
 function shownValue(value: string): string {
-  if (/^\d+$/.test(value)) return Number(value).toLocaleString('en-US');
+  if (/^\d+$/.test(value)) return thousands(Number(value));
   if (value.startsWith('SERVER_STATE_'))
     return value.slice('SERVER_STATE_'.length).toLowerCase().replaceAll('_', ' ');
   return /^\d{4}-\d\d-\d\dT/.test(value) ? fullTime(Date.parse(value)) : value;
@@ -105,7 +105,7 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
           <dd>
             {trust.facts === undefined
               ? ''
-              : `${Number(trust.facts.duplicateWindow).toLocaleString('en-US')} records`}
+              : `${thousands(Number(trust.facts.duplicateWindow))} records`}
           </dd>
         </div>
         <div>

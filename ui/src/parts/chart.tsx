@@ -4,6 +4,7 @@
 import uPlot from 'uplot';
 import { useEffect, useRef } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { thousands } from '../numbers.ts';
 import { outcomes, type Outcome } from '../record/schema.ts';
 import { settings } from '../settings.ts';
 import { dayTime } from './text.tsx';
@@ -156,7 +157,7 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
   );
   const words = totals
     .filter(([, count]) => count > 0)
-    .map(([outcome, count]) => `${count.toLocaleString('en-US')} ${outcome}`)
+    .map(([outcome, count]) => `${thousands(count)} ${outcome}`)
     .join(', ');
   return (
     <figure class="chart" aria-label={`${label}: ${words === '' ? 'nothing' : words}`}>

@@ -2,6 +2,7 @@
 
 import { useMemo, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { thousands } from '../numbers.ts';
 import type { TreeNode } from '../record/tree.ts';
 
 const bytesMax = 4096;
@@ -38,7 +39,7 @@ export function HexView({
     <div class="hex-view">
       <p class="hex-field" aria-live="polite">
         {node === undefined
-          ? `${bytes.length.toLocaleString('en-US')} bytes; point at one to see its field`
+          ? `${thousands(bytes.length)} bytes; point at one to see its field`
           : `${node.path} · bytes ${node.start} to ${node.end - 1}${at! < node.valueStart ? ' · tag and length' : ''}`}
       </p>
       <pre
@@ -75,7 +76,7 @@ export function HexView({
       </pre>
       {!all && bytes.length > bytesMax && (
         <button type="button" onClick={() => setAll(true)}>
-          show all {bytes.length.toLocaleString('en-US')} bytes
+          show all {thousands(bytes.length)} bytes
         </button>
       )}
     </div>

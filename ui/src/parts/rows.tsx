@@ -2,6 +2,7 @@
 // else opens the record.
 
 import type { JSX } from 'preact';
+import { thousands } from '../numbers.ts';
 import { targetWords, type Row } from '../record/row.ts';
 import { plainText } from '../record/safety.ts';
 import { clockTime, dayTime, delayText, OutcomeMark, Strange } from './text.tsx';
@@ -119,7 +120,7 @@ function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Ele
     case 'delay':
       return <span class="number">{delayText(row.occurredMs, row.receivedMs)}</span>;
     case 'index':
-      return <span class="number">{row.index.toLocaleString('en-US')}</span>;
+      return <span class="number">{thousands(row.index)}</span>;
     case 'ip':
       return <Value field="ip" value={row.ip} filter={filter} />;
     case 'written by':

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren, JSX } from 'preact';
+import { thousands } from '../numbers.ts';
 import { plainText, safeParts, shownCharactersMax, warning } from '../record/safety.ts';
 import type { Outcome } from '../record/schema.ts';
 import { settings } from '../settings.ts';
@@ -23,21 +24,18 @@ export function Strange({ text, whole = false }: { text: string; whole?: boolean
           !
         </span>
       )}
-      {safeParts(shown).map((part) =>
-        part.mark === undefined ? (
-          part.text
-        ) : (
-          <span class="hidden-mark" title={part.mark}>
-            {part.text}
-          </span>
-        ),
-      )}
-      {cut && (
-        <span class="cut">
-          {' '}
-          … {(text.length - shownCharactersMax).toLocaleString('en-US')} more
-        </span>
-      )}
+      {warned === undefined
+        ? shown
+        : safeParts(shown).map((part) =>
+            part.mark === undefined ? (
+              part.text
+            ) : (
+              <span class="hidden-mark" title={part.mark}>
+                {part.text}
+              </span>
+            ),
+          )}
+      {cut && <span class="cut"> … {thousands(text.length - shownCharactersMax)} more</span>}
     </bdi>
   );
 }

@@ -124,6 +124,9 @@ function judge(text: string): string | undefined {
 
 /** The same as one text without anything hidden in it, for tool tips, which a browser draws as it likes. */
 export const plainText = (text: string): string =>
+  warning(text) === undefined ? text : partsAsText(text);
+
+const partsAsText = (text: string): string =>
   safeParts(text)
     .map((part) => (part.mark === undefined ? part.text : `[${part.mark.split(' ')[0]}]`))
     .join('');

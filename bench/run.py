@@ -41,6 +41,12 @@ RESIDENT_MIB_MAX = 256
 OPEN_CLEAN_SECONDS_MAX = 1.0
 OPEN_KILLED_SECONDS_MAX = 3.0
 MONITOR_RECORDS_MIN = 500_000  # a second, with nothing seen before
+METRICS_SHARE_MAX = 0.01  # of the server's processor time
+# As the server's loop has them: an event counts so much beside its bytes, and so much is taken from
+# the queue at once.
+BYTES_BESIDE_EVENT = 160
+BYTES_PER_ABSORB = 32 << 10
+EVENT_BYTES = 240
 
 
 class Failed(Exception):
@@ -138,23 +144,38 @@ def load_command(build, server, arguments):
     return command + (["--discard"] if server.name == "discard" else [])
 
 
+def batches_so_far(build, server):
+    """Batches and events that a server of ours has made durable."""
+    if server.name != "graven":
+        return 0, 0
+    done = subprocess.run([str(build / "graven"), "status", "--server", server.address, "--json"],
+                          capture_output=True, text=True, check=True)
+    status = json.loads(done.stdout)
+    return int(status["batches"]), int(status["events_appended"])
+
+
+def children_cpu():
+    """Seconds of processor time of the children that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def run_load(build, server, arguments):
     """One measurement; `others` is what other processes used of the processors meanwhile."""
     server.settle()
-    begin, cpu, server_cpu = time.monotonic(), machine_cpu(), process_cpu(server.pid)
+    batches, events = batches_so_far(build, server)
+    begin, cpu = time.monotonic(), machine_cpu()
+    own = process_cpu(server.pid) + children_cpu()
     done = subprocess.run(load_command(build, server, arguments), capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"{server.name}, {' '.join(arguments)}: {done.stderr.strip()}")
     result = json.loads(done.stdout)
-    children = os.times()
-    own = process_cpu(server.pid) - server_cpu + (children.children_user + children.children_system -
-                                                  run_load.children)
-    run_load.children = children.children_user + children.children_system
+    own = process_cpu(server.pid) + children_cpu() - own
     result["others"] = max(0.0, (machine_cpu() - cpu - own) / (time.monotonic() - begin))
+    batches_after, events_after = batches_so_far(build, server)
+    if batches_after > batches:
+        result["batch_events"] = (events_after - events) / (batches_after - batches)
     return result
-
-
-run_load.children = 0.0
 
 
 def measure(build, server, arguments):
@@ -259,6 +280,30 @@ def print_loads(results, syncs, verdicts):
           f"{median_of(alone['discard'], 'p50_us'):.0f} us + write and fdatasync {sync:.0f} us)  {mark}")
 
 
+def print_metrics_cost(options, results, verdicts):
+    """What the instruments cost on the way of an append, measured alone in batches of the shapes that
+    the loads had just now, as a share of the server's processor time an event in the same loads."""
+    print()
+    for key, text, arguments, _ in LOADS:
+        graven = results[key]["graven"]
+        events = max(1, round(median_of(graven, "batch_events")))
+        each = int(arguments[arguments.index("--batch") + 1]) if "--batch" in arguments else 1
+        batch_bytes = events * (EVENT_BYTES + BYTES_BESIDE_EVENT)
+        shape = {"requests": max(1, events // each), "events": events,
+                 "absorbs": 1 + batch_bytes // BYTES_PER_ABSORB}
+        done = subprocess.run([str(options.build / "bench/bench_metrics_cost")] +
+                              [word for name, value in shape.items() for word in (f"--{name}", str(value))],
+                              capture_output=True, text=True, check=True)
+        batch_ns = json.loads(done.stdout)["batch_ns"]
+        server_us = median_of(graven, "server_cpu_us")
+        share = batch_ns / 1000 / events / server_us
+        mark = verdicts.judge(f"metrics, {text}: {share:.2%} of the server's time, at most {METRICS_SHARE_MAX:.0%}",
+                              share <= METRICS_SHARE_MAX)
+        print(f"metrics, {text + ':':39} {batch_ns:6,} ns a batch of {shape['requests']:,} requests, "
+              f"{events:,} events: {share:.2%} of {server_us:.2f} us an event; at most "
+              f"{METRICS_SHARE_MAX:.0%}  {mark}")
+
+
 def print_disturbance(results):
     disturbed = sum(result["others"] > OTHERS_CPU_MAX for sides in results.values()
                     for side in sides.values() for result in side)
@@ -292,6 +337,7 @@ def loads(options, graven, discard, verdicts):
         results, syncs = interleave(options, [graven, discard], options.rounds)
         print(f"median of {options.rounds} interleaved rounds of {options.seconds:g} s")
         print_loads(results, syncs, verdicts)
+        print_metrics_cost(options, results, verdicts)
         print_disturbance(results)
         kept = {"loads": results, "sync_us": syncs}
     return kept | {"sustained": sustained(options, graven, discard, verdicts)}

@@ -39,7 +39,7 @@ class Tiles:
         self.folder = pathlib.Path(folder)
         self.instead = {}  # path -> bytes, or None for 404
         self.hangs = set()  # paths that are not answered
-        self.hanging = threading.Event()
+        self.hanging = 0  # requests for them
         self.closed = threading.Event()
         self.at_once, self.at_once_max, self.lock = 0, 0, threading.Lock()
         outer = self
@@ -50,7 +50,8 @@ class Tiles:
             def do_GET(self):
                 path = self.path.lstrip("/")
                 if path in outer.hangs:
-                    outer.hanging.set()
+                    with outer.lock:
+                        outer.hanging += 1
                     outer.closed.wait(60)
                 with outer.lock:
                     outer.at_once += 1

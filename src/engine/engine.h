@@ -27,6 +27,9 @@ struct EngineOptions {
   metrics::Registry* metrics = nullptr;
   // Called after each publication, on the publisher's thread; must not block.
   std::function<void(const std::vector<ledger::LogRef>& logs)> on_published;
+  // Told when a burst begins that work behind the scenes had better let pass, and when it is over;
+  // on the preparer's thread.
+  std::function<void(bool passes)> on_burst;
   // Appends that take longer than this to become durable are told, once they are published; 0: none
   // are.
   int64_t slow_append_ns = 0;
@@ -57,7 +60,7 @@ class Engine {
         publisher_(ledger, hub_, clock, options.pace, failed,
                    options.metrics == nullptr ? *own_metrics_ : *options.metrics,
                    {options.on_published, [this] { cosigned_hub_.Expire(); }}),
-        housekeeper_(ledger, failed),
+        housekeeper_(ledger, failed, options.on_burst),
         scrub_(ledger, clock, options.scrub,
                options.metrics == nullptr ? *own_metrics_ : *options.metrics,
                options.on_scrub_finding),

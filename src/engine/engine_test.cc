@@ -240,6 +240,19 @@ TEST_F(EngineTest, WaitersForWhatAFailedPublicationDidPublishAreCalled) {
   engine.Stop();
 }
 
+TEST_F(EngineTest, BurstIsToldOfWhenItBeginsAndWhenItIsOver) {
+  std::atomic<int> begun = 0, over = 0;
+  Housekeeper housekeeper(ledger_, nullptr, [&](bool passes) { ++(passes ? begun : over); });
+  housekeeper.Start();
+  while (begun == 0) {
+    housekeeper.Notify(size_t{64} << 20, false);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  while (over == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  housekeeper.Stop();
+  EXPECT_EQ(begun, over);
+}
+
 TEST_F(EngineTest, HubCallsOnceAtTheSizeTheDeadlineOrTheEnd) {
   PublicationHub hub(ledger_, SystemClock());
   const ledger::LogRef log = ledger_.FindLog("");

@@ -39,8 +39,9 @@ bool MayRaiseAgain() {
 
 }  // namespace
 
-Housekeeper::Housekeeper(ledger::Ledger& ledger, std::function<void(const absl::Status&)> failed)
-    : ledger_(ledger), failed_(std::move(failed)) {}
+Housekeeper::Housekeeper(ledger::Ledger& ledger, std::function<void(const absl::Status&)> failed,
+                         std::function<void(bool passes)> on_burst)
+    : ledger_(ledger), failed_(std::move(failed)), on_burst_(std::move(on_burst)) {}
 
 Housekeeper::~Housekeeper() { Stop(); }
 
@@ -112,6 +113,8 @@ void Housekeeper::LookForBurst() {
   const auto arrived = static_cast<double>(bytes - std::exchange(bytes_seen_, bytes));
   in_burst_ = arrived > kBurstBytesPerSecond * passed.count();
   looked_at_ = now;
+  const bool passes = in_burst_ && ledger_.journal_fill() <= kBurstFillMax;
+  if (std::exchange(burst_told_, passes) != passes && on_burst_) on_burst_(passes);
 }
 
 void Housekeeper::SealWhileWanted() {

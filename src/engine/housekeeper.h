@@ -22,8 +22,11 @@ namespace graven::engine {
 //             itself.
 class Housekeeper {
  public:
-  // `failed` is told of errors other than a full disk, on one of the threads.
-  Housekeeper(ledger::Ledger& ledger, std::function<void(const absl::Status&)> failed);
+  // `failed` is told of errors other than a full disk, on one of the threads. `on_burst` is told,
+  // on the preparer's, when such a burst begins and when it is over or has filled the journal;
+  // either may be empty.
+  Housekeeper(ledger::Ledger& ledger, std::function<void(const absl::Status&)> failed,
+              std::function<void(bool passes)> on_burst = nullptr);
   ~Housekeeper();
 
   void Start();
@@ -45,12 +48,14 @@ class Housekeeper {
 
   ledger::Ledger& ledger_;
   const std::function<void(const absl::Status&)> failed_;
+  const std::function<void(bool)> on_burst_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> in_haste_ = false;
   std::atomic<size_t> bytes_ = 0;
   std::atomic<bool> in_burst_ = false;
   // The preparer's own: of the last look for a burst.
   size_t bytes_seen_ = 0;
+  bool burst_told_ = false;
   std::chrono::steady_clock::time_point looked_at_;
   std::atomic<pid_t> sealer_thread_id_ = 0;
   std::atomic<bool> has_work_ = false;

@@ -37,7 +37,8 @@ struct IndexBuilderOptions {
 };
 
 // Builds the search index of every log from what is published, behind its back and off the way of
-// appends: on a thread of its own, at a low priority.
+// appends: on a thread of its own, at idle priority, and not at all while a burst passes. What it
+// is behind with is scanned.
 //
 // Per log: chunks of 2^16 records in files, sixteen merged into one of 2^20; the records behind the
 // last file in chunks of 2^12 in memory, sixteen of which make the next file; fewer than 2^12 are
@@ -49,7 +50,7 @@ struct IndexBuilderOptions {
 // time after that, up to a minute; answers are exact meanwhile. Stop waits for a piece of work at
 // most: some thousand records or terms, or one sync of 1 MiB.
 //
-// Threads: Chunks and Notify from any. Step is for tests, which do not Start.
+// Threads: Chunks, Notify and LetBurstPass from any. Step is for tests, which do not Start.
 class IndexBuilder {
  public:
   // `report` is told, on the builder's thread, of files that had to be built anew, and of errors,
@@ -59,6 +60,9 @@ class IndexBuilder {
   ~IndexBuilder();
 
   void Start();
+  // Whether a burst of appends passes: nothing is built meanwhile, but for the piece under way.
+  // Must not be called after Stop.
+  void LetBurstPass(bool passes);
   // Of these something was published. Cheap; must not be called after Stop.
   void Notify(const std::vector<ledger::LogRef>& logs);
   void Stop();
@@ -136,6 +140,7 @@ class IndexBuilder {
   std::set<uint32_t> resting_;
   bool has_begun_ = false;
   int64_t looked_for_damage_ns_ = 0;
+  int64_t gathered_ns_ = 0;
   size_t memory_bytes_ = 0;  // of the chunks in memory
 
   mutable Mutex shown_mutex_;
@@ -143,6 +148,7 @@ class IndexBuilder {
       ABSL_GUARDED_BY(shown_mutex_);
 
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> burst_passes_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::map<uint32_t, ledger::LogRef> published_;  // since the last look; guarded by mutex_

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "engine/engine_fixture_test.h"
 #include "graven/v1/event.pb.h"
 #include "io/durable_file.h"
@@ -280,6 +283,22 @@ TEST_F(IndexBuilderTest, ALogOfWhichNothingWasPublishedIsNotLookedAt) {
   EXPECT_EQ(builder.Chunks(busy)->chunks().size(), 1U);
   EXPECT_GT(counting.published_reads, 0U);
   EXPECT_LT(counting.published_reads, 6U);
+}
+
+TEST_F(IndexBuilderTest, ABurstPassesBeforeAnythingIsBuilt) {
+  Open();
+  Grow(Default(), 5000);
+  MakeBuilder();
+  builder_->LetBurstPass(true);
+  builder_->Start();
+  builder_->Notify(ledger->Logs());
+  // Long enough for a builder that does not wait.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_TRUE(Shape(Default()).empty());
+  builder_->LetBurstPass(false);
+  while (Shape(Default()).empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 12)));
+  builder_->Stop();
 }
 
 TEST_F(IndexBuilderTest, StopWaitsForAPieceOfWorkOnly) {

@@ -302,6 +302,7 @@ class Running {
       feed->Notify();
       index->Notify(logs);
     };
+    options.on_burst = [index = index_builder_.get()](bool passes) { index->LetBurstPass(passes); };
     engine_ = std::make_unique<engine::Engine>(
         *ledger_, SystemClock(), options,
         [log = log_](const absl::Status& status) { log->Error(std::string(status.message())); });

@@ -236,7 +236,10 @@ inChromium('a server that was taken over', () => {
       await staysBroken(page),
       /size 350 does not begin with the one of size 320 that the same key signed/,
     );
-    assert.match(judge(await evidenceOf(page, 'stated.evidence'), key), /FORK_PROVEN/);
+    const evidence = await evidenceOf(page, 'stated.evidence');
+    assert.match(judge(evidence, key), /FORK_PROVEN/);
+    await page.locator('input[type=file]').setInputFiles(evidence);
+    await page.locator('[data-explained=true]', { hasText: 'proves a fork' }).waitFor();
 
     // A browser that was never here sees it by what its reader brings along.
     const fresh = await visit('#/default/trust', { upstream: a.http });

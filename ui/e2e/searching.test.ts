@@ -65,6 +65,15 @@ inChromium('searching', () => {
         );
     }
     void proxy;
+    // What was exported is what the log still has; with a word changed it is not what its bytes say.
+    const exported = `${folder}/export.jsonl`;
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    await page.locator('input[type=file]').setInputFiles(exported);
+    await page.locator('[data-explained=true]', { hasText: 'still has exactly these' }).waitFor();
+    const changed = readFileSync(exported, 'utf8').replace('"actorId":"', '"actorId":"not-');
+    writeFileSync(`${folder}/changed.jsonl`, changed);
+    await page.locator('input[type=file]').setInputFiles(`${folder}/changed.jsonl`);
+    await page.locator('[data-explained=false]', { hasText: 'not what its bytes say' }).waitFor();
   });
 
   test('what is filtered here and what the server finds are the same records', async (context) => {

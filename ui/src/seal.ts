@@ -149,7 +149,7 @@ export function sealOf(trust: TrustState | undefined, now: number): Seal {
         ...base,
         trust.view !== undefined
           ? 'The policy of graven view does not name this log, so its key came from the server itself. Write it into the policy, from another source, and start graven view again.'
-          : "The key came from the server itself. Get it from somewhere else (`graven keys show --data DIR` where the server runs, or the log's owner), and pin it under Trust.",
+          : "The key came from the server itself. Get it from somewhere else (“graven keys show --data DIR” where the server runs, or the log's owner), and pin it under Trust.",
       ],
     };
   }

@@ -16,6 +16,8 @@ import { concat, toBase64, toHex, toUtf8 } from '../src/proof/bytes.ts';
 import '../src/proof/ed25519.ts';
 import { emptyRoot, genesisHash, leafHash, nodeHash, type Hash } from '../src/proof/merkle.ts';
 import { parseCheckpoint, parseVkey, type Checkpoint, type Vkey } from '../src/proof/note.ts';
+import { jsonLine } from '../src/record/export.ts';
+import { decodeRow } from '../src/record/row.ts';
 import { writeVarint } from '../src/record/wire.ts';
 
 const origin = 'example.com/audit';
@@ -373,6 +375,90 @@ test('a statement or a checkpoint from elsewhere is held against the tree that i
   const [unproven, why] = await said(honest.note(9), honest, 12);
   assert.equal(unproven, undefined);
   assert.match(why, /not proven to belong .*does not prove/);
+});
+
+test('evidence is judged here as the command line judges it, and proves nothing when it proves nothing', async () => {
+  const memory = new ShortMemory();
+  const honest = new FakeLog(...names(8));
+  await judgeOf(honest, memory).judge(honest.note());
+  const longer = new FakeLog(...names(5), 'other', ...names(9));
+  const { evidence: fork } = await contradiction(judgeOf(longer, memory).judge(longer.note()));
+  const verdict = async (text: string): Promise<[unknown, string]> => {
+    const { holds, sentence } = await explain(toUtf8(text), undefined);
+    return [holds, sentence];
+  };
+  assert.match((await verdict(fork!)).join(), /^true,.*proves a fork/);
+  // The larger tree in place of the smaller: no fork, and no order.
+  const [small, large] = fork!.match(/^note .*$/gm)!;
+  for (const nothing of [
+    fork!.replace(small!, large!),
+    fork!.replace(/^proof \d+$/m, 'proof 6'),
+    fork!.replace(/^node .*\n/m, ''),
+    fork!.replace(/^key .*$/m, `key ${signer('other.example', 1, 3).vkey.text}`),
+  ])
+    assert.match((await verdict(nothing)).join(), /^false,.*proves nothing/, nothing);
+  for (const unread of [
+    fork!.slice(0, -1),
+    fork!.replace('claim fork', 'claim spoon'),
+    fork!.replace(/^leaf .*$/m, 'leaf AAAA'),
+    fork! + large! + '\n',
+    fork! + 'said twice\n',
+  ])
+    assert.match((await verdict(unread)).join(), /^false,.*cannot be read/, unread);
+  const bent = longer.note().replace('\n15\n', '\n16\n');
+  const { evidence: unsigned } = await contradiction(judgeOf(longer).judge(bent));
+  assert.match((await verdict(unsigned!)).join(), /^true,.*the key did not sign the checkpoint/);
+  // In a page that checked one of the two histories, the other is a finding.
+  const place = {
+    origin,
+    vkey: log.vkey.text,
+    compare: (one: Checkpoint) => judgeOf(honest).compare(one, signed(honest)),
+    contains: () => Promise.resolve(true),
+  };
+  assert.match(
+    (await explain(toUtf8(fork!), place)).sentence,
+    /the key that this page checks with.*It contradicts what this page checked: The log was 15/,
+  );
+});
+
+test('an export is hashed, its words are held against its bytes, and the log is asked for it', async () => {
+  const records: Uint8Array[] = [];
+  for (let i = 0; i < 5; i++)
+    records.push(record(i, i === 0 ? genesisHash(origin) : leafHash(records[i - 1]!)));
+  const rows = hashRows(records, 0, genesisHash(origin)).rows;
+  const text = rows.map(jsonLine).join('');
+  const asked: number[] = [];
+  const place = {
+    origin,
+    vkey: log.vkey.text,
+    compare: () => Promise.resolve(undefined),
+    contains: (index: number, hash: string) => {
+      asked.push(index);
+      return Promise.resolve(index < 4 && hash === rows[index]!.hash);
+    },
+  };
+  const said = async (lines: string): Promise<string> => {
+    const { holds, sentence } = await explain(toUtf8(lines), place);
+    return `${holds} ${sentence}`;
+  };
+  const lines = text.trimEnd().split('\n');
+  assert.match(await said(lines.slice(0, 4).join('\n')), /^true An export of 4 records.*3 of them/);
+  assert.deepEqual(asked, [0, 1, 2, 3]);
+  assert.match(await said(text), /^false .*now shows ANOTHER record 4/);
+  for (const [from, to, words] of [
+    ['"index":2', '"index":3', /line 3, its bytes are of another record/],
+    ['"actorId":""', '"actorId":"eve"', /line 1, its “actorId” is not what its bytes say/],
+    [/"record":"..../, '"record":"AAAA', /line 1, its bytes are no record/],
+    [/"recordHash":"......../, '"recordHash":"00000000', /line 1, its bytes have another hash/],
+    [/^\{/, '{{', /line 1 is no JSON/],
+  ] as const)
+    assert.match(await said(text.replace(from, to)), words);
+  const torn = decodeRow(record(1, genesisHash(origin)), '');
+  torn.hash = toHex(leafHash(torn.bytes));
+  assert.match(
+    await said(lines[0] + '\n' + jsonLine(torn)),
+    /^false .*record 1 does not name the one before it/,
+  );
 });
 
 function record(index: number, previous: Hash): Uint8Array {

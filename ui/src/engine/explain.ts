@@ -10,6 +10,8 @@ import { decodeRow } from '../record/row.ts';
 import { timeOfNs } from '../record/export.ts';
 import { isAnswer } from '../proof/answer.ts';
 import { explainAnswer, placeTree, type AnswerPlace } from './answer.ts';
+import { judgeEvidence, parseEvidence } from './evidence-judge.ts';
+import { explainExport } from './exported.ts';
 import type { Explained } from './protocol.ts';
 
 /** The log that the page shows. */
@@ -18,12 +20,13 @@ export interface Place extends AnswerPlace {
   contains(index: number, hash: string): Promise<boolean>;
 }
 
+const bytesMax = 16 << 20;
 const nothing = (sentence: string): Explained => ({ sentence, holds: undefined, facts: [] });
 
 export async function explain(bytes: Uint8Array, place: Place | undefined): Promise<Explained> {
-  if (bytes.length > 4 << 20)
+  if (bytes.length > bytesMax)
     return nothing(
-      'A file of more than 4 MiB: this page does not read those; `graven verify` does.',
+      'A file of more than 16 MiB: this page does not read those; `graven verify` does.',
     );
   const text = fromUtf8(bytes);
   if (text === undefined)
@@ -31,7 +34,7 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
       'Not text: neither a receipt nor a checkpoint nor evidence. An export of records is checked with `graven verify`.',
     );
   if (text.startsWith('c2sp.org/tlog-proof@v1\n')) return explainReceipt(text, place);
-  if (text.startsWith('graven.dev/evidence@v1\n')) return explainEvidence(text);
+  if (text.startsWith('graven.dev/evidence@v1\n')) return explainEvidence(text, place);
   if (isAnswer(text)) return explainAnswer(text, place, undefined);
   const vkey = parseVkey(text.trim());
   if (typeof vkey !== 'string') {
@@ -43,7 +46,7 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
     };
   }
   if (/^\S+\n[0-9]+\n[A-Za-z0-9+/]+=*\n/.test(text)) return explainCheckpoint(text, place);
-  if (text.startsWith('{')) return explainLines(text);
+  if (text.startsWith('{')) return explainExport(text, place);
   return nothing(
     'Nothing that this page knows: it reads receipts, checkpoints, statements, evidence, keys and exports as JSON Lines.',
   );
@@ -165,29 +168,30 @@ async function explainReceipt(text: string, place: Place | undefined): Promise<E
   };
 }
 
-function explainEvidence(text: string): Explained {
-  const value = (word: string): string => new RegExp(`^${word} (.*)$`, 'm').exec(text)?.[1] ?? '';
+async function explainEvidence(text: string, place: Place | undefined): Promise<Explained> {
+  const evidence = parseEvidence(text);
+  if (typeof evidence === 'string')
+    return {
+      sentence: `A file of evidence that cannot be read: ${evidence}.`,
+      holds: false,
+      facts: [],
+    };
+  const { shown, words } = await judgeEvidence(evidence);
+  const own = place !== undefined && place.vkey === evidence.key.text;
+  const whose = own ? 'the key that this page checks with' : 'another key than that of this page';
+  const facts: [string, string][] = [
+    ['claim', evidence.claim],
+    ['key', evidence.key.text],
+    ['found', Number.isFinite(evidence.at) ? new Date(evidence.at).toISOString() : ''],
+  ];
+  // Of two histories this page has one at most: then the other is a finding here too.
+  const placed = [];
+  if (own && shown && evidence.claim !== 'checkpoint')
+    for (const note of evidence.notes) placed.push(await placeTree(note, place));
+  const here = placed.find((one) => one.fits === false)?.words;
   return {
-    sentence: `A file of evidence; it claims: ${value('said') || value('claim')}. Whoever doubts it runs \`graven verify --evidence FILE\`.`,
-    holds: undefined,
-    facts: [
-      ['claim', value('claim')],
-      ['key', value('key')],
-      ['found', value('found') === '' ? '' : new Date(Number(value('found')) * 1000).toISOString()],
-    ],
+    sentence: `A file of evidence: “${evidence.said}” The evidence ${words} (${whose}).${here === undefined ? '' : ` It contradicts what this page checked: ${here}`}`,
+    holds: shown,
+    facts,
   };
-}
-
-function explainLines(text: string): Explained {
-  const lines = text.split('\n').filter((line) => line !== '');
-  try {
-    const first = JSON.parse(lines[0]!) as Record<string, unknown>;
-    const index = first['index'] ?? first['recordHash'];
-    if (index === undefined) return nothing('JSON, but no export of records.');
-    return nothing(
-      `An export of ${thousands(lines.length)} records as JSON Lines. \`graven verify\` checks it as a chain.`,
-    );
-  } catch {
-    return nothing('Looks like JSON and is none.');
-  }
 }

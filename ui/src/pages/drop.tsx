@@ -37,8 +37,8 @@ export function DropExplain({ link, log, dropped }: Props): JSX.Element {
   return (
     <Section title="What is this file?" print={said !== undefined}>
       <p class="fine">
-        Drop a receipt, checkpoint, key, evidence or export anywhere on the page. It stays in this
-        browser.
+        Drop a receipt, checkpoint, statement, key, evidence or export anywhere on the page. It
+        stays in this browser.
       </p>
       <p class="no-print">
         <input

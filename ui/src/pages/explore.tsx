@@ -56,6 +56,8 @@ export function exploreRoute(log: string, state: ExploreState): string {
   });
 }
 
+const besideRecord = ordinaryColumns.filter((one) => one !== 'service' && one !== 'delay');
+
 interface Props {
   link: Link;
   feed: Feed;
@@ -260,6 +262,11 @@ export function Explore({
       ),
     [log, state],
   );
+  // Beside a record there is no room for all of them.
+  const columns =
+    selected !== undefined && state.columns === ordinaryColumns && innerWidth < 1700
+      ? besideRecord
+      : state.columns;
   const seenHere = Array.from(
     { length: Math.max(0, Math.min(range[1], answer?.count ?? 0) - range[0]) },
     (_, i) => search?.row(range[0] + i),
@@ -345,7 +352,7 @@ export function Explore({
           rowHeight={rowHeight}
           control={control}
           keyOf={(position) => search?.row(position)?.index ?? `at ${position}`}
-          head={<RowHead columns={state.columns} />}
+          head={<RowHead columns={columns} />}
           onRange={(first, end) => {
             setRange([first, end]);
             search?.want(first, end);
@@ -383,7 +390,7 @@ export function Explore({
             return (
               <EventRow
                 row={row}
-                columns={state.columns}
+                columns={columns}
                 dated
                 selected={selected === undefined ? position === cursor : row.index === selected}
                 covered={covered.get(row.hash)}

@@ -92,8 +92,8 @@ export function FirstEvent({ log }: { log: string }): JSX.Element {
       </div>
       {shown !== 'curl' && (
         <p class="fine">
-          gRPC listens on port 7465 unless the server was told otherwise; `graven serve` prints the
-          address at its start.
+          gRPC listens on port 7465 unless the server was told otherwise; <code>graven serve</code>{' '}
+          prints the address at its start.
         </p>
       )}
     </div>

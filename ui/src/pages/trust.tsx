@@ -65,7 +65,9 @@ function KeyForm({
         <button type="submit" class="primary" disabled={text.trim() === ''}>
           pin
         </button>
-        <span class="fine">`graven keys show --data DIR` prints it where the server runs</span>
+        <span class="fine">
+          <code>graven keys show --data DIR</code> prints it where the server runs
+        </span>
       </p>
     </form>
   );
@@ -177,7 +179,7 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
           </li>
           <li>
             Records before {thousands(trust.recomputedFrom)} were not recomputed here, only those
-            that you open: `graven verify` does all.
+            that you open: <code>graven verify</code> does all.
           </li>
           {trust.witnessKeys === 0 && (
             <li>That others see the same log: no witness keys are known here.</li>
@@ -188,8 +190,9 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
           </li>
           {trust.view === undefined && (
             <li>
-              That this page is honest: it comes from the server that it judges. `graven view`,
-              `graven verify` and `graven monitor`, run from your own binary elsewhere, do not.
+              That this page is honest: it comes from the server that it judges.{' '}
+              <code>graven view</code>, <code>graven verify</code> and <code>graven monitor</code>,
+              run from your own binary elsewhere, do not.
             </li>
           )}
           {!shared && (

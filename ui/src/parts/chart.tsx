@@ -67,7 +67,8 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
         {
           width: Math.max(200, box.current!.clientWidth),
           height,
-          padding: [6, 0, 0, 0],
+          // Half of the last time stands to the right of it.
+          padding: [6, 16, 0, 0],
           legend: { show: false },
           cursor: {
             y: false,

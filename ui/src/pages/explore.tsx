@@ -262,11 +262,9 @@ export function Explore({
       ),
     [log, state],
   );
-  // Beside a record there is no room for all of them.
-  const columns =
-    selected !== undefined && state.columns === ordinaryColumns && innerWidth < 1700
-      ? besideRecord
-      : state.columns;
+  // Beside a record there is no room for all of them, nor for the day, which the record says.
+  const beside = selected !== undefined && innerWidth < 1700;
+  const columns = beside && state.columns === ordinaryColumns ? besideRecord : state.columns;
   const seenHere = Array.from(
     { length: Math.max(0, Math.min(range[1], answer?.count ?? 0) - range[0]) },
     (_, i) => search?.row(range[0] + i),
@@ -278,7 +276,7 @@ export function Explore({
       ? feed.trust!.checkpoint!.size - answer.treeSize
       : 0;
   return (
-    <div class="explore">
+    <div class={beside ? 'explore beside' : 'explore'}>
       <aside class="facets" aria-label="Facets">
         {answer?.facets
           .filter((facet) => facet.values.length > 0)
@@ -391,7 +389,7 @@ export function Explore({
               <EventRow
                 row={row}
                 columns={columns}
-                dated
+                dated={!beside}
                 selected={selected === undefined ? position === cursor : row.index === selected}
                 covered={covered.get(row.hash)}
                 filter={(field, value, exclude) =>

@@ -88,7 +88,7 @@ function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Ele
   switch (column) {
     case 'time':
       return (
-        <time dateTime={new Date(row.receivedMs).toISOString()}>
+        <time dateTime={new Date(row.receivedMs).toISOString()} title={dayTime(row.receivedMs)}>
           {dated ? dayTime(row.receivedMs) : clockTime(row.receivedMs)}
         </time>
       );

@@ -1,12 +1,14 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
+#include "base/absl_views.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/key_flag.h"
 #include "cli/monitor_run.h"
 #include "cli/policy_flag.h"
 #include "io/durable_file.h"
+#include "webhook/page_link.h"
 
 namespace graven::cli {
 namespace {
@@ -27,6 +29,7 @@ struct MonitorFlags {
   std::string webhook_url;
   std::string webhook_secret_file;
   std::vector<std::string> webhook_hosts;
+  std::string page;
   std::string metrics;
   const CLI::App* command = nullptr;
 };
@@ -49,6 +52,13 @@ CommandResult Monitor(CommandContext& context, const MonitorFlags& flags) {
   ASSIGN_OR_RETURN(const note::VerifierKey key, KeyOf(flags, policy));
   if (flags.fresh_s > 0 && (!policy || !policy->wants_witnesses()))
     return UsageError("--fresh: only cosignatures have a time; give a --policy with a quorum");
+  std::string page;
+  if (!flags.page.empty()) {
+    const auto parsed = webhook::ParsePageUrl(flags.page);
+    if (!parsed.ok())
+      return UsageError(fmt::format("--page: {}", ToStd(parsed.status().message())));
+    page = *parsed;
+  }
   std::string secret;
   if (flags.webhook_url.empty() != flags.webhook_secret_file.empty())
     return UsageError("--webhook and --webhook-secret-file go together");
@@ -72,6 +82,7 @@ CommandResult Monitor(CommandContext& context, const MonitorFlags& flags) {
                               .checkpoints = flags.checkpoints,
                               .webhook_url = flags.webhook_url,
                               .webhook_secret = secret,
+                              .page = page,
                               .webhook_hosts = flags.webhook_hosts,
                               .metrics = flags.metrics});
 }
@@ -90,6 +101,10 @@ void AddReportFlags(CLI::App* command, MonitorFlags* flags) {
       ->add_option("--webhook-allow", flags->webhook_hosts,
                    "A host that may be called although its address is a private one")
       ->type_name("HOST");
+  command
+      ->add_option("--page", flags->page,
+                   "Where people find the log's page: findings then carry a link into it")
+      ->type_name("URL");
   command
       ->add_option("--metrics", flags->metrics,
                    "Serve /metrics, and /checkpoint for a second monitor, on HOST:PORT")

@@ -23,6 +23,7 @@
 #include "monitor/tile_source.h"
 #include "note/note.h"
 #include "server/stop_signals.h"
+#include "webhook/page_link.h"
 #include "webhook/sender.h"
 
 namespace graven::cli {
@@ -317,6 +318,9 @@ class Watch {
   void TellProducer(const verify::ProducerFinding& finding) {
     Json json = {{"finding", "producer"}, {"origin", run_.key.name()}};
     json.update(ProducerFindingJson(finding));
+    if (!run_.page.empty()) {
+      json["link"] = webhook::LinkToRecord(run_.page, LogName(), finding.index.value);
+    }
     if (context_.json()) {
       context_.PrintJsonLine(json);
     } else {
@@ -332,6 +336,18 @@ class Watch {
       context_.err().Line(SafeText(fmt::format("webhook: {}", ToStd(added.message()))));
   }
 
+  // As the page calls it: by the URL of its tiles where that says it.
+  std::string LogName() const {
+    constexpr std::string_view kLogs = "/logs/";
+    std::string_view url = run_.url;
+    while (url.ends_with('/')) url.remove_suffix(1);
+    const size_t at = url.rfind(kLogs);
+    const std::string_view name =
+        at == std::string_view::npos ? std::string_view() : url.substr(at + kLogs.size());
+    if (!name.empty() && name.find('/') == std::string_view::npos) return std::string(name);
+    return context_.log().empty() ? "default" : context_.log();
+  }
+
   Json FindingJson(const monitor::Finding& finding) {
     Json json = {{"finding", monitor::KindName(finding.kind)},
                  {"verdict", verify::VerdictName(finding.verdict)},
@@ -340,6 +356,11 @@ class Watch {
                  {"tree_size", finding.size.value},
                  {"found_at_unix_seconds", SystemClock().WallNs() / 1'000'000'000}};
     if (finding.index) json["index"] = finding.index->value;
+    if (!run_.page.empty()) {
+      json["link"] = finding.index
+                         ? webhook::LinkToRecord(run_.page, LogName(), finding.index->value)
+                         : webhook::LinkToTrust(run_.page, LogName());
+    }
     if (!finding.evidence.empty()) json["evidence"] = finding.evidence;
     return json;
   }

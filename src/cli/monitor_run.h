@@ -26,6 +26,7 @@ struct MonitorRun {
   std::vector<std::string> checkpoints;  // files, folders, URLs
   std::string webhook_url;               // empty: nobody is told
   std::string webhook_secret;
+  std::string page;                        // where the log's page is served; empty: no links
   std::vector<std::string> webhook_hosts;  // allowed, whatever their addresses are
   std::string metrics;                     // HOST:PORT of /metrics and /checkpoint; empty: none
 };

@@ -53,6 +53,7 @@ void IndexBuilder::Start() {
 void IndexBuilder::Notify(const std::vector<ledger::LogRef>& logs) {
   {
     std::lock_guard lock(mutex_);
+    if (stopping_) return;
     for (const ledger::LogRef log : logs) published_.emplace(log.number(), log);
   }
   wake_.notify_one();

@@ -61,10 +61,11 @@ class IndexBuilder {
 
   void Start();
   // Whether a burst of appends passes: nothing is built meanwhile, but for the piece under way.
-  // Must not be called after Stop.
+  // After Stop it does nothing.
   void LetBurstPass(bool passes);
-  // Of these something was published. Cheap; must not be called after Stop.
+  // Of these something was published. Cheap; after Stop it does nothing.
   void Notify(const std::vector<ledger::LogRef>& logs);
+  // What has been built stays to be asked for. On return `on_file` is not called any more.
   void Stop();
 
   // What there is of one log at this moment; never null, may hold no chunk.

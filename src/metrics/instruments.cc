@@ -98,6 +98,8 @@ const Instrument kLiveFilterRecords{
     "Records that those queries judged: each once, however many follow with the same one."};
 const Instrument kAlertsRaised{"graven_alerts_total", Kind::kCounter, "alert",
                                "Alerts raised, by the rule's name."};
+const Instrument kAlertNotJudged{"graven_alert_records_not_judged_total", Kind::kCounter, "alert",
+                                 "Records that the rule stepped over, because they are damaged."};
 const Instrument kAlertLag{"graven_alert_lag_records", Kind::kGauge, "alert",
                            "Published records that the rule has still to look at."};
 const Instrument kAlertNoticesWaiting{"graven_alert_notices_waiting", Kind::kGauge, "",
@@ -197,6 +199,7 @@ std::span<const Instrument* const> AllInstruments() {
       &kLiveFilters,
       &kLiveFilterRecords,
       &kAlertsRaised,
+      &kAlertNotJudged,
       &kAlertLag,
       &kAlertNoticesWaiting,
       &kAlertNoticesLeftOut,

@@ -59,6 +59,7 @@ extern const Instrument kSearches;
 extern const Instrument kLiveFilters;
 extern const Instrument kLiveFilterRecords;
 extern const Instrument kAlertsRaised;
+extern const Instrument kAlertNotJudged;
 extern const Instrument kAlertLag;
 extern const Instrument kAlertNoticesWaiting;
 extern const Instrument kAlertNoticesLeftOut;

@@ -39,6 +39,9 @@ std::optional<LogIndex> ReadIndex(std::string_view text) {
   return LogIndex(*value);
 }
 
+// What the line of a skipped range begins with; that of a value is hex.
+constexpr std::string_view kSkippedMark = "- ";
+
 absl::Status Wrong() { return absl::InvalidArgumentError("not the place of an alert rule"); }
 
 }  // namespace
@@ -60,6 +63,10 @@ absl::StatusOr<AlertWindow> AlertWindow::BeginAgain(const AlertRule& rule, std::
   while (!place.empty()) {
     const auto line = TakeLine(&place);
     if (!line || window.spent_.size() >= kSpentMax) return Wrong();
+    if (line->starts_with(kSkippedMark)) {
+      if (!window.AddSkipped(line->substr(kSkippedMark.size()))) return Wrong();
+      continue;
+    }
     const size_t space = std::min(line->find(' '), line->size());
     const auto bytes = HexDecode(line->substr(0, space));
     const auto index = space < line->size() ? ReadIndex(line->substr(space + 1)) : std::nullopt;
@@ -68,11 +75,49 @@ absl::StatusOr<AlertWindow> AlertWindow::BeginAgain(const AlertRule& rule, std::
     std::copy(bytes->begin(), bytes->end(), digest.begin());
     window.spent_[digest] = *index;
   }
+  window.PassSkipped();
   return window;
+}
+
+bool AlertWindow::AddSkipped(std::string_view text) {
+  const size_t space = std::min(text.find(' '), text.size());
+  const auto first = ReadIndex(text.substr(0, space));
+  const auto end = space < text.size() ? ReadIndex(text.substr(space + 1)) : std::nullopt;
+  if (!first || !end || *end <= *first || skipped_.size() >= kSkippedMax) return false;
+  // In order, and apart from each other.
+  if (!skipped_.empty() && *first <= skipped_.rbegin()->second) return false;
+  skipped_.emplace_hint(skipped_.end(), *first, *end);
+  return true;
+}
+
+void AlertWindow::PassSkipped() {
+  const auto behind = skipped_.upper_bound(next_);
+  if (behind == skipped_.begin()) return;
+  next_ = std::max(next_, std::prev(behind)->second);
+}
+
+void AlertWindow::Skip(LogIndex end) {
+  LogIndex first = next_;
+  // What was skipped up to here, and what the range reaches, become one with it.
+  auto at = skipped_.upper_bound(first);
+  if (at != skipped_.begin() && std::prev(at)->second >= first) first = (--at)->first;
+  while (at != skipped_.end() && at->first <= end) {
+    end = std::max(end, at->second);
+    at = skipped_.erase(at);
+  }
+  skipped_.emplace(first, end);
+  if (skipped_.size() > kSkippedMax) skipped_.erase(skipped_.begin());
+  next_ = end;
+}
+
+LogIndex AlertWindow::UpTo(LogIndex end) const {
+  const auto behind = skipped_.lower_bound(next_);
+  return behind == skipped_.end() ? end : std::min(end, behind->first);
 }
 
 void AlertWindow::Add(const query::RecordView& view, std::vector<Alert>* raised) {
   next_ = view.index + 1;
+  PassSkipped();
   now_ns_ = view.received_at_ns;
   if (!query::Matches(rule_.query, view)) return;
   if (!rule_.by) {
@@ -154,7 +199,11 @@ std::string AlertWindow::Place() {
     const LogIndex limit = *oldest_kept;
     std::erase_if(spent_, [limit](const auto& entry) { return entry.second < limit; });
   }
+  std::erase_if(skipped_, [begin](const auto& entry) { return entry.second <= begin; });
   std::string place = fmt::format("{}\n", begin.value);
+  for (const auto& [first, end] : skipped_) {
+    place += fmt::format("{}{} {}\n", kSkippedMark, first.value, end.value);
+  }
   size_t lines = 0;
   for (const auto& [value, index] : spent_) {
     // Several values may be spent with one record.

@@ -55,6 +55,8 @@ class AlertWindow {
   static constexpr size_t kMatchesMax = 1'000'000;
   // Values whose last alert a place remembers; beyond that the oldest are forgotten.
   static constexpr size_t kSpentMax = 10'000;
+  // Ranges that were skipped; beyond that the oldest are forgotten.
+  static constexpr size_t kSkippedMax = 1'000;
   static constexpr size_t kPlaceBytesMax = size_t{1} << 20;
 
   // Begins at `begin`. REQUIRES: `rule` outlives this.
@@ -68,11 +70,19 @@ class AlertWindow {
   // are spent with it.
   void Add(const query::RecordView& view, std::vector<Alert>* raised);
 
+  // Nobody can read the records from next() to before `end`: they count for nothing, now and for
+  // whoever begins again. REQUIRES: end > next().
+  void Skip(LogIndex end);
+
   LogIndex next() const { return next_; }
+  // From next() to here, and no further, it wants records: `end`, or where it skipped some when it
+  // was here before.
+  LogIndex UpTo(LogIndex end) const;
 
   // How to begin again, at most kPlaceBytesMax: the first record that still counts for something,
-  // and which matches behind it are spent. "<index>\n", then "<hash of value> <index>\n" for each
-  // value whose matches through that index are spent.
+  // what was skipped behind it, and which matches are spent. "<index>\n", then "- <first> <end>\n"
+  // for each range that was skipped, then "<hash of value> <index>\n" for each value whose matches
+  // through that index are spent.
   std::string Place();
 
  private:
@@ -97,6 +107,10 @@ class AlertWindow {
   // Forgets values whose matches are all older than the window, and what is too much.
   void Expire();
   LogIndex Begin();
+  // Reads "<first> <end>" of a place. False: it is none.
+  bool AddSkipped(std::string_view text);
+  // Goes on behind what was skipped before.
+  void PassSkipped();
 
   const AlertRule& rule_;
   ByAge by_age_;
@@ -104,6 +118,8 @@ class AlertWindow {
   size_t matches_ = 0;  // in by_age_
   // Of each value the last match that an alert has spent.
   std::map<Digest, LogIndex> spent_;
+  // Where ranges that were skipped begin, and their ends. They do not touch.
+  std::map<LogIndex, LogIndex> skipped_;
   LogIndex next_;
   int64_t now_ns_ = 0;  // of the newest record
   std::string number_;

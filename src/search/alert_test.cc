@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
 
@@ -152,6 +153,57 @@ TEST_F(AlertTest, AlertsDoNotDependOnWhereOneBeginsAgain) {
   }
 }
 
+// Records 2 to 4 cannot be read. Whoever begins again before them is not asked to.
+TEST_F(AlertTest, WhatWasSkippedStaysSkippedForWhoBeginsAgain) {
+  window_.Add(Record(0, "ann"), &raised_);
+  window_.Add(Record(1, "ann"), &raised_);
+  window_.Skip(LogIndex(4));
+  window_.Skip(LogIndex(5));
+  EXPECT_EQ(window_.next(), LogIndex(5));
+  EXPECT_EQ(window_.Place(), "0\n- 2 5\n");
+  absl::StatusOr<AlertWindow> again = AlertWindow::BeginAgain(rule_, window_.Place());
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->UpTo(LogIndex(100)), LogIndex(2));
+  EXPECT_EQ(again->UpTo(LogIndex(1)), LogIndex(1));
+  next_ = 0;
+  again->Add(Record(0, "ann"), &raised_);
+  again->Add(Record(1, "ann"), &raised_);
+  EXPECT_EQ(again->next(), LogIndex(5));
+  EXPECT_EQ(again->UpTo(LogIndex(100)), LogIndex(100));
+  next_ = 5;
+  again->Add(Record(5, "ann"), &raised_);
+  ASSERT_EQ(raised_.size(), 1U);
+  EXPECT_EQ(raised_[0].first, LogIndex(0));
+  EXPECT_EQ(raised_[0].last, LogIndex(5));
+  // Nothing before it counts any more: it need not be known.
+  EXPECT_EQ(again->Place(), "6\n");
+}
+
+TEST_F(AlertTest, RangesThatMeetBecomeOne) {
+  absl::StatusOr<AlertWindow> window = AlertWindow::BeginAgain(rule_, "3\n- 5 7\n- 9 10\n");
+  ASSERT_TRUE(window.ok());
+  window->Skip(LogIndex(6));
+  EXPECT_EQ(window->next(), LogIndex(7));
+  window->Skip(LogIndex(9));
+  EXPECT_EQ(window->next(), LogIndex(10));
+  const absl::StatusOr<AlertWindow> inside = AlertWindow::BeginAgain(rule_, "3\n- 1 5\n");
+  ASSERT_TRUE(inside.ok());
+  EXPECT_EQ(inside->next(), LogIndex(5));
+}
+
+TEST_F(AlertTest, ManyRangesThatWereSkippedForgetTheOldest) {
+  rule_.threshold = 2;
+  window_.Add(Record(0, "ann"), &raised_);  // holds the place back
+  while (next_ < 2 * AlertWindow::kSkippedMax + 10) {
+    window_.Skip(LogIndex(++next_));
+    window_.Add(Record(0, "bob", 1), &raised_);
+  }
+  const std::string place = window_.Place();
+  EXPECT_EQ(static_cast<size_t>(std::count(place.begin(), place.end(), '-')),
+            AlertWindow::kSkippedMax);
+  EXPECT_TRUE(AlertWindow::BeginAgain(rule_, place).ok());
+}
+
 TEST_F(AlertTest, ManyValuesAreForgottenSilentestFirst) {
   for (size_t i = 0; i < AlertWindow::kValuesMax + 10; ++i) {
     const std::string actor = "a" + std::to_string(i);
@@ -203,10 +255,13 @@ TEST_F(AlertTest, TwoValuesOfOneRecordAreTwoAlerts) {
 TEST_F(AlertTest, APlaceThatIsNoneIsRefused) {
   const std::string hash(32, 'a');
   EXPECT_TRUE(AlertWindow::BeginAgain(rule_, "17\n" + hash + " 18\n").ok());
+  EXPECT_TRUE(AlertWindow::BeginAgain(rule_, "17\n- 18 19\n- 20 21\n" + hash + " 18\n").ok());
   for (const std::string& wrong :
        {std::string(), std::string("17"), std::string("x\n"), std::string("9223372036854775808\n"),
         "17\n" + hash + "\n", "17\n" + hash + " \n", "17\n" + hash + " 18",
         "17\n" + hash + "a 18\n", std::string("17\nzz 18\n"), std::string("17\n\n"),
+        std::string("17\n- 18\n"), std::string("17\n- 18 18\n"), std::string("17\n- 18 \n"),
+        std::string("17\n- 18 x\n"), std::string("17\n- 18 20\n- 19 21\n"),
         std::string(AlertWindow::kPlaceBytesMax + 1, '1')}) {
     EXPECT_EQ(AlertWindow::BeginAgain(rule_, wrong).status().code(),
               absl::StatusCode::kInvalidArgument)

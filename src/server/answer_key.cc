@@ -17,7 +17,7 @@ constexpr uint32_t kPrivate = 0600;
 
 absl::StatusOr<note::SignerKey> LoadAnswerKey(io::FileSystem& fs, Random& random,
                                               const std::string& folder) {
-  const std::string path = io::JoinPath(store::DataPaths(folder).Keys(), "search.answers");
+  const std::string path = io::JoinPath(store::DataPaths(folder).Keys(), kAnswerKeyName);
   absl::StatusOr<std::string> text = io::ReadWholeFile(fs, path, kKeyFileBytesMax);
   if (absl::IsNotFound(text.status())) {
     const std::string name = fmt::format("graven-answers/{}", HexEncode(random.Bytes(8)));

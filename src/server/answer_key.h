@@ -9,6 +9,9 @@
 
 namespace graven::server {
 
+// Its file among the keys.
+inline constexpr const char* kAnswerKeyName = "search.answers";
+
 // The key that signs what searches answer: DIR/keys/search.answers, mode 0600, made at the first
 // start. Not a log's key: what it signs are the server's statements, no checkpoints. (A log cannot
 // have this name: theirs have no dot.)

@@ -77,6 +77,15 @@ auto Texts(std::vector<std::string>* out) {
   };
 }
 
+auto Truth(bool* out) {
+  return [out](const toml::node& node, const std::string& path) {
+    const auto value = node.value_exact<bool>();
+    if (!value) return WrongKey(path, "must be true or false");
+    *out = *value;
+    return absl::OkStatus();
+  };
+}
+
 auto Number(uint64_t* out, uint64_t min, uint64_t max) {
   return [=](const toml::node& node, const std::string& path) {
     const auto value = node.value_exact<int64_t>();
@@ -127,6 +136,7 @@ Readers HttpReaders(HttpSettings* http) {
   return {
       {"listen", Texts(&http->listen)},
       {"path_prefix", Text(&http->path_prefix)},
+      {"public_url", Text(&http->public_url)},
       {"allowed_hosts", Texts(&http->allowed_hosts)},
       {"cors_origins", Texts(&http->cors_origins)},
       {"connections", Number(&http->connections, 16, 100'000)},
@@ -174,7 +184,8 @@ Readers TopReaders(Configuration* configuration) {
        Rows([configuration] { return AlertReaders(&configuration->alerts.emplace_back()); })},
       {"webhook", Table({{"url", Text(&configuration->webhook.url)},
                          {"secret_file", Text(&configuration->webhook.secret_file)},
-                         {"allow_hosts", Texts(&configuration->webhook.allow_hosts)}})},
+                         {"allow_hosts", Texts(&configuration->webhook.allow_hosts)},
+                         {"values", Truth(&configuration->webhook.values)}})},
       {"scrub", Table({{"cpu_percent", Number(&configuration->scrub_cpu_percent, 1, 100)},
                        {"bytes_per_second",
                         Number(&configuration->scrub_bytes_per_second, kMiB, uint64_t{64} << 30)},
@@ -257,6 +268,7 @@ std::string ConfigurationText(const Configuration& configuration) {
   line("guard", configuration.guard);
   for (const std::string& address : configuration.http.listen) line("http.listen", address);
   line("http.path_prefix", configuration.http.path_prefix);
+  line("http.public_url", configuration.http.public_url);
   for (const std::string& host : configuration.http.allowed_hosts) line("http.host", host);
   for (const std::string& origin : configuration.http.cors_origins) line("http.cors", origin);
   line("http.connections", configuration.http.connections);
@@ -289,6 +301,7 @@ std::string ConfigurationText(const Configuration& configuration) {
                               alert.window_s, alert.by, alert.query));
   }
   line("webhook", configuration.webhook.url);
+  line("webhook.values", configuration.webhook.values);
   line("webhook.secret", NamedFile(configuration.webhook.secret_file));
   for (const std::string& host : configuration.webhook.allow_hosts) line("webhook.host", host);
   const Limits& limits = configuration.limits;

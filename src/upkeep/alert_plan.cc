@@ -15,6 +15,7 @@
 #include "query/parser.h"
 #include "store/log_meta.h"
 #include "webhook/outbox.h"
+#include "webhook/page_link.h"
 
 namespace graven::upkeep {
 namespace {
@@ -71,7 +72,7 @@ absl::StatusOr<std::string> ReadSecret(const WebhookSettings& hook) {
 }  // namespace
 
 absl::StatusOr<AlertPlan> ReadAlertPlan(const std::vector<AlertSettings>& alerts,
-                                        const WebhookSettings& hook) {
+                                        const WebhookSettings& hook, const std::string& page) {
   AlertPlan plan;
   if (alerts.size() > kAlertRulesMax) {
     return absl::InvalidArgumentError(
@@ -86,9 +87,18 @@ absl::StatusOr<AlertPlan> ReadAlertPlan(const std::vector<AlertSettings>& alerts
     }
     plan.rules.push_back(std::move(rule));
   }
+  if (!page.empty()) {
+    absl::StatusOr<std::string> url = webhook::ParsePageUrl(page);
+    if (!url.ok()) {
+      return absl::InvalidArgumentError(
+          fmt::format("http.public_url: {}", ToStd(url.status().message())));
+    }
+    plan.page = *std::move(url);
+  }
   if (hook.url.empty()) return plan;
   plan.webhook_url = hook.url;
   plan.webhook_allowed_hosts = hook.allow_hosts;
+  plan.webhook_values = hook.values;
   ASSIGN_OR_RETURN(plan.webhook_secret, ReadSecret(hook));
   return plan;
 }

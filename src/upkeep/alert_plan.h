@@ -25,6 +25,8 @@ struct WebhookSettings {
   std::string secret_file;
   // Hosts of the URL that may have an address of a private network.
   std::vector<std::string> allow_hosts;
+  // Whether a notice says which value was counted: that is content of records.
+  bool values = false;
 };
 
 inline constexpr size_t kAlertRulesMax = 100;
@@ -35,10 +37,13 @@ struct AlertPlan {
   std::string webhook_url;  // "": no webhook
   std::string webhook_secret;
   std::vector<std::string> webhook_allowed_hosts;
+  bool webhook_values = false;
+  std::string page;  // what notices link to (webhook/page_link.h); "": they do not
 };
 
-// kInvalidArgument: names the rule or key.
+// `page`: where the page is served, for people; "": nobody said. kInvalidArgument: names the rule
+// or key.
 absl::StatusOr<AlertPlan> ReadAlertPlan(const std::vector<AlertSettings>& alerts,
-                                        const WebhookSettings& hook);
+                                        const WebhookSettings& hook, const std::string& page);
 
 }  // namespace graven::upkeep

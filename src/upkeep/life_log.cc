@@ -30,33 +30,33 @@ void SystemEvents::Attach(SystemLog* log) {
   waiting_.clear();
 }
 
-LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, const Facts& facts,
+LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, Facts facts,
                  SystemEvents& events, OperationalLog* log)
-    : ledger_(ledger), events_(events) {
+    : ledger_(ledger), facts_(std::move(facts)), events_(events) {
   const ledger::LedgerStatus status = ledger.status();
   if (!ledger.FindLog(ledger::kSystemLogName) ||
       status.write_state == ledger::WriteState::kReadOnly) {
     return;  // nothing can be written to a folder that is damaged
   }
   system_log_ =
-      std::make_unique<SystemLog>(door, ledger, SystemClock(), facts.counters_every_ns, log);
+      std::make_unique<SystemLog>(door, ledger, SystemClock(), facts_.counters_every_ns, log);
   system_log_->Write({"server.start",
                       false,
-                      {{"version", facts.version},
+                      {{"version", facts_.version},
                        {"pid", fmt::format("{}", getpid())},
                        {"logs", fmt::format("{}", status.log_count)},
-                       {"configuration_sha256", facts.configuration_sha256}}});
+                       {"configuration_sha256", facts_.configuration_sha256}}});
   if (!status.recovery_report.empty()) {
     system_log_->Write({"server.recovery", false, {{"report", status.recovery_report}}});
   }
-  system_log_->WriteKeys("key.load");
+  system_log_->WriteKeys("key.load", facts_.other_keys);
   events_.Attach(system_log_.get());
 }
 
 LifeLog::~LifeLog() {
   events_.Attach(nullptr);
   if (system_log_ == nullptr) return;
-  system_log_->WriteKeys("key.unload");
+  system_log_->WriteKeys("key.unload", facts_.other_keys);
   system_log_->Write({"server.stop", false, {SignedSinceStart(ledger_.status())}});
   system_log_->Stop(kStopPatienceNs);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/append_door.h"
@@ -39,15 +40,18 @@ class LifeLog {
     std::string version;               // of the program
     std::string configuration_sha256;  // hex
     int64_t counters_every_ns = 0;     // how often signatures are told of
+    // Keys beside those of the logs: what each is for, and its vkey.
+    std::vector<std::pair<std::string, std::string>> other_keys;
   };
   // All but the facts must outlive it.
-  LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, const Facts& facts,
-          SystemEvents& events, OperationalLog* log);
+  LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, Facts facts, SystemEvents& events,
+          OperationalLog* log);
   // Before the server stops taking events: the last words are durable when it returns.
   ~LifeLog();
 
  private:
   ledger::Ledger& ledger_;
+  const Facts facts_;
   SystemEvents& events_;
   std::unique_ptr<SystemLog> system_log_;  // null when the ledger has no such log
 };

@@ -106,8 +106,9 @@ void SystemLog::Write(SystemEvent event) {
   changed_.notify_all();
 }
 
-void SystemLog::WriteKeys(std::string_view action) {
-  SystemEvent event{std::string(action), false, {}};
+void SystemLog::WriteKeys(std::string_view action,
+                          const std::vector<std::pair<std::string, std::string>>& others) {
+  SystemEvent event{std::string(action), false, others};
   for (const ledger::LogRef log : ledger_.Logs()) {
     event.labels.emplace_back("log:" + log.name(), ledger_.Info(log).vkey);
     if (event.labels.size() < kKeysPerEventMax) continue;

@@ -53,8 +53,10 @@ class SystemLog {
 
   void Write(SystemEvent event);
 
-  // Says which keys are in memory from now on, or `action` "key.unload": not any more.
-  void WriteKeys(std::string_view action);
+  // Says which keys are in memory from now on, those of the logs and `others` (what each is for,
+  // and its vkey), or `action` "key.unload": not any more.
+  void WriteKeys(std::string_view action,
+                 const std::vector<std::pair<std::string, std::string>>& others);
 
   // Takes no more, and waits until what was written is durable or refused, at most `patience_ns`.
   void Stop(int64_t patience_ns);

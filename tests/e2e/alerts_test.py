@@ -28,6 +28,7 @@ window_s = 600
 url = "{url}"
 secret_file = "{secret}"
 allow_hosts = ["127.0.0.1"]
+values = true
 """
 
 
@@ -163,6 +164,82 @@ class Alerts(unittest.TestCase):
             self.assertEqual(found, {("later", "eve"), ("default", "bob")})
             self.assertEqual(server.stop(), 0)
 
+    def test_by_default_a_notice_has_a_link_where_one_is_known_and_no_content_of_records(self):
+        text = CONFIGURATION.replace("threshold = 5", "threshold = 2").replace("values = true\n", "")
+        with self.serve(text) as server:
+            self.wait_for_place()
+            self.append(server, 0, 2)
+            notice = self.hook.wait(1)[0]
+            self.assertEqual((notice["by"], notice["firstIndex"], notice["lastIndex"]), ("actor.id", "0", "1"))
+            self.assertNotIn("link", notice)
+            self.assertNotIn("ann", json.dumps(notice))
+            self.assertEqual(server.stop(), 0)
+        text += '\n[http]\npublic_url = "https://audit.example/graven/"\n'
+        with self.serve(text) as server:
+            self.append(server, 0, 2, actor="bob")
+            notice = self.hook.wait(2)[1]
+            self.assertEqual(notice["link"],
+                             "https://audit.example/graven/#/default/explore?q=(outcome:denied)%20index:2..4")
+            self.assertNotIn("bob", json.dumps(notice))
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_log_that_was_made_while_the_rule_waited_is_watched_from_its_first_record_over_a_crash(self):
+        text = CONFIGURATION.replace("threshold = 5", 'threshold = 1\nlog = "later"')
+        with self.serve(text) as server:
+            self.assertTrue((self.folder / "data" / "alerts" / "denied.waits").exists())
+            server.kill()
+        with serving.Server(self.folder) as server:  # nobody looks at the log that is made
+            serving.run("logs", "create", "later", "--server", server.address)
+            self.append(server, 0, 1, actor="eve", log="later")
+            server.kill()
+        with self.serve(text) as server:
+            notice = self.hook.wait(1)[0]
+            self.assertEqual((notice["log"], notice["value"], notice["firstIndex"]), ("later", "eve", "0"))
+            self.assertEqual(server.stop(), 0)
+        self.assertFalse((self.folder / "data" / "alerts" / "denied.waits").exists())
+
+    def test_damaged_records_are_stepped_over_and_told_of_once(self):
+        text = CONFIGURATION.replace("threshold = 5", "threshold = 1")
+        text += '\n[http]\npublic_url = "https://audit.example"\n'
+        with self.serve(text) as server:
+            self.wait_for_place()
+            server.kill()
+        segment = self.folder / "data/logs/default/segments" / f"{0:020}-{65536:020}"
+        with serving.Server(self.folder) as server:  # without the rule, which is behind now
+            self.append(server, 0, 1)
+            lines = "".join(json.dumps({"eventId": f"n-{i}", "actor": {"id": "ann"}, "action": "a",
+                                        "occurredAt": "2026-01-02T03:04:05Z"}) + "\n" for i in range(66_000))
+            serving.run("append", "-", "--server", server.address, input=lines)
+            end = time.monotonic() + 60
+            while not segment.exists() and time.monotonic() < end:
+                time.sleep(0.05)
+            self.assertEqual(server.stop(), 0)
+        with open(segment, "r+b") as file:
+            file.seek(segment.stat().st_size // 4)
+            byte = file.read(1)[0]
+            file.seek(-1, 1)
+            file.write(bytes([byte ^ 0x10]))
+        with self.serve(text) as server:
+            self.append(server, 1, 1, actor="eve")
+            notices = self.hook.wait(3)
+            self.assertEqual([one["kind"] for one in notices], ["alert", "not-judged", "alert"])
+            first, last = int(notices[1]["firstIndex"]), int(notices[1]["lastIndex"])
+            self.assertTrue(0 < first <= last < 65_536, notices[1])
+            self.assertEqual(notices[1]["link"], f"https://audit.example/#/default/record/{first}")
+            self.assertEqual((notices[2]["value"], notices[2]["firstIndex"]), ("eve", "66001"))
+            with urllib.request.urlopen(server.ready["http"][0] + "/metrics", timeout=30) as answer:
+                self.assertIn(f'graven_alert_records_not_judged_total{{alert="denied"}} {last - first + 1}\n',
+                              answer.read().decode())
+            self.assertIn(f"alert denied: records {first} to {last} of log default cannot be read and were not judged",
+                          server.log_path.read_text())
+            told = serving.run("export", "--server", server.address, "--log", "_system", "--format", "jsonl").stdout
+            self.assertIn('"alert.not_judged"', told)
+            server.kill()
+        with self.serve(text) as server:
+            self.append(server, 2, 1, actor="eve")
+            self.assertEqual([one["kind"] for one in self.hook.wait(4)[3:]], ["alert"])
+            self.assertEqual(server.stop(), 0)
+
     def test_a_hostile_value_does_not_stop_the_rule(self):
         text = CONFIGURATION.replace("threshold = 5", "threshold = 1").replace("actor.id", "label.x")
         with self.serve(text) as server:
@@ -191,6 +268,9 @@ class Alerts(unittest.TestCase):
                 ('[[alert]]\nname = "x"\n' * 2, "the name is there twice"),
                 ("".join(f'[[alert]]\nname = "x{i}"\n' for i in range(101)), "at most 100"),
                 ('[webhook]\nurl = "http://127.0.0.1/"\n', "both or none"),
+                ('[http]\npublic_url = "audit.example"\n', "http.public_url: "),
+                ('[http]\npublic_url = "https://audit.example/?x=1"\n', "must have no query"),
+                ('[webhook]\nvalues = "yes"\n', "must be true or false"),
                 ('[webhook]\nurl = "gopher://x/"\nsecret_file = "{secret}"\n', "webhook.url: "),
                 ('[webhook]\nurl = "http://127.0.0.1/"\nsecret_file = "{short}"\n', "the secret is shorter"),
                 ('[webhook]\nurl = "http://127.0.0.1/"\nsecret_file = "/nowhere"\n', "webhook.secret_file: ")]:

@@ -52,7 +52,8 @@ class WebhookTest(Planted):
         tiles.instead[path] = bytes(entries)
         hook = Hook()
         hook.statuses = [503]
-        flags = ("--url", tiles.url, "--webhook", hook.url, "--webhook-secret-file", secret)
+        flags = ("--url", tiles.url, "--webhook", hook.url, "--webhook-secret-file", secret, "--page",
+                 "https://audit.example/graven/")
         # Loopback is not called unless somebody says so; the notice waits on the disk.
         self.once(*flags, check=1)
         self.assertEqual(hook.taken, [])
@@ -65,6 +66,7 @@ class WebhookTest(Planted):
         self.assertEqual(headers["Graven-Signature"], want)
         notice = json.loads(body)["notices"][0]
         self.assertEqual((notice["finding"], notice["index"]), ("record", 255))
+        self.assertRegex(notice["link"], r"^https://audit\.example/graven/#/[a-z]+/record/255$")
         self.assertNotIn(b"alice", body)
 
     def test_metrics_and_checkpoint_are_served(self):

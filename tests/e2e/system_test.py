@@ -291,6 +291,41 @@ class SystemLog(unittest.TestCase):
         verdict = json.loads(serving.run("verify", "--data", server.data, "--json").stdout)
         self.assertEqual([log["log"] for log in verdict["logs"]], ["default", "later", "_system"])
 
+    def test_the_key_of_statements_is_among_those_loaded_and_unloaded(self):
+        folder = make_folder("own-log-keys")
+        with serving.Server(folder, "--http", "127.0.0.1:0") as server:
+            append(server.address, 1)
+            url = server.ready["http"][0].rstrip("/") + "/logs/default/statement?q="
+            with urllib.request.urlopen(url, timeout=30) as reply:
+                key = reply.headers["Graven-Answer-Key"]
+            self.assertEqual(self.wait_event(server.address, "key.load")["search.answers"], key)
+            self.assertEqual(server.stop(), 0)
+        with serving.Server(folder) as server:
+            self.assertEqual(self.wait_event(server.address, "key.unload")["search.answers"], key)
+            self.assertEqual(server.stop(), 0)
+
+    @unittest.skipUnless(shutil.which("strace"), "skipped: strace is not installed")
+    def test_a_file_of_the_index_that_is_done_during_the_stop_is_told_of(self):
+        folder = make_folder("own-log-late-index")
+        name = f"{0:020}-{65536:020}"
+        index = folder / "data/logs/default/index"
+        # It gets its name three seconds late: the stop comes meanwhile.
+        names = "rename,renameat,renameat2"
+        prefix = ("strace", "-f", "-o", str(folder / "trace"), "-P", str(index / f"{name}.new"), "-e",
+                  f"trace={names}", "-e", f"inject={names}:delay_enter=3000000")
+        with serving.Server(folder, prefix=prefix, ready_s=120) as server:
+            append(server.address, 66_000)
+            wait_for(lambda: "rename" in (folder / "trace").read_text())
+            self.assertFalse((index / name).exists(), "it was done before the stop")
+            self.assertEqual(server.stop(), 0)
+        self.assertIn("DELAYED", (folder / "trace").read_text())
+        self.assertTrue((index / name).exists())
+        with serving.Server(folder) as server:
+            told = [labels for action, labels in self.events(server.address) if action == "index.file"]
+            self.assertEqual([(one["log"], one["first"], one["end"]) for one in told],
+                             [("default", "0", "65536")])
+            self.assertEqual(server.stop(), 0)
+
     def test_configuration_hash_changes_with_the_configuration_only(self):
         folder = make_folder("own-log-configuration")
         hashes = []

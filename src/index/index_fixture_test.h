@@ -1,10 +1,13 @@
 #pragma once
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graven/v1/event.pb.h"
@@ -29,7 +32,7 @@ class RecordMaker {
     event.mutable_actor()->set_id("user-" + std::to_string(Skewed(900)));
     if (Chance(2)) event.mutable_actor()->set_type(Chance(2) ? "human" : "machine");
     if (Chance(4)) event.mutable_actor()->set_name("M\xC3\xBCller " + Word());
-    event.set_action(Verb() + "." + Verb());
+    event.set_action(Joined({Verb(), Verb()}, "."));
     for (uint64_t targets = Skewed(4); targets > 0; --targets) {
       auto* target = event.add_targets();
       if (!Chance(5)) target->set_type(Chance(2) ? "invoice" : "order");
@@ -38,7 +41,7 @@ class RecordMaker {
     }
     event.mutable_occurred_at()->set_seconds(static_cast<int64_t>(1'700'000'000 + index));
     event.set_outcome(static_cast<v1::Outcome>(Skewed(5)));
-    if (Chance(3)) event.set_outcome_reason(Word() + "-" + Word() + " " + Word());
+    if (Chance(3)) event.set_outcome_reason(Joined({Joined({Word(), Word()}, "-"), Word()}, " "));
     if (Chance(2)) event.mutable_source()->set_service("service-" + std::to_string(Skewed(9)));
     event.mutable_source()->set_ip(Address());
     event.set_trace_id("trace-" + std::to_string(index / 3));
@@ -78,15 +81,19 @@ class RecordMaker {
     const uint64_t bound = random_() % limit + 1;
     return random_() % bound;
   }
+  std::string Number(uint64_t limit) { return std::to_string(Skewed(limit)); }
+  // Braces evaluate from left to right; the two sides of a + in the order that the compiler likes.
+  static std::string Joined(std::vector<std::string> parts, std::string_view between) {
+    return fmt::format("{}", fmt::join(parts, between));
+  }
   std::string Word() { return "w" + std::to_string(Skewed(500)); }
   std::string Verb() {
     constexpr const char* kVerbs[] = {"invoice", "read", "write", "login", "Delete"};
     return kVerbs[Skewed(5)];
   }
   std::string Address() {
-    if (Chance(3)) return "10.1." + std::to_string(Skewed(3)) + "." + std::to_string(Skewed(250));
-    if (Chance(3))
-      return "2001:db8:" + std::to_string(Skewed(3)) + "::" + std::to_string(Skewed(9));
+    if (Chance(3)) return "10.1." + Joined({Number(3), Number(250)}, ".");
+    if (Chance(3)) return "2001:db8:" + Joined({Number(3), Number(9)}, "::");
     if (Chance(4)) return "not an address";
     return Chance(2) ? "" : "::ffff:10.1.2.3";
   }

@@ -352,9 +352,10 @@ TEST_F(KeptFilesTest, FrameTakenOutBeforeTheNextOneCameIsFoundByTheRotation) {
   found_.clear();
   Round();
   for (const auto& [path, words] : files_) {
-    const auto found = std::find_if(found_.begin(), found_.end(), [&](const ScrubFinding& one) {
-      return one.file == path && one.kind == ScrubKind::kCheckpoint;
-    });
+    const auto found =
+        std::find_if(found_.begin(), found_.end(), [file = path](const ScrubFinding& one) {
+          return one.file == file && one.kind == ScrubKind::kCheckpoint;
+        });
     ASSERT_NE(found, found_.end()) << path;
     EXPECT_THAT(found->what, HasSubstr("not those that it held"));
   }

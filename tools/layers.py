@@ -47,8 +47,12 @@ ROOMS = {
     "server": ["base", "io", "merkle", "note", "record", "query", "json", "store", "journal", "sequencer",
                "ledger", "index", "verify", "metrics", "engine", "search", "service", "http", "webhook", "web",
                "witness", "upkeep"],
-    "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "journal", "index", "verify",
-            "http", "web", "webhook", "witness", "client", "import", "view", "monitor", "server"],
+    "console": ["base", "io", "note", "record", "client"],
+    "rehearse": ["base", "io", "note", "http", "witness", "client"],
+    "audit": ["base", "io", "merkle", "note", "record", "query", "store", "index", "verify", "http", "webhook",
+              "client", "monitor", "server", "console"],
+    "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "verify", "http", "web",
+            "webhook", "witness", "client", "import", "view", "server", "console", "rehearse", "audit"],
 }
 
 # What tests may include beside that: the independent checker judges the ledger.
@@ -58,7 +62,7 @@ TEST_ROOMS = {"ledger": ["verify"]}
 LIBRARIES = {
     "grpcpp/": {"service", "client", "server", "cli"},
     "grpc/": {"service", "client", "upkeep", "server", "cli"},
-    "CLI/": {"cli"},
+    "CLI/": {"console", "cli"},
     "utf8proc.h": {"query"},
     "roaring/": {"index"},
     "prometheus/": {"metrics"},
@@ -67,9 +71,9 @@ LIBRARIES = {
     # Asio and Beast take ten seconds to compile and throw: they stay behind http/'s own headers.
     "boost/": {"http"},
     # io is the only door to the disk.
-    "fcntl.h": {"io", "import", "server", "cli"},
+    "fcntl.h": {"io", "import", "server", "rehearse", "cli"},
     "sys/stat.h": {"io", "import", "server", "cli"},
-    "filesystem": {"import", "server", "cli"},
+    "filesystem": {"import", "server", "rehearse", "audit", "cli"},
     "fstream": {"client", "import", "server", "cli"},
 }
 

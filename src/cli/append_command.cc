@@ -8,13 +8,16 @@
 #include "base/text_safety.h"
 #include "cli/commands.h"
 #include "cli/import_run.h"
-#include "cli/record_text.h"
+#include "console/record_text.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/json_util.h"
 #include "io/durable_file.h"
 #include "record/time_text.h"
 
 namespace graven::cli {
+using console::FieldList;
+using console::LevelText;
+
 namespace {
 
 struct AppendFlags {

@@ -4,11 +4,13 @@
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
-#include "cli/key_flag.h"
+#include "console/key_flag.h"
 #include "note/checkpoint.h"
 #include "note/note.h"
 
 namespace graven::cli {
+using console::KeyFlag;
+
 namespace {
 
 CommandResult PrintCheckpoint(CommandContext& context, const KeyFlag& key_flag,

@@ -2,11 +2,23 @@
 
 #include <memory>
 
-#include "cli/command_context.h"
+#include "console/command_context.h"
 
 // The commands. Each stands in a file of its own, <name>_command.cc, which adds one subcommand with
 // its flags, help and example to the program, and what it does to the context.
 namespace graven::cli {
+
+// What every command speaks with.
+using console::Colour;
+using console::CommandContext;
+using console::CommandResult;
+using console::CountText;
+using console::ExitCode;
+using console::Json;
+using console::ProgressLine;
+using console::Terminal;
+using console::Unreachable;
+using console::UsageError;
 
 void AddServeCommand(CLI::App& app, CommandContext& context);
 void AddLogsCommand(CLI::App& app, CommandContext& context);

@@ -8,6 +8,8 @@
 #include "fmt/format.h"
 
 namespace graven::cli {
+using console::CommandContext;
+
 namespace {
 
 constexpr size_t kBatchEventsMax = 100;

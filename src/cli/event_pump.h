@@ -7,8 +7,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "cli/command_context.h"
 #include "client/appender.h"
+#include "console/command_context.h"
 
 namespace graven::cli {
 
@@ -32,7 +32,7 @@ class EventPump {
   // Stops at the first refused event, or counts them and goes on.
   enum class OnRefusal { kStop, kCount };
 
-  static absl::StatusOr<std::unique_ptr<EventPump>> Open(CommandContext& context,
+  static absl::StatusOr<std::unique_ptr<EventPump>> Open(console::CommandContext& context,
                                                          const client::Client& client,
                                                          OnRefusal on_refusal);
   ~EventPump();
@@ -64,13 +64,13 @@ class EventPump {
     std::vector<std::string> to_say ABSL_GUARDED_BY(mutex);
   };
 
-  EventPump(CommandContext& context, OnRefusal on_refusal,
+  EventPump(console::CommandContext& context, OnRefusal on_refusal,
             std::unique_ptr<client::Appender> appender);
   static void Answered(State& state, OnRefusal on_refusal, const std::string& where,
                        const absl::StatusOr<client::Appended>& answer);
   absl::Status SayAndCheck();
 
-  CommandContext& context_;
+  console::CommandContext& context_;
   const OnRefusal on_refusal_;
   const std::shared_ptr<State> state_ = std::make_shared<State>();
   std::unique_ptr<client::Appender> appender_;

@@ -5,19 +5,24 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "audit/verify_run.h"
 #include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/key_flag.h"
-#include "cli/policy_flag.h"
-#include "cli/verify_run.h"
+#include "console/key_flag.h"
+#include "console/policy_flag.h"
 #include "fmt/format.h"
 #include "merkle/proof.h"
 #include "verify/explanation.h"
 
 namespace graven::cli {
+using audit::VerifyExport;
+using console::KeyFlag;
+using console::ReadPolicy;
+using console::WasTyped;
+
 namespace {
 
 // Larger than any file that is explained whole.

@@ -10,13 +10,21 @@
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/export_tiles.h"
-#include "cli/key_flag.h"
-#include "cli/policy_flag.h"
-#include "cli/record_text.h"
 #include "client/tail_stream.h"
+#include "console/key_flag.h"
+#include "console/policy_flag.h"
+#include "console/record_text.h"
 #include "fmt/format.h"
 
 namespace graven::cli {
+using console::KeyFlag;
+using console::ReadPolicy;
+using console::ReadRecord;
+using console::ReadRecordBytes;
+using console::RecordJson;
+using console::WasTyped;
+using console::WriteRecord;
+
 namespace {
 
 struct ExportFlags {

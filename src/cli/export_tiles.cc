@@ -7,8 +7,8 @@
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
-#include "cli/record_text.h"
 #include "client/tail_stream.h"
+#include "console/record_text.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "note/checkpoint.h"
@@ -19,6 +19,14 @@
 #include "verify/folder_checker.h"
 
 namespace graven::cli {
+using console::BytesText;
+using console::CommandContext;
+using console::CommandResult;
+using console::CountText;
+using console::ExitCode;
+using console::ProgressLine;
+using console::Unreachable;
+
 namespace {
 
 // What is to be exported: the log as its newest checkpoint has it.

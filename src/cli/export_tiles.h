@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "cli/command_context.h"
+#include "console/command_context.h"
 #include "note/keys.h"
 #include "note/policy.h"
 
@@ -21,6 +21,6 @@ struct TilesRun {
 };
 
 // `export --tiles`: brings the folder up to the newest checkpoint.
-CommandResult ExportTiles(CommandContext& context, const TilesRun& run);
+console::CommandResult ExportTiles(console::CommandContext& context, const TilesRun& run);
 
 }  // namespace graven::cli

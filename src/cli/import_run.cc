@@ -6,6 +6,15 @@
 #include "fmt/format.h"
 
 namespace graven::cli {
+using console::CommandContext;
+using console::CommandResult;
+using console::CountText;
+using console::DurationText;
+using console::ExitCode;
+using console::Json;
+using console::ProgressLine;
+using console::Unreachable;
+
 namespace {
 
 // Everything is durable, or named, when this returns OK.

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/command_context.h"
+#include "console/command_context.h"
 #include "import/importer.h"
 
 namespace graven::cli {
@@ -13,8 +13,9 @@ namespace graven::cli {
 // read, so that a run that broke off can be started again.
 // `passed_over`: files of a folder that were left out by their names, for the counts.
 // An exit code of kNo: something was refused; each was named on standard error.
-CommandResult RunImport(CommandContext& context, const import::ImportOptions& options,
-                        const std::vector<std::string>& paths,
-                        const std::vector<std::string>& passed_over = {});
+console::CommandResult RunImport(console::CommandContext& context,
+                                 const import::ImportOptions& options,
+                                 const std::vector<std::string>& paths,
+                                 const std::vector<std::string>& passed_over = {});
 
 }  // namespace graven::cli

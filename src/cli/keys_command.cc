@@ -6,7 +6,7 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/key_flag.h"
+#include "console/key_flag.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "note/checkpoint.h"
@@ -14,6 +14,9 @@
 #include "store/log_meta.h"
 
 namespace graven::cli {
+using console::kKeyFileBytesMax;
+using console::WasTyped;
+
 namespace {
 
 CommandResult PrintKey(CommandContext& context, const note::VerifierKey& key) {

@@ -5,12 +5,15 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/record_text.h"
-#include "cli/table.h"
+#include "console/record_text.h"
+#include "console/table.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace graven::cli {
+using console::FieldList;
+using console::Table;
+
 namespace {
 
 using google::protobuf::util::TimeUtil;

@@ -1,16 +1,21 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
+#include "audit/monitor_run.h"
 #include "base/absl_views.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
-#include "cli/key_flag.h"
-#include "cli/monitor_run.h"
-#include "cli/policy_flag.h"
+#include "console/key_flag.h"
+#include "console/policy_flag.h"
 #include "io/durable_file.h"
 #include "webhook/page_link.h"
 
 namespace graven::cli {
+using audit::RunMonitor;
+using console::KeyFlag;
+using console::ReadPolicy;
+using console::WasTyped;
+
 namespace {
 
 struct MonitorFlags {

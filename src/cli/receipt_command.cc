@@ -10,9 +10,9 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/key_flag.h"
-#include "cli/policy_flag.h"
-#include "cli/record_text.h"
+#include "console/key_flag.h"
+#include "console/policy_flag.h"
+#include "console/record_text.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "note/policy.h"
@@ -22,6 +22,13 @@
 #include "verify/receipt.h"
 
 namespace graven::cli {
+using console::KeyFlag;
+using console::ReadPolicy;
+using console::ReadRecord;
+using console::ReadRecordBytes;
+using console::RecordJson;
+using console::WriteRecord;
+
 namespace {
 
 struct GetFlags {

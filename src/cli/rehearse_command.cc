@@ -9,10 +9,16 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/rehearsal.h"
 #include "fmt/format.h"
+#include "rehearse/rehearsal.h"
 
 namespace graven::cli {
+using rehearse::Attack;
+using rehearse::RehearsalOptions;
+using rehearse::RehearsalReport;
+using rehearse::Rehearse;
+using rehearse::Sighting;
+
 namespace {
 
 struct RehearseFlags {

@@ -6,15 +6,20 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/record_text.h"
 #include "cli/search_numbers.h"
 #include "cli/search_records.h"
 #include "client/search_stream.h"
 #include "client/tail_stream.h"
+#include "console/record_text.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 
 namespace graven::cli {
+using console::ReadRecord;
+using console::ReadRecordBytes;
+using console::RecordJson;
+using console::RecordLine;
+
 namespace {
 
 constexpr absl::Duration kStatementTimeout = absl::Seconds(60);

@@ -4,11 +4,21 @@
 
 #include "base/status_macros.h"
 #include "base/text_safety.h"
-#include "cli/table.h"
+#include "console/table.h"
 #include "fmt/format.h"
 #include "record/time_text.h"
 
 namespace graven::cli {
+using console::Colour;
+using console::CommandContext;
+using console::CommandResult;
+using console::CountText;
+using console::ExitCode;
+using console::Json;
+using console::Table;
+using console::Terminal;
+using console::UsageError;
+
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(60);

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/command_context.h"
+#include "console/command_context.h"
 
 namespace graven::cli {
 
@@ -18,9 +18,9 @@ struct NumberFlags {
 };
 
 // Both end with kNo when the server could not count to the end.
-CommandResult ShowFacets(CommandContext& context, const std::string& query, uint64_t tree_size,
-                         const NumberFlags& flags);
-CommandResult ShowHistogram(CommandContext& context, const std::string& query, uint64_t tree_size,
-                            const NumberFlags& flags);
+console::CommandResult ShowFacets(console::CommandContext& context, const std::string& query,
+                                  uint64_t tree_size, const NumberFlags& flags);
+console::CommandResult ShowHistogram(console::CommandContext& context, const std::string& query,
+                                     uint64_t tree_size, const NumberFlags& flags);
 
 }  // namespace graven::cli

@@ -10,6 +10,9 @@
 #include "query/parser.h"
 
 namespace graven::cli {
+using console::ReadRecord;
+using console::ReadRecordBytes;
+
 namespace {
 
 // Holds what a server sends against what it was asked.

@@ -4,14 +4,14 @@
 #include <string>
 #include <string_view>
 
-#include "cli/record_text.h"
 #include "client/client.h"
+#include "console/record_text.h"
 
 namespace graven::cli {
 
 // A match whose hash has been computed here and which has been judged here. Views.
 struct FoundRecord {
-  const ReadRecord& record;
+  const console::ReadRecord& record;
   std::string_view bytes;
 };
 

@@ -4,9 +4,14 @@
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
-#include "cli/record_text.h"
+#include "console/record_text.h"
 
 namespace graven::cli {
+using console::ReadRecord;
+using console::ReadRecordBytes;
+using console::RecordJson;
+using console::WriteRecord;
+
 namespace {
 
 CommandResult Show(CommandContext& context, const std::string& index_text,

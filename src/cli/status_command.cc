@@ -2,12 +2,16 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/record_text.h"
-#include "cli/table.h"
+#include "console/record_text.h"
+#include "console/table.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace graven::cli {
+using console::BytesText;
+using console::FieldList;
+using console::PlainJson;
+
 namespace {
 
 std::string StateText(v1::ServerState state) {

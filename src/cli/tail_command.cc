@@ -3,10 +3,15 @@
 #include "CLI/CLI.hpp"
 #include "base/status_macros.h"
 #include "cli/commands.h"
-#include "cli/record_text.h"
 #include "client/tail_stream.h"
+#include "console/record_text.h"
 
 namespace graven::cli {
+using console::ReadRecord;
+using console::ReadRecordBytes;
+using console::RecordJson;
+using console::RecordLine;
+
 namespace {
 
 struct TailFlags {

@@ -7,13 +7,18 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/record_text.h"
 #include "cli/search_records.h"
 #include "cli/span_tree.h"
+#include "console/record_text.h"
 #include "fmt/format.h"
 #include "query/record_view.h"
 
 namespace graven::cli {
+using console::ReadRecord;
+using console::ReadRecordBytes;
+using console::RecordJson;
+using console::RecordLine;
+
 namespace {
 
 constexpr uint64_t kRecordsMax = 10'000;

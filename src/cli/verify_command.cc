@@ -2,15 +2,25 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
+#include "audit/verify_answer.h"
+#include "audit/verify_indexes.h"
+#include "audit/verify_run.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
-#include "cli/key_flag.h"
-#include "cli/verify_answer.h"
-#include "cli/verify_indexes.h"
-#include "cli/verify_run.h"
+#include "console/key_flag.h"
 #include "fmt/format.h"
 
 namespace graven::cli {
+using audit::Completeness;
+using audit::VerifyAnswer;
+using audit::VerifyEvidence;
+using audit::VerifyExport;
+using audit::VerifyFolder;
+using audit::VerifyIndexes;
+using audit::VerifyServer;
+using console::KeyFlag;
+using console::WasTyped;
+
 namespace {
 
 constexpr int64_t kSecondNs = 1'000'000'000;

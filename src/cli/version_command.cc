@@ -1,13 +1,15 @@
 #include "CLI/CLI.hpp"
 #include "cli/commands.h"
-#include "cli/table.h"
 #include "cli/version.h"
+#include "console/table.h"
 #include "fmt/format.h"
 #include "google/protobuf/stubs/common.h"
 #include "grpcpp/grpcpp.h"
 #include "openssl/crypto.h"
 
 namespace graven::cli {
+using console::FieldList;
+
 namespace {
 
 CommandResult PrintVersion(CommandContext& context) {

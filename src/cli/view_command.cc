@@ -6,8 +6,8 @@
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
-#include "cli/policy_flag.h"
 #include "cli/version.h"
+#include "console/policy_flag.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "server/stop_signals.h"
@@ -15,6 +15,9 @@
 #include "web/page_files.h"
 
 namespace graven::cli {
+using console::ReadPolicy;
+using console::ReadToken;
+
 namespace {
 
 struct ViewFlags {

@@ -48,7 +48,7 @@ ROOMS = {
                "ledger", "index", "verify", "metrics", "engine", "search", "service", "http", "webhook", "web",
                "witness", "upkeep"],
     "console": ["base", "io", "note", "record", "client"],
-    "rehearse": ["base", "io", "note", "http", "witness", "client"],
+    "rehearse": ["base", "io", "note", "store", "http", "witness", "client"],
     "audit": ["base", "io", "merkle", "note", "record", "query", "store", "index", "verify", "http", "webhook",
               "client", "monitor", "server", "console"],
     "cli": ["base", "io", "merkle", "note", "tiles", "record", "query", "store", "verify", "http", "web",

@@ -1,8 +1,5 @@
-#include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <memory>
 
 #include "CLI/CLI.hpp"
@@ -14,6 +11,8 @@
 
 namespace graven::cli {
 using rehearse::Attack;
+using rehearse::Interruption;
+using rehearse::RehearsalAudience;
 using rehearse::RehearsalOptions;
 using rehearse::RehearsalReport;
 using rehearse::Rehearse;
@@ -24,6 +23,7 @@ namespace {
 struct RehearseFlags {
   std::string attack;
   std::string data;
+  std::string guard;
   bool keep = false;
   bool page = false;
 };
@@ -62,75 +62,51 @@ void PrintReport(CommandContext& context, const RehearseFlags& flags,
 }
 
 // Whoever looks at the page: told of it on standard output, heard on standard input, and gone with
-// SIGTERM or SIGINT. Made before any thread, so that the signals come here.
-class Onlooker {
- public:
-  explicit Onlooker(CommandContext& context) : context_(context) {
-    sigemptyset(&stops_);
-    sigaddset(&stops_, SIGTERM);
-    sigaddset(&stops_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &stops_, nullptr);
-    signals_ = signalfd(-1, &stops_, SFD_CLOEXEC);
-  }
-  Onlooker(const Onlooker&) = delete;
-  Onlooker& operator=(const Onlooker&) = delete;
-  ~Onlooker() { close(signals_); }
-
-  void Invite(const std::string& url) {
-    if (context_.json()) {
-      context_.PrintJsonLine({{"page", url}});
+// the first signal.
+RehearsalAudience Audience(CommandContext& context, const RehearseFlags& flags,
+                           Interruption& interruption) {
+  RehearsalAudience audience;
+  audience.invite = [&context](const std::string& url) {
+    if (context.json()) {
+      context.PrintJsonLine({{"page", url}});
     } else {
-      Terminal& out = context_.out();
+      Terminal& out = context.out();
       out.Line("The page of the copy, as it is before the attack, with the log's key pinned:");
       out.Line(fmt::format("  {}", SafeText(url)));
       out.Line("Open it in a browser. Enter begins the attack.");
     }
-    (void)context_.out().Finish();
-  }
-
+    (void)context.out().Finish();
+  };
   // The end of the input is as good as a line.
-  absl::StatusOr<bool> Ready() const {
-    pollfd waits[] = {{signals_, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
-    poll(waits, 2, 1000);
-    if (waits[0].revents != 0) return absl::CancelledError("ended before the attack");
-    return waits[1].revents != 0;
-  }
-
-  void Look() const {
-    if (!context_.json())
-      context_.out().Line(
+  audience.ready = [&interruption] { return interruption.WaitToRead(STDIN_FILENO, 1000); };
+  audience.look = [&context, &flags, &interruption](const RehearsalReport& report) {
+    PrintReport(context, flags, report);
+    if (!context.json())
+      context.out().Line(
           "The page is at the same address still, and red by now. Ctrl-C ends it all.");
-    (void)context_.out().Finish();
-    int number = 0;
-    sigwait(&stops_, &number);
-  }
-
- private:
-  CommandContext& context_;
-  sigset_t stops_;
-  int signals_;
-};
+    (void)context.out().Finish();
+    (void)interruption.Sleep(-1);
+  };
+  return audience;
+}
 
 CommandResult RunRehearsal(CommandContext& context, const RehearseFlags& flags) {
+  if (!flags.guard.empty() && flags.data.empty())
+    return UsageError("--guard: it belongs to a folder, say which with --data");
+  // Before any thread is made, so that all of them leave the signals to it.
+  Interruption interruption;
   RehearsalOptions options;
   for (const auto& [name, attack] : kAttacks)
     if (name == flags.attack) options.attack = attack;
   options.data = flags.data;
+  options.guard = flags.guard;
   options.log = context.log();
   options.keep = flags.keep;
-  std::optional<Onlooker> onlooker;
-  if (flags.page) {
-    onlooker.emplace(context);
-    options.audience = {[&](const std::string& url) { onlooker->Invite(url); },
-                        [&] { return onlooker->Ready(); }};
-    options.look = [&](const RehearsalReport& report) {
-      PrintReport(context, flags, report);
-      onlooker->Look();
-    };
-  }
-  const auto report = Rehearse(options);
+  if (flags.page) options.audience = Audience(context, flags, interruption);
+  const auto report = Rehearse(options, interruption);
   if (!report.ok()) return Unreachable("rehearsal", report.status());
-  if (!flags.page) PrintReport(context, flags, *report);
+  if (!flags.page || !report->page.ok()) PrintReport(context, flags, *report);
+  if (!report->page.ok()) return Unreachable("the page cannot be shown", report->page);
   return report->caught() ? ExitCode::kDone : ExitCode::kNo;
 }
 
@@ -147,7 +123,9 @@ void AddRehearseCommand(CLI::App& app, CommandContext& context) {
       "verify reads the folder; monitor watches from outside; a witness has cosigned what was "
       "signed\n"
       "before. Each says what it saw. Nothing of the real log is touched:\n"
-      "--data is copied, and without it a small new log is made.\n"
+      "--data is copied, and without it a small new log is made. The copy lies below TMPDIR, holds "
+      "the\n"
+      "log's key, is for this user alone, and is removed at the end, also by Ctrl-C.\n"
       "With --page the copy's page is served too: open it, press Enter, and see it turn red.\n"
       "Exit code 0: the attack was caught. 1: nobody noticed.\n"
       "\n"
@@ -161,6 +139,9 @@ void AddRehearseCommand(CLI::App& app, CommandContext& context) {
       ->check(CLI::IsMember({"flip", "fork", "rollback", "withhold"}));
   command->add_option("--data", flags->data, "Copy this folder; its server must be stopped")
       ->type_name("DIR");
+  command
+      ->add_option("--guard", flags->guard, "Where the guard of --data lies, if not in the folder")
+      ->type_name("FILE");
   command->add_flag("--keep", flags->keep, "Leave the throw-away folder behind");
   command->add_flag(
       "--page", flags->page,

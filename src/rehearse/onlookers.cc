@@ -1,8 +1,6 @@
 #include "rehearse/onlookers.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 #include <utility>
 
 #include "base/encoding.h"
@@ -19,17 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The lines of a short answer as one.
-std::string OneLine(const std::string& text) {
-  std::string line;
-  for (const char c : text.substr(0, 400)) {
-    const bool space = c == ' ' || c == '\n';
-    if (!space || !line.ends_with(' ')) line += space ? ' ' : c;
-  }
-  while (line.ends_with(' ')) line.pop_back();
-  return line;
-}
-
 }  // namespace
 
 absl::Status Onlookers::LetWitnessSee(const RunningServer& server) {
@@ -40,7 +27,7 @@ absl::Status Onlookers::LetWitnessSee(const RunningServer& server) {
     const auto seen = cosigned.ok() ? note::OpenCheckpoint(*cosigned, stage_.key())
                                     : absl::StatusOr<note::Checkpoint>(cosigned.status());
     if (seen.ok() && seen->size >= newest.size) return absl::OkStatus();
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    RETURN_IF_ERROR(stage_.interruption().Sleep(50));
   }
   return absl::UnavailableError("the witness does not cosign");
 }
@@ -183,27 +170,43 @@ absl::Status Onlookers::AskServer(const std::string& name) {
 }
 
 absl::Status Onlookers::AskVerify(const std::string& name) {
-  ASSIGN_OR_RETURN(const ChildOutput done, stage_.Graven({"verify", "--data", stage_.Path(name),
-                                                          "--key", stage_.key_file()}));
-  const std::string said = OneLine(done.out.empty() ? done.err : done.out);
-  report_.sightings.push_back(
-      {"verify", done.exit_code == 1,
-       done.exit_code == 0
-           ? "nothing: the folder agrees with itself and with its key, and it is the key's owner "
-             "who lies"
-           : said});
+  ASSIGN_OR_RETURN(const ChildOutput done,
+                   stage_.Graven({"verify", "--data", stage_.Path(name), "--log", stage_.log(),
+                                  "--key", stage_.key_file(), "--json"}));
+  const Json json = Json::parse(done.out, nullptr, false);
+  const bool judged = json.is_object() && json.contains("logs") && json["logs"].size() == 1;
+  const Json log = judged ? json["logs"][0] : Json::object();
+  const std::string verdict = log.value("verdict", "");
+  if (verdict == "OK") {
+    report_.sightings.push_back(
+        {"verify", false,
+         "nothing: the folder agrees with itself and with its key, and it is the key's owner who "
+         "lies"});
+    return absl::OkStatus();
+  }
+  if (verdict != "BAD" || log.value("code", "") != "DATA_LOSS")
+    return absl::UnavailableError(
+        fmt::format("verify gives no verdict: {}", OneLine(done.out + done.err)));
+  std::string words = log.value("reason", "");
+  if (log.contains("first_bad_index"))
+    words = fmt::format("the first bad record is {}: {}", log["first_bad_index"].get<uint64_t>(),
+                        words);
+  report_.sightings.push_back({"verify", true, OneLine(words)});
   return absl::OkStatus();
 }
 
-absl::Status Onlookers::ServeAndAskMonitor(const std::string& name) {
-  auto server = stage_.Serve(name);
-  if (absl::IsFailedPrecondition(server.status())) {
-    report_.sightings.push_back({"server", true, std::string(server.status().message())});
-    return AskWitnessAlone();
-  }
-  RETURN_IF_ERROR(server.status());
-  RETURN_IF_ERROR(AskMonitor(server->address));
-  return AskWitness(server->address);
+absl::Status Onlookers::AskStorage(const std::string& address) {
+  ASSIGN_OR_RETURN(const ChildOutput done,
+                   stage_.Graven({"logs", "show", stage_.log(), "--server", address, "--json"}));
+  const Json json = Json::parse(done.out, nullptr, false);
+  if (!json.is_object()) return absl::UnavailableError(FirstLine(done.err));
+  const bool damaged = json.value("state", "") == "READ_ONLY";
+  report_.sightings.push_back(
+      {"server", damaged,
+       damaged ? OneLine(json.value("state_reason", ""))
+               : std::string("nothing yet: what is sealed it reads again when its scrubber comes "
+                             "to it")});
+  return absl::OkStatus();
 }
 
 }  // namespace graven::rehearse

@@ -31,8 +31,8 @@ class Onlookers {
   absl::Status AskVerify(const std::string& name);
   // An honest server asks its witnesses before it signs.
   absl::Status AskServer(const std::string& name);
-  // Asks a log that may not even start.
-  absl::Status ServeAndAskMonitor(const std::string& name);
+  // Whether the server has noticed that what is stored is damaged.
+  absl::Status AskStorage(const std::string& address);
 
  private:
   absl::StatusOr<ChildOutput> Monitor(const std::string& address,

@@ -1,7 +1,6 @@
 #include "rehearse/rehearsal.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -12,15 +11,13 @@
 #include "note/checkpoint.h"
 #include "rehearse/lying_door.h"
 #include "rehearse/onlookers.h"
+#include "rehearse/record_place.h"
 #include "rehearse/stage.h"
 
 namespace graven::rehearse {
 namespace {
 
-namespace files = std::filesystem;
-
 constexpr int kArrivingEventsMax = 600;  // while somebody looks at the page before the attack
-constexpr size_t kFlippedFileBytesMax = size_t{1} << 30;
 
 // A key as part of a URL.
 std::string InUrl(std::string_view text) {
@@ -39,32 +36,36 @@ class Rehearsal {
  public:
   explicit Rehearsal(const RehearsalOptions& options) : options_(options) {}
 
-  absl::StatusOr<RehearsalReport> Run() {
+  absl::StatusOr<RehearsalReport> Run(Interruption& interruption) {
     ASSIGN_OR_RETURN(stage_, Stage::Set({.data = options_.data,
+                                         .guard = options_.guard,
                                          .log = options_.log,
                                          .keep = options_.keep,
-                                         .pages = options_.audience.has_value()}));
+                                         .pages = options_.audience.has_value()},
+                                        interruption));
     onlookers_.emplace(*stage_, report_);
-    switch (options_.attack) {
-      case Attack::kFlip:
-        RETURN_IF_ERROR(Flip());
-        break;
-      case Attack::kFork:
-        RETURN_IF_ERROR(Fork());
-        break;
-      case Attack::kRollback:
-        RETURN_IF_ERROR(Rollback());
-        break;
-      case Attack::kWithhold:
-        RETURN_IF_ERROR(Withhold());
-        break;
-    }
     if (options_.keep) report_.folder = stage_->folder();
-    if (options_.look) RETURN_IF_ERROR(LetAudienceLook());
+    RETURN_IF_ERROR(Begin());
+    // What was judged is not lost with the page.
+    if (options_.audience) report_.page = LetAudienceLook();
     return report_;
   }
 
  private:
+  absl::Status Begin() {
+    switch (options_.attack) {
+      case Attack::kFlip:
+        return Flip();
+      case Attack::kFork:
+        return Fork();
+      case Attack::kRollback:
+        return Rollback();
+      case Attack::kWithhold:
+        return Withhold();
+    }
+    return absl::InvalidArgumentError("no such attack");
+  }
+
   // Until the audience says that it has seen enough: a green page, and events that arrive.
   absl::Status LetAudienceSee(const RunningServer& server) {
     if (!options_.audience) return absl::OkStatus();
@@ -95,7 +96,7 @@ class Rehearsal {
                        LyingDoor::Open(stage_->page_address(), server.http, options_.log, index));
       report_.done += fmt::format("; on the page, one bit of record {}", index);
     }
-    options_.look(report_);
+    options_.audience->look(report_);
     return absl::OkStatus();
   }
 
@@ -105,47 +106,32 @@ class Rehearsal {
   }
 
   absl::Status Flip() {
+    LogIndex index;
+    std::string record;
     {
       ASSIGN_OR_RETURN(RunningServer server, stage_->Serve("log", Witnessed::kYes, Shown::kYes));
       RETURN_IF_ERROR(LetAudienceSee(server));
       RETURN_IF_ERROR(onlookers_->LetAllSee(server));
+      ASSIGN_OR_RETURN(const std::string note, stage_->NewestNote(server.address, "published"));
+      ASSIGN_OR_RETURN(const note::Checkpoint newest, note::OpenCheckpoint(note, stage_->key()));
+      if (newest.size.value == 0) return absl::NotFoundError("the log holds no record to change");
+      index.value = newest.size.value / 2;
+      ASSIGN_OR_RETURN(record, stage_->Record(server.address, index));
     }
     attacked_ = "shown";
-    if (options_.audience)
-      RETURN_IF_ERROR(stage_->Copy(stage_->Path("log"), stage_->Path(attacked_)));
-    RETURN_IF_ERROR(FlipOneBit(stage_->Path("log")));
+    const std::string log = stage_->Path("log");
+    if (options_.audience) RETURN_IF_ERROR(stage_->Copy(log, stage_->Path(attacked_)));
+    io::FileSystem& fs = io::PosixFileSystem();
+    ASSIGN_OR_RETURN(const RecordPlace place, FindRecord(fs, log, options_.log, index, record));
+    RETURN_IF_ERROR(FlipBit(fs, log, place));
+    report_.done = fmt::format("flipped one bit of {}, at offset {} of {}", place.what,
+                               place.offset, place.file);
     RETURN_IF_ERROR(onlookers_->AskVerify("log"));
-    return onlookers_->ServeAndAskMonitor("log");
-  }
-
-  // In the middle of what the largest file of records holds.
-  absl::Status FlipOneBit(const std::string& folder) {
-    std::string largest;
-    std::string content;
-    size_t used_most = 0;
-    std::error_code error;
-    for (const auto& entry : files::recursive_directory_iterator(folder, error)) {
-      const std::string parent = entry.path().parent_path().filename().string();
-      if (!entry.is_regular_file(error) || (parent != "journal" && parent != "segments")) continue;
-      auto bytes =
-          io::ReadWholeFile(io::PosixFileSystem(), entry.path().string(), kFlippedFileBytesMax);
-      if (!bytes.ok()) continue;
-      const size_t last = bytes->find_last_not_of('\0');
-      const size_t used = last == bytes->npos ? 0 : last + 1;
-      if (used <= used_most) continue;
-      used_most = used;
-      largest = entry.path().string();
-      content = *std::move(bytes);
-    }
-    if (used_most == 0) return absl::NotFoundError("the folder holds no records");
-    const size_t at = used_most / 2;
-    const char flipped = static_cast<char>(content[at] ^ 1);
-    ASSIGN_OR_RETURN(const auto file,
-                     io::PosixFileSystem().Open(largest, io::OpenMode::kReadWrite));
-    RETURN_IF_ERROR(file->WriteAt(at, std::string_view(&flipped, 1)));
-    report_.done = fmt::format("flipped one bit at offset {} of {}", at,
-                               files::relative(largest, folder, error).string());
-    return absl::OkStatus();
+    // One that does not even start says nothing about a changed bit: no answer, and no verdict.
+    ASSIGN_OR_RETURN(RunningServer server, stage_->Serve("log"));
+    RETURN_IF_ERROR(onlookers_->AskStorage(server.address));
+    RETURN_IF_ERROR(onlookers_->AskMonitor(server.address));
+    return onlookers_->AskWitness(server.address);
   }
 
   absl::Status Fork() {
@@ -228,8 +214,9 @@ bool RehearsalReport::caught() const {
                      [](const Sighting& sighting) { return sighting.caught; });
 }
 
-absl::StatusOr<RehearsalReport> Rehearse(const RehearsalOptions& options) {
-  return Rehearsal(options).Run();
+absl::StatusOr<RehearsalReport> Rehearse(const RehearsalOptions& options,
+                                         Interruption& interruption) {
+  return Rehearsal(options).Run(interruption);
 }
 
 }  // namespace graven::rehearse

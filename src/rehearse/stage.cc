@@ -3,16 +3,16 @@
 #include <stdlib.h>  // NOLINT(modernize-deprecated-headers): mkdtemp
 
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
-#include <thread>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/encoding.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "nlohmann/json.hpp"
+#include "store/data_folder.h"
 
 namespace graven::rehearse {
 namespace {
@@ -22,37 +22,40 @@ using Json = nlohmann::json;
 
 constexpr int kFirstEvents = 300;
 constexpr size_t kReadyBytesMax = size_t{1} << 20;
-// Where child_process.h puts what the servers say.
-constexpr const char* kServerWords = "child.err-server";
+constexpr int kLookMs = 10;
+constexpr int kReadyPatienceMs = 60'000;
+constexpr int kPublishPatienceMs = 10'000;
 constexpr const char* kWitnessName = "rehearsal.example/witness";
 
-// What it says in its ready file, with at least one address of the kind `door`.
-// kFailedPrecondition: it does not start, and why.
-absl::StatusOr<Json> WaitUntilReady(ChildProcess& process, const std::string& errors,
-                                    const std::string& ready, const char* door) {
-  for (int i = 0; i < 6000 && process.IsRunning(); ++i) {
-    const auto text = io::ReadWholeFile(io::PosixFileSystem(), ready, kReadyBytesMax);
-    Json json = text.ok() ? Json::parse(*text, nullptr, false) : Json();
-    if (json.is_object() && json.contains(door) && !json[door].empty()) return json;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  const auto words = io::ReadWholeFile(io::PosixFileSystem(), errors, 1 << 20);
-  return absl::FailedPreconditionError(
-      words.ok() ? FirstLine(words->substr(words->size() < 400 ? 0 : words->size() - 400))
-                 : std::string("the server does not start"));
+// The last line that a server which did not start has written: why.
+std::string LastLine(std::string text) {
+  while (text.ends_with('\n')) text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
 }
 
 }  // namespace
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-absl::StatusOr<std::unique_ptr<Stage>> Stage::Set(StageOptions options) {
-  std::unique_ptr<Stage> stage(new Stage(std::move(options)));
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text.substr(0, 400)) {
+    const bool space = c == ' ' || c == '\n';
+    if (!space || !line.ends_with(' ')) line += space ? ' ' : c;
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
+absl::StatusOr<std::unique_ptr<Stage>> Stage::Set(StageOptions options,
+                                                  Interruption& interruption) {
+  std::unique_ptr<Stage> stage(new Stage(std::move(options), interruption));
   RETURN_IF_ERROR(stage->SetUp());
   return stage;
 }
 
 Stage::~Stage() {
+  witness_.reset();  // it writes into the folder
   std::error_code ignored;
   if (!options_.keep && !work_.empty()) files::remove_all(work_, ignored);
 }
@@ -73,10 +76,7 @@ absl::Status Stage::SetUp() {
     ASSIGN_OR_RETURN(RunningServer server, Serve("log"));
     RETURN_IF_ERROR(Append(server, kFirstEvents, "invoice.approve"));
   } else {
-    // A copy of a folder that is being written would be torn.
-    const auto lock = io::PosixFileSystem().Lock(io::JoinPath(options_.data, "lock"));
-    RETURN_IF_ERROR(lock.status());
-    RETURN_IF_ERROR(Copy(options_.data, Path("log")));
+    RETURN_IF_ERROR(CopyData());
   }
   ASSIGN_OR_RETURN(const ChildOutput key,
                    Graven({"keys", "show", "--data", Path("log"), "--log", options_.log}));
@@ -86,14 +86,32 @@ absl::Status Stage::SetUp() {
   return StartWitness();
 }
 
+absl::Status Stage::CopyData() const {
+  RETURN_IF_ERROR(store::CheckDataFolder(io::PosixFileSystem(), store::DataPaths(options_.data)));
+  // A copy of a folder that is being written would be torn.
+  ASSIGN_OR_RETURN(const auto lock,
+                   io::PosixFileSystem().Lock(io::JoinPath(options_.data, "lock")));
+  RETURN_IF_ERROR(Copy(options_.data, Path("log")));
+  const std::string guard = io::JoinPath(Path("log"), "guard");
+  if (!options_.guard.empty()) return Copy(options_.guard, guard);
+  std::error_code error;
+  if (files::exists(guard, error)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("{} holds no guard: it lies elsewhere, say where with --guard", options_.data));
+}
+
 // One that knows this log and nothing of the others, and a policy that asks for it.
 absl::Status Stage::StartWitness() {
   const std::string ready = Path("witness.ready");
-  ASSIGN_OR_RETURN(ChildProcess process,
-                   ChildProcess::Start(work_, {"witness", "--data", Path("witness"), "--name",
-                                               kWitnessName, "--log", Path("log.vkey"), "--listen",
-                                               "127.0.0.1:0", "--ready-file", ready}));
-  ASSIGN_OR_RETURN(const Json json, WaitUntilReady(process, Path(kServerWords), ready, "http"));
+  ASSIGN_OR_RETURN(
+      ChildProcess process,
+      ChildProcess::Start(work_, "witness-process", interruption_,
+                          {"witness", "--data", Path("witness"), "--name", kWitnessName, "--log",
+                           Path("log.vkey"), "--listen", "127.0.0.1:0", "--ready-file", ready}));
+  ASSIGN_OR_RETURN(const std::string said, WaitUntilReady(process, "witness-process", ready));
+  const Json json = Json::parse(said, nullptr, false);
+  if (!json.is_object() || !json.contains("http") || json["http"].empty())
+    return absl::FailedPreconditionError("the witness does not say where it listens");
   witness_.emplace(std::move(process));
   witness_url_ = json["http"][0].get<std::string>();
   return io::WriteFileDurably(io::PosixFileSystem(), Path("policy"),
@@ -101,18 +119,47 @@ absl::Status Stage::StartWitness() {
                                           json.value("vkey", ""), witness_url_));
 }
 
+absl::StatusOr<std::string> Stage::WaitUntilReady(ChildProcess& process, const std::string& name,
+                                                  const std::string& ready) const {
+  for (int waited_ms = 0; process.IsRunning() && waited_ms < kReadyPatienceMs;
+       waited_ms += kLookMs) {
+    auto text = io::ReadWholeFile(io::PosixFileSystem(), ready, kReadyBytesMax);
+    if (text.ok() && !text->empty()) return text;
+    RETURN_IF_ERROR(interruption_.Sleep(kLookMs));
+  }
+  const auto words = io::ReadWholeFile(io::PosixFileSystem(), Path(name + ".err"), kReadyBytesMax);
+  const std::string last = words.ok() ? LastLine(*words) : std::string();
+  return absl::FailedPreconditionError(last.empty() ? "it does not start" : last);
+}
+
 absl::Status Stage::Copy(const std::string& from, const std::string& to) const {
   std::error_code error;
   files::remove_all(to, error);
-  files::copy(from, to, files::copy_options::recursive, error);
-  return error
-             ? absl::UnavailableError(fmt::format("{} cannot be copied: {}", from, error.message()))
-             : absl::OkStatus();
+  absl::Status copied = CopyEntry(from, to);
+  if (copied.ok() || absl::IsCancelled(copied)) return copied;
+  return absl::UnavailableError(
+      fmt::format("{} cannot be copied: {}", from, std::string(copied.message())));
+}
+
+// File by file, so that an interruption need not wait for all of a large folder.
+absl::Status Stage::CopyEntry(const files::path& from, const files::path& to) const {
+  RETURN_IF_ERROR(interruption_.Sleep(0));
+  std::error_code error;
+  if (!files::is_directory(from, error)) {
+    if (files::copy_file(from, to, error); !error) return absl::OkStatus();
+    return absl::UnavailableError(fmt::format("{}: {}", from.string(), error.message()));
+  }
+  files::create_directory(to, from, error);  // with its permissions
+  files::directory_iterator entries(from, error);
+  for (; !error && entries != files::directory_iterator(); entries.increment(error))
+    RETURN_IF_ERROR(CopyEntry(entries->path(), to / entries->path().filename()));
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(fmt::format("{}: {}", from.string(), error.message()));
 }
 
 absl::StatusOr<ChildOutput> Stage::Graven(const std::vector<std::string>& arguments,
                                           const std::string& input) const {
-  return RunGraven(work_, arguments, input);
+  return RunGraven(work_, interruption_, arguments, input);
 }
 
 absl::StatusOr<RunningServer> Stage::Serve(const std::string& name, Witnessed witnessed,
@@ -132,9 +179,15 @@ absl::StatusOr<RunningServer> Stage::Serve(const std::string& name, Witnessed wi
   // That of an earlier start must not be taken for this one's.
   std::error_code ignored;
   files::remove(ready, ignored);
-  ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(work_, arguments));
-  ASSIGN_OR_RETURN(const Json json,
-                   WaitUntilReady(process, Path(kServerWords), ready, has_page ? "http" : "grpc"));
+  ASSIGN_OR_RETURN(ChildProcess process,
+                   ChildProcess::Start(work_, "server", interruption_, arguments));
+  ASSIGN_OR_RETURN(const std::string said, WaitUntilReady(process, "server", ready));
+  const Json json = Json::parse(said, nullptr, false);
+  for (const char* const door : {"grpc", "http"}) {
+    const bool needed = has_page || door == std::string_view("grpc");
+    if (needed && (!json.is_object() || !json.contains(door) || json[door].empty()))
+      return absl::FailedPreconditionError("the server does not say where it listens");
+  }
   RunningServer server{std::move(process), json["grpc"][0].get<std::string>(), {}};
   if (!has_page) return server;
   server.http = json["http"][0].get<std::string>();
@@ -155,9 +208,27 @@ absl::Status Stage::Append(const RunningServer& server, int count, std::string_v
       const ChildOutput done,
       Graven({"append", "--server", server.address, "--log", options_.log, "-"}, lines));
   if (done.exit_code != 0) return absl::UnavailableError(FirstLine(done.err));
-  // Published a moment after it is durable.
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  return absl::OkStatus();
+  for (int waited_ms = 0; waited_ms < kPublishPatienceMs; waited_ms += kLookMs) {
+    ASSIGN_OR_RETURN(const ChildOutput shown,
+                     Graven({"logs", "show", options_.log, "--server", server.address, "--json"}));
+    const Json log = Json::parse(shown.out, nullptr, false);
+    if (log.is_object() && log.contains("durable_size") && log.contains("published_size") &&
+        log["durable_size"] == log["published_size"])
+      return absl::OkStatus();
+    RETURN_IF_ERROR(interruption_.Sleep(kLookMs));
+  }
+  return absl::UnavailableError("what was appended is not published");
+}
+
+absl::StatusOr<std::string> Stage::Record(const std::string& address, LogIndex index) const {
+  ASSIGN_OR_RETURN(const ChildOutput done,
+                   Graven({"show", fmt::format("{}", index.value), "--server", address, "--log",
+                           options_.log, "--json"}));
+  const Json json = Json::parse(done.out, nullptr, false);
+  const bool shown = json.is_object() && json.contains("record") && json["record"].is_string();
+  const auto record = shown ? Base64Decode(json["record"].get<std::string>()) : std::nullopt;
+  if (!record) return absl::UnavailableError(FirstLine(done.err));
+  return *record;
 }
 
 absl::StatusOr<std::string> Stage::NewestNote(const std::string& address,

@@ -9,6 +9,7 @@
 #include "note/note.h"
 
 namespace graven::cli {
+using console::CheckFailed;
 using console::KeyFlag;
 
 namespace {
@@ -24,7 +25,9 @@ CommandResult PrintCheckpoint(CommandContext& context, const KeyFlag& key_flag,
   const std::string& note = response.checkpoint();
   note::Checkpoint checkpoint;
   if (key.has_value()) {
-    ASSIGN_OR_RETURN(checkpoint, note::OpenCheckpoint(note, *key));
+    auto opened = note::OpenCheckpoint(note, *key);
+    if (!opened.ok()) return CheckFailed("the server's checkpoint", opened.status());
+    checkpoint = *std::move(opened);
   } else {
     ASSIGN_OR_RETURN(const note::Note parsed, note::ParseNote(note));
     ASSIGN_OR_RETURN(checkpoint, note::ParseCheckpoint(parsed.text));

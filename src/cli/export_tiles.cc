@@ -20,6 +20,7 @@
 
 namespace graven::cli {
 using console::BytesText;
+using console::CheckFailed;
 using console::CommandContext;
 using console::CommandResult;
 using console::CountText;
@@ -46,8 +47,9 @@ absl::StatusOr<Target> MakeTarget(const note::VerifierKey& key, std::string note
                                   const TilesRun& run) {
   Target target{key, std::move(note), {}};
   const note::Policy policy = run.policy.value_or(note::Policy());
-  ASSIGN_OR_RETURN(note::CosignedCheckpoint cosigned,
-                   note::OpenCosigned(target.note, std::span(&key, 1), policy));
+  auto opened = note::OpenCosigned(target.note, std::span(&key, 1), policy);
+  if (!opened.ok()) return CheckFailed("the log's checkpoint", opened.status());
+  note::CosignedCheckpoint cosigned = *std::move(opened);
   if (!cosigned.meets_quorum) {
     return absl::FailedPreconditionError(fmt::format(
         "the checkpoint of {} records is cosigned by {} of the policy's {} witnesses, "

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "audit/statement.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
@@ -10,19 +11,26 @@
 #include "cli/search_records.h"
 #include "client/search_stream.h"
 #include "client/tail_stream.h"
+#include "console/key_flag.h"
 #include "console/record_text.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
+#include "query/parser.h"
 
 namespace graven::cli {
+using console::CheckFailed;
+using console::KeyFlag;
 using console::ReadRecord;
 using console::ReadRecordBytes;
 using console::RecordJson;
 using console::RecordLine;
+using console::WasTyped;
 
 namespace {
 
 constexpr absl::Duration kStatementTimeout = absl::Seconds(60);
+// To hold a statement against them.
+constexpr size_t kMatchesKeptMax = size_t{16} << 20;
 
 struct SearchFlags {
   std::vector<std::string> words;
@@ -35,6 +43,7 @@ struct SearchFlags {
   std::string cursor;
   std::string proofs;
   std::string statement;
+  KeyFlag key;  // of the log, for a statement
   NumberFlags numbers;
 
   std::string query() const { return fmt::format("{}", fmt::join(words, " ")); }
@@ -122,22 +131,49 @@ CommandResult Follow(CommandContext& context, const SearchFlags& flags) {
   return ExitCode::kDone;
 }
 
-// Asks for the server's signed word about all matches below the size that was searched, and keeps
-// it.
-absl::Status KeepStatement(CommandContext& context, client::Client& client,
-                           const SearchFlags& flags, uint64_t tree_size) {
+// The key that must have signed the checkpoint in a statement: the one that was given, or the one
+// that the server says the log has.
+absl::StatusOr<note::VerifierKey> LogKey(CommandContext& context, client::Client& client,
+                                         const SearchFlags& flags) {
+  ASSIGN_OR_RETURN(std::optional<note::VerifierKey> key, flags.key.Read());
+  if (key) return *std::move(key);
+  ASSIGN_OR_RETURN(const v1::Log log, client.GetLog(context.log()));
+  return note::VerifierKey::Parse(log.vkey());
+}
+
+// Asks for the server's signed word about all matches below the size that was searched, holds it
+// against what was shown, and keeps it. One that contradicts that is kept too, as evidence, but
+// nobody shall take it for what he asked for.
+CommandResult KeepStatement(CommandContext& context, client::Client& client,
+                            const SearchFlags& flags, const audit::AskedSearch& asked) {
+  ASSIGN_OR_RETURN(const note::VerifierKey log_key, LogKey(context, client, flags));
   v1::GetStatementRequest request;
   request.set_log(context.log());
   request.set_query(flags.query());
-  request.set_tree_size(tree_size);
+  request.set_tree_size(asked.tree_size.value);
   ASSIGN_OR_RETURN(const v1::GetStatementResponse response,
                    client.GetStatement(std::move(request), kStatementTimeout));
+  const auto answer_key = note::VerifierKey::Parse(response.vkey());
+  if (!answer_key.ok()) {
+    return absl::DataLossError(fmt::format("the server's statement: the key that it names: {}",
+                                           std::string(answer_key.status().message())));
+  }
+  const auto checked = audit::CheckStatement(response.statement(), *answer_key, log_key, asked);
+  if (!checked.ok()) return CheckFailed("--statement", checked.status());
+  const bool fits = checked->problem.empty();
+  const std::string path = fits ? flags.statement : flags.statement + ".contradicts";
   const absl::Status written =
-      io::WriteFileDurably(io::PosixFileSystem(), flags.statement, response.statement());
+      io::WriteFileDurably(io::PosixFileSystem(), path, response.statement());
   if (!written.ok()) return Unreachable("--statement", written);
-  context.PrintNotice(
-      fmt::format("statement in {}, signed by {}", flags.statement, response.vkey()));
-  return absl::OkStatus();
+  if (!fits) {
+    return absl::DataLossError(
+        fmt::format("the server's statement contradicts the search: {}; it is kept as evidence "
+                    "in {}, signed by {}",
+                    checked->problem, path, response.vkey()));
+  }
+  context.PrintNotice(fmt::format("statement about {} matches in {}, signed by {}",
+                                  CountText(checked->answer.count), path, response.vkey()));
+  return ExitCode::kDone;
 }
 
 CommandResult Search(CommandContext& context, const SearchFlags& flags) {
@@ -160,19 +196,29 @@ CommandResult Search(CommandContext& context, const SearchFlags& flags) {
   request.set_cursor(flags.cursor);
   request.set_tree_size(flags.tree_size);
   if (flags.oldest) request.set_order(v1::SEARCH_ORDER_OLDEST_FIRST);
+  audit::AskedSearch asked;
+  const bool stated = !flags.statement.empty();
   ASSIGN_OR_RETURN(const SearchEnd end,
-                   ForEachMatch(*client, request, flags.limit,
-                                [&](const FoundRecord& found) { return matches.Show(found); }));
+                   ForEachMatch(*client, request, flags.limit, [&](const FoundRecord& found) {
+                     if (stated && asked.matches.size() < kMatchesKeptMax)
+                       asked.matches.push_back(found.record.header.index);
+                     return matches.Show(found);
+                   }));
   if (!end.next_cursor.empty()) {
     context.PrintNotice(
         fmt::format("there may be more among the {} records: --limit 0 for all, or go on with "
                     "--cursor {}",
                     CountText(end.tree_size), end.next_cursor));
   }
-  if (!flags.statement.empty()) {
-    RETURN_IF_ERROR(KeepStatement(context, *client, flags, end.tree_size));
-  }
-  return ExitCode::kDone;
+  if (!stated) return ExitCode::kDone;
+  // Ours, not the server's. (It has taken the query, so it is one.)
+  ASSIGN_OR_RETURN(const query::Query query, query::Parse(flags.query()));
+  asked.query = query::Canonical(query);
+  asked.tree_size = TreeSize(end.tree_size);
+  asked.shown = end.matches;
+  asked.complete = end.next_cursor.empty() && flags.cursor.empty();
+  RETURN_IF_ERROR(context.out().Finish());
+  return KeepStatement(context, *client, flags, asked);
 }
 
 void AddNumbers(CLI::App& command, SearchFlags& flags, CLI::Option* follow) {
@@ -227,6 +273,7 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
   flags->limit_option =
       command->add_option("-n,--limit", flags->limit, "End after this many; 0: all there are")
           ->type_name("N")
+          ->check(CLI::NonNegativeNumber)
           ->capture_default_str();
   CLI::Option* cursor =
       command->add_option("--cursor", flags->cursor, "Go on where an earlier search ended")
@@ -239,6 +286,7 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
       ->add_option("--size", flags->tree_size,
                    "Search the tree of this many records; 0: all that is published")
       ->type_name("SIZE")
+      ->check(CLI::NonNegativeNumber)
       ->excludes(follow);
   command
       ->add_option("--proofs", flags->proofs,
@@ -246,10 +294,11 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
       ->type_name("DIR");
   command
       ->add_option("--statement", flags->statement,
-                   "Keep the server's signed statement about all matches in this file (graven "
-                   "verify --answer)")
+                   "Hold the server's signed statement about all matches against those shown, and "
+                   "keep it in\nthis file (graven verify --answer)")
       ->type_name("FILE")
       ->excludes(follow);
+  CLI::Option* key = flags->key.AddTo(*command);
   AddNumbers(*command, *flags, follow);
   for (const char* const other : {"--facet", "--histogram"}) {
     command->get_option("--statement")->excludes(command->get_option(other));
@@ -257,7 +306,12 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);
-  context.OnRun(*command, [&context, flags] { return Search(context, *flags); });
+  context.OnRun(*command, [&context, command, key, flags]() -> CommandResult {
+    // From the environment it may come for other commands.
+    if (flags->statement.empty() && WasTyped(*command, *key))
+      return UsageError("--key goes with --statement: it is the checkpoint in that which it signs");
+    return Search(context, *flags);
+  });
 }
 
 }  // namespace graven::cli

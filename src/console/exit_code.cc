@@ -11,7 +11,7 @@ namespace {
 constexpr char kExitPayload[] = "graven.exit_code";
 
 absl::Status Marked(absl::Status status, ExitCode code) {
-  status.SetPayload(kExitPayload, absl::Cord(code == ExitCode::kUsage ? "2" : "3"));
+  status.SetPayload(kExitPayload, absl::Cord(fmt::format("{}", static_cast<int>(code))));
   return status;
 }
 
@@ -26,10 +26,17 @@ absl::Status Unreachable(std::string_view what, const absl::Status& status) {
   return Marked(absl::Status(status.code(), text), ExitCode::kUnreachable);
 }
 
+absl::Status CheckFailed(std::string_view what, const absl::Status& status) {
+  const std::string text = fmt::format("{}: {}", what, ToStd(status.message()));
+  return Marked(absl::Status(status.code(), text), ExitCode::kNo);
+}
+
 ExitCode ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return ExitCode::kDone;
   if (const auto payload = status.GetPayload(kExitPayload)) {
-    return *payload == "2" ? ExitCode::kUsage : ExitCode::kUnreachable;
+    return *payload == "1"   ? ExitCode::kNo
+           : *payload == "2" ? ExitCode::kUsage
+                             : ExitCode::kUnreachable;
   }
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:

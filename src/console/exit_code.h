@@ -24,7 +24,10 @@ absl::Status UsageError(std::string_view message);
 // `what` could not be reached or opened: kUnreachable whatever the code of `status`.
 absl::Status Unreachable(std::string_view what, const absl::Status& status);
 
-// kUsage and kUnreachable for the two above; else kUnreachable for what a server that is away or
+// `what` was checked, and does not hold: kNo whatever the code of `status`.
+absl::Status CheckFailed(std::string_view what, const absl::Status& status);
+
+// kUsage, kUnreachable and kNo for those above; else kUnreachable for what a server that is away or
 // does not know us answers, and kNo for every other error.
 ExitCode ExitCodeOf(const absl::Status& status);
 

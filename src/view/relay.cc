@@ -31,9 +31,9 @@ constexpr const char* kPassedOn[] = {
     "/logs/{log}/search",
     "/logs/{log}/facets",
     "/logs/{log}/histogram",
-    "/logs/{log}/statement",
     "/status",
 };
+constexpr const char* kStatements = "/logs/{log}/statement";
 constexpr const char* kLive = "/logs/{log}/live";
 
 // Past all caches means past those between here and the server too.
@@ -138,9 +138,9 @@ class LiveRelay final : public http::BodySource {
   std::thread thread_;
 };
 
-http::FetchOptions FetchOptionsOf(const RelayOptions& options) {
+http::FetchOptions FetchOptionsOf(const RelayOptions& options, std::chrono::milliseconds patience) {
   http::FetchOptions fetch;
-  fetch.total_timeout = options.patience;
+  fetch.total_timeout = patience;
   fetch.connect_timeout = std::min(options.patience, fetch.connect_timeout);
   fetch.body_bytes_max = kRelayedBytesMax;
   fetch.ca_file = options.ca_file;
@@ -164,13 +164,14 @@ Relay::Relay(RelayOptions options, std::string server)
       workers_(kCallsAtOnce, kCallsWaiting) {}
 
 void Relay::AddRoutes(web::Routes* routes) {
-  const auto add = [this, routes](const char* pattern, bool live) {
-    routes->Add({"GET", pattern, [this, live](const web::Call& call, http::Responder responder) {
-                   Forward(call.request, live, std::move(responder));
+  const auto add = [this, routes](const char* pattern, Kind kind) {
+    routes->Add({"GET", pattern, [this, kind](const web::Call& call, http::Responder responder) {
+                   Forward(call.request, kind, std::move(responder));
                  }});
   };
-  for (const char* pattern : kPassedOn) add(pattern, false);
-  add(kLive, true);
+  for (const char* pattern : kPassedOn) add(pattern, Kind::kAnswer);
+  add(kStatements, Kind::kStatement);
+  add(kLive, Kind::kLive);
 }
 
 http::FetchRequest Relay::MakeRequest(const http::Request& request) const {
@@ -185,21 +186,22 @@ http::FetchRequest Relay::MakeRequest(const http::Request& request) const {
   return made;
 }
 
-void Relay::Forward(const http::Request& request, bool live, http::Responder responder) {
+void Relay::Forward(const http::Request& request, Kind kind, http::Responder responder) {
   // A std::function is copied, and a responder is not.
   const auto kept = std::make_shared<http::Responder>(std::move(responder));
   const bool taken = workers_.TrySubmit(
-      [this, made = MakeRequest(request), live, kept] { Call(made, live, std::move(*kept)); });
+      [this, made = MakeRequest(request), kind, kept] { Call(made, kind, std::move(*kept)); });
   if (taken) return;
   std::move(*kept).Send(web::ErrorResponse(503, absl::StatusCode::kResourceExhausted, "OVERLOADED",
                                            "too many calls wait for the server"));
 }
 
-void Relay::Call(const http::FetchRequest& request, bool live, http::Responder responder) {
+void Relay::Call(const http::FetchRequest& request, Kind kind, http::Responder responder) {
   if (responder.gone()) return std::move(responder).Send(Unreachable(absl::CancelledError("gone")));
-  std::unique_ptr<http::Client> client = Borrow();
+  std::unique_ptr<http::Client> client = Borrow(kind);
   if (client == nullptr)
     return std::move(responder).Send(Unreachable(absl::CancelledError("the view is stopping")));
+  const bool live = kind == Kind::kLive;
   absl::StatusOr<http::FetchResponse> reply = live ? client->Open(request) : client->Fetch(request);
   if (live && reply.ok() && reply->status != 200) {
     // Says in its body why there is no stream.
@@ -209,7 +211,7 @@ void Relay::Call(const http::FetchRequest& request, bool live, http::Responder r
   const bool streams = live && reply.ok() && reply->status == 200;
   http::Response response = reply.ok() ? Passed(*std::move(reply)) : Unreachable(reply.status());
   if (!streams) {
-    GiveBack(std::move(client), !live);
+    GiveBack(std::move(client), kind == Kind::kAnswer);
     return std::move(responder).Send(std::move(response));
   }
   {
@@ -221,15 +223,17 @@ void Relay::Call(const http::FetchRequest& request, bool live, http::Responder r
   std::move(responder).Send(std::move(response));
 }
 
-std::unique_ptr<http::Client> Relay::Borrow() {
+std::unique_ptr<http::Client> Relay::Borrow(Kind kind) {
   const MutexLock lock(&mutex_);
   if (stopped_) return nullptr;
   std::unique_ptr<http::Client> client;
-  if (!idle_.empty()) {
+  if (kind == Kind::kStatement) {
+    client = std::make_unique<http::Client>(FetchOptionsOf(options_, options_.statement_patience));
+  } else if (!idle_.empty()) {
     client = std::move(idle_.back());
     idle_.pop_back();
   } else {
-    client = std::make_unique<http::Client>(FetchOptionsOf(options_));
+    client = std::make_unique<http::Client>(FetchOptionsOf(options_, options_.patience));
   }
   busy_.insert(client.get());
   return client;

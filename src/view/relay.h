@@ -34,6 +34,8 @@ struct RelayOptions {
   // Bearer token for calls that bring none of their own; empty: none.
   std::string token;
   std::chrono::milliseconds patience{30'000};
+  // For a statement: the server may search for a minute.
+  std::chrono::milliseconds statement_patience{75'000};
   // How long a live stream may say nothing: the server says something every 15 s.
   std::chrono::milliseconds silence{45'000};
 };
@@ -58,10 +60,12 @@ class Relay {
  private:
   Relay(RelayOptions options, std::string server);
 
-  void Forward(const http::Request& request, bool live, http::Responder responder);
-  void Call(const http::FetchRequest& request, bool live, http::Responder responder);
+  enum class Kind { kAnswer, kStatement, kLive };
+
+  void Forward(const http::Request& request, Kind kind, http::Responder responder);
+  void Call(const http::FetchRequest& request, Kind kind, http::Responder responder);
   http::FetchRequest MakeRequest(const http::Request& request) const;
-  std::unique_ptr<http::Client> Borrow();
+  std::unique_ptr<http::Client> Borrow(Kind kind);
   void GiveBack(std::unique_ptr<http::Client> client, bool reusable);
 
   const RelayOptions options_;

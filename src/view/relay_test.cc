@@ -1,5 +1,7 @@
 #include "view/relay.h"
 
+#include <thread>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/hostile_server_test.h"
@@ -223,6 +225,20 @@ TEST(RelayTest, StopEndsWhatIsUnderWay) {
   });
   EXPECT_THAT(site.Get("/logs"), HasSubstr("SERVER_UNREACHABLE"));
   stopper.join();
+}
+
+TEST(RelayTest, StatementIsWaitedForLongerThanOtherAnswers) {
+  // The server searches all of the log for it, for a minute at most.
+  HostileServer server([](Connection& connection) {
+    const std::string request = connection.ReadRequest();
+    std::this_thread::sleep_for(milliseconds(400));
+    connection.Write(Reply("text/plain", request.substr(0, request.find('?'))));
+  });
+  RelaySite site({.server = server.Url(), .patience = milliseconds(100)});
+  EXPECT_THAT(site.Get("/logs/default/search?q="), HasSubstr("504"));
+  const std::string reply = site.Get("/logs/default/statement?q=");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(reply, HasSubstr("/logs/default/statement"));
 }
 
 }  // namespace

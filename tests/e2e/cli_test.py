@@ -194,6 +194,10 @@ class CommandLine(unittest.TestCase):
         other = self.folder / "other.key"
         made = self.json("keys", "generate", self.key.split("+")[0], "--output", other)
         self.assertEqual(self.json("verify", "--key", made["vkey"], check=1)["verdict"], "BAD")
+        # Neither is it shown, nor written out, as a checkpoint of that key.
+        refused = self.graven("checkpoint", "--key", made["vkey"], check=1)
+        self.assertEqual(refused.stdout, "")
+        self.graven("export", "--tiles", self.folder / "tiles-of-another-key", "--key", made["vkey"], check=1)
 
     def test_a_receipt_verifies_offline_and_not_when_changed(self):
         self.wait_for_publication()

@@ -428,6 +428,82 @@ class Doors(Searching):
                 liar.stop(None)
 
 
+    def test_a_statement_that_does_not_fit_the_search_is_not_filed_as_one(self):
+        """A proxy that searches honestly and states something else."""
+        class Liar(rpc.AuditLogServiceServicer):
+            def __init__(self, real):
+                self.real = real
+                self.lie = None
+
+            def Search(self, request, context):
+                yield from self.real.Search(request)
+
+            def GetLog(self, request, context):
+                return self.real.GetLog(request)
+
+            def GetStatement(self, request, context):
+                return self.lie(request)
+
+        from concurrent import futures
+        with self.serve() as server:
+            self.append(server, made_events(0, 60))
+            key = server.ready["logs"]["default"]["vkey"]
+            real = self.stub(server)
+            lying = Liar(real)
+            liar = grpc.server(futures.ThreadPoolExecutor(4))
+            rpc.add_AuditLogServiceServicer_to_server(lying, liar)
+            port = liar.add_insecure_port("127.0.0.1:0")
+            liar.start()
+            path = self.folder / "filed.answer"
+            contradicts = self.folder / "filed.answer.contradicts"
+            search = ("search", "outcome:denied", "--statement", path, "--server", f"127.0.0.1:{port}")
+
+            def state(lie, *flags, check=1):
+                lying.lie = lie
+                for old in (path, contradicts):
+                    old.unlink(missing_ok=True)
+                return serving.run(*search, *flags, check=check)
+
+            def changed(find, put):
+                def lie(request):
+                    answer = real.GetStatement(request)
+                    self.assertIn(find, answer.statement)
+                    answer.statement = answer.statement.replace(find, put, 1)
+                    return answer
+                return lie
+
+            try:
+                state(real.GetStatement, check=0)
+                self.assertTrue(path.exists())
+                # Signed, and about something else: evidence, and not what was asked for.
+                for lie, word in [
+                        (lambda r: real.GetStatement(pb.GetStatementRequest(query="outcome:success")), "another query"),
+                        (lambda r: real.GetStatement(pb.GetStatementRequest(query=r.query, tree_size=30)),
+                         "records 0 to 30")]:
+                    said = state(lie).stderr
+                    self.assertIn(word, said)
+                    self.assertIn(str(contradicts), said)
+                    self.assertFalse(path.exists())
+                    serving.run("verify", "--answer", contradicts, "--key", key, "--server", server.address)
+                # Not signed by anybody: worth nothing.
+                for lie in (changed(b"denied", b"failure"), changed(b"\n0 60\n", b"\n0 59\n"),
+                            lambda r: pb.GetStatementResponse(statement=b"none\n", vkey=key),
+                            lambda r: pb.GetStatementResponse()):
+                    self.assertIn("the server's statement", state(lie).stderr)
+                    self.assertFalse(path.exists() or contradicts.exists())
+                # Another log's key than the one that the auditor knows.
+                other = "example.org/other+" + key.split("+", 1)[1]
+                state(real.GetStatement, "--key", other, check=2)
+                serving.run("keys", "generate", key.split("+")[0], "--output", self.folder / "other.key")
+                other = serving.run("keys", "show", "--file", self.folder / "other.key").stdout.strip()
+                self.assertIn("the checkpoint in it", state(real.GetStatement, "--key", other).stderr)
+                self.assertFalse(path.exists() or contradicts.exists())
+                self.assertIn("--statement",
+                              serving.run("search", "x", "--key", key, "--server", server.address, check=2).stderr)
+            finally:
+                liar.stop(None)
+
+
 class Turns(Searching):
     """Two threads serve all searches: who wants little is answered while others want much."""
 

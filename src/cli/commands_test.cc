@@ -57,6 +57,18 @@ TEST(Commands, EveryOneHasAnExampleAndADescription) {
   EXPECT_GE(commands, 20);
 }
 
+TEST(Commands, EveryOneSpeaksToMachines) {
+  CommandContext context;
+  const auto app = MakeProgram(context);
+  int commands = 0;
+  ForEachCommand(*app, [&commands](const CLI::App& command) {
+    if (!command.get_subcommands(nullptr).empty()) return;
+    ++commands;
+    EXPECT_NE(command.get_option_no_throw("--json"), nullptr) << command.get_name();
+  });
+  EXPECT_GE(commands, 20);
+}
+
 TEST(Commands, AWrongCommandLineEndsWithTwo) {
   EXPECT_EQ(RunCommand({}).exit_code, 2);
   EXPECT_EQ(RunCommand({"bogus"}).exit_code, 2);
@@ -67,6 +79,20 @@ TEST(Commands, AWrongCommandLineEndsWithTwo) {
   EXPECT_EQ(RunCommand({"import", "--format", "csv", "x"}).exit_code, 2);
   EXPECT_EQ(RunCommand({"append", "--actor", "a", "--action", "b", "--at", "noon"}).exit_code, 2);
   EXPECT_EQ(RunCommand({"append", "--actor", "a"}).exit_code, 2);
+  for (const std::vector<std::string>& negative :
+       std::vector<std::vector<std::string>>{{"tail", "--from", "-1"},
+                                             {"tail", "--limit", "-1"},
+                                             {"tail", "--last", "-1"},
+                                             {"export", "--from", "-1"},
+                                             {"export", "--to", "-1"},
+                                             {"search", "x", "--limit", "-1"},
+                                             {"search", "x", "--size", "-1"},
+                                             {"trace", "x", "--limit", "-1"},
+                                             {"logs", "create", "x", "--duplicate-window", "-1"}}) {
+    const Ended run = RunCommand(negative);
+    EXPECT_EQ(run.exit_code, 2) << negative[0];
+    EXPECT_THAT(run.out + run.err, HasSubstr("-1")) << negative[0];
+  }
   EXPECT_EQ(RunCommand({"receipt", "verify", "file"}).exit_code, 2);
   EXPECT_EQ(RunCommand({"keys", "generate", "two words", "--output", "x"}).exit_code, 2);
   EXPECT_EQ(RunCommand({"verify", "x", "--key", "a+b+c"}).exit_code, 2);
@@ -210,6 +236,12 @@ TEST(Completion, KnowsEveryCommandAndFlagInEveryShell) {
     // zsh ties it to PATH.
     EXPECT_THAT(run.out, Not(HasSubstr("path="))) << shell;
   }
+}
+
+TEST(Completion, IsAnObjectForMachines) {
+  const Json said = Json::parse(RunCommand({"completion", "zsh", "--json"}).out);
+  EXPECT_EQ(said["shell"], "zsh");
+  EXPECT_EQ(said["script"], RunCommand({"completion", "zsh"}).out);
 }
 
 TEST(Version, IsSaidToMachinesToo) {

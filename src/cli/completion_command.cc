@@ -152,6 +152,8 @@ std::string FishScript(const CLI::App& app) {
 void AddCompletionCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("completion", "Prints a completion script for a shell");
   command->footer(
+      "With --json: {\"shell\": ..., \"script\": ...}.\n"
+      "\n"
       "Example:\n"
       "  source <(graven completion bash)\n"
       "  graven completion fish | source");
@@ -159,10 +161,16 @@ void AddCompletionCommand(CLI::App& app, CommandContext& context) {
   command->add_option("shell", *shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  context.AddJson(*command);
   context.OnRun(*command, [&app, &context, shell]() -> CommandResult {
-    context.out().Write(*shell == "bash"  ? BashScript(app)
-                        : *shell == "zsh" ? ZshScript(app)
-                                          : FishScript(app));
+    const std::string script = *shell == "bash"  ? BashScript(app)
+                               : *shell == "zsh" ? ZshScript(app)
+                                                 : FishScript(app);
+    if (context.json()) {
+      context.PrintJson({{"shell", *shell}, {"script", script}});
+    } else {
+      context.out().Write(script);
+    }
     return ExitCode::kDone;
   });
 }

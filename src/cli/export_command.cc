@@ -216,9 +216,12 @@ void AddExportCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--output", flags->output, "File, or - for standard output")
       ->type_name("FILE")
       ->capture_default_str();
-  command->add_option("--from", flags->from, "First index")->type_name("INDEX");
+  command->add_option("--from", flags->from, "First index")
+      ->type_name("INDEX")
+      ->check(CLI::NonNegativeNumber);
   flags->to_option = command->add_option("--to", flags->to, "The index after the last one [all]")
-                         ->type_name("INDEX");
+                         ->type_name("INDEX")
+                         ->check(CLI::NonNegativeNumber);
   command->add_option("--tiles", flags->tiles, "Folder for checkpoint, tiles and entries")
       ->type_name("DIR");
   command

@@ -128,7 +128,8 @@ void AddCreate(CLI::App& logs, CommandContext& context) {
           "--duplicate-window",
           [request](const uint64_t& window) { request->set_duplicate_window(window); },
           "A duplicate is found among this many records [4000000]")
-      ->type_name("RECORDS");
+      ->type_name("RECORDS")
+      ->check(CLI::NonNegativeNumber);
   context.AddJson(*command);
   context.AddServer(*command);
   context.OnRun(*command, [&context, request] { return Create(context, *request); });

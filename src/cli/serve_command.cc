@@ -50,8 +50,11 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       ->take_all();
   command->add_option("--log-level", options->log_level, "Of the operational log")
       ->check(CLI::IsMember({"debug", "info", "warn", "warning", "error"}));
-  command->add_option("--log-format", options->log_format, "Of the operational log")
-      ->check(CLI::IsMember({"text", "json"}));
+  CLI::Option* format =
+      command->add_option("--log-format", options->log_format, "Of the operational log")
+          ->check(CLI::IsMember({"text", "json"}));
+  context.AddJson(*command);
+  command->get_option("--json")->excludes(format)->description("The same as --log-format json");
   command
       ->add_option("--slow-append-ms", options->slow_append_ms,
                    "Log each append that takes longer to become durable, with its stages [0: none]")
@@ -59,7 +62,8 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       ->check(CLI::Range(0, 3'600'000));
   command->add_flag("--insecure-listen-on-the-network", options->insecure_listen_on_the_network,
                     "Listen beyond this machine although anybody could then write");
-  context.OnRun(*command, [options]() -> CommandResult {
+  context.OnRun(*command, [&context, options]() -> CommandResult {
+    if (context.json()) options->log_format = "json";
     return static_cast<ExitCode>(server::RunServer(*options));
   });
 }

@@ -78,18 +78,22 @@ void AddTailCommand(CLI::App& app, CommandContext& context) {
       "  graven tail --follow\n"
       "  graven tail --from 0 --json | jq .event.action");
   auto flags = std::make_shared<TailFlags>();
-  flags->from_option =
-      command->add_option("--from", flags->from, "Start at this index")->type_name("INDEX");
+  flags->from_option = command->add_option("--from", flags->from, "Start at this index")
+                           ->type_name("INDEX")
+                           ->check(CLI::NonNegativeNumber);
   CLI::Option* now =
       command->add_flag("--now", flags->now, "Start after the newest record (with --follow)");
   command->add_option("-n,--last", flags->last, "Start this many records before the end")
       ->type_name("N")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->excludes(flags->from_option)
       ->excludes(now);
   now->excludes(flags->from_option);
   command->add_flag("-f,--follow", flags->follow, "Go on with the records that come");
-  command->add_option("--limit", flags->limit, "End after this many records")->type_name("N");
+  command->add_option("--limit", flags->limit, "End after this many records")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);

@@ -120,6 +120,7 @@ void AddTraceCommand(CLI::App& app, CommandContext& context) {
   command->add_option("id", flags->id, "The id")->required()->type_name("ID");
   command->add_option("-n,--limit", flags->limit, "At most this many records; 0: all there are")
       ->type_name("N")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   context.AddJson(*command);
   context.AddServer(*command);

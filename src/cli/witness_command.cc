@@ -55,9 +55,13 @@ void AddWitnessCommand(CLI::App& app, CommandContext& context) {
   options->log_format = "text";
   command->add_option("--log-level", options->log_level, "Of the operational log")
       ->check(CLI::IsMember({"debug", "info", "warn", "warning", "error"}));
-  command->add_option("--log-format", options->log_format, "Of the operational log")
-      ->check(CLI::IsMember({"text", "json"}));
-  context.OnRun(*command, [options]() -> CommandResult {
+  CLI::Option* format =
+      command->add_option("--log-format", options->log_format, "Of the operational log")
+          ->check(CLI::IsMember({"text", "json"}));
+  context.AddJson(*command);
+  command->get_option("--json")->excludes(format)->description("The same as --log-format json");
+  context.OnRun(*command, [&context, options]() -> CommandResult {
+    if (context.json()) options->log_format = "json";
     return static_cast<ExitCode>(server::RunWitness(*options));
   });
 }

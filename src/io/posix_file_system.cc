@@ -149,6 +149,9 @@ class PosixFile final : public File {
   const std::string path_;
 };
 
+// Whoever else may look into the folder has no use for it.
+constexpr mode_t kLockPermissions = 0600;
+
 // flock, not fcntl locks: those are dropped when any descriptor of the file is closed in this
 // process.
 class PosixFolderLock final : public FolderLock {
@@ -262,8 +265,10 @@ class PosixFileSystemImpl final : public FileSystem {
   }
 
   absl::StatusOr<std::unique_ptr<FolderLock>> Lock(const std::string& path) override {
-    Descriptor fd(OpenRetrying(path, O_RDWR | O_CREAT, 0644));
+    Descriptor fd(OpenRetrying(path, O_RDWR | O_CREAT, kLockPermissions));
     if (fd.get() < 0) return ErrnoStatus("open lock", path, errno);
+    // One of an older version; whose file it is not cannot change it, and need not.
+    [[maybe_unused]] const int changed = ::fchmod(fd.get(), kLockPermissions);
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return ErrnoStatus("lock", path, errno);
       const std::string message = fmt::format("lock {}: held by {}", path, HolderOf(fd.get()));

@@ -124,8 +124,8 @@ class Rehearsal {
     io::FileSystem& fs = io::PosixFileSystem();
     ASSIGN_OR_RETURN(const RecordPlace place, FindRecord(fs, log, options_.log, index, record));
     RETURN_IF_ERROR(FlipBit(fs, log, place));
-    report_.done = fmt::format("flipped one bit of {}, at offset {} of {}", place.what,
-                               place.offset, place.file);
+    report_.done = fmt::format("flipped a bit of {}, at offset {} of {}", place.what, place.offset,
+                               place.file);
     RETURN_IF_ERROR(onlookers_->AskVerify("log"));
     // One that does not even start says nothing about a changed bit: no answer, and no verdict.
     ASSIGN_OR_RETURN(RunningServer server, stage_->Serve("log"));

@@ -82,7 +82,7 @@ class RehearseTest(unittest.TestCase):
         who, report = self.caught("flip", "--data", server.data, "--log", "small", "--keep")
         copy = pathlib.Path(report["folder"])
         self.addCleanup(shutil.rmtree, copy, ignore_errors=True)
-        self.assertRegex(report["done"], r"^flipped one bit of (record 5,|the block of records)")
+        self.assertRegex(report["done"], r"^flipped a bit of (record 5,|the block of records)")
         self.assertTrue(who["verify"])
         self.assertIn("bad record is", self.words(report, "verify"))
         # What is named is what was changed.

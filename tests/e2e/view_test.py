@@ -150,7 +150,7 @@ class ViewTest(unittest.TestCase):
     def test_statement_comes_through_as_the_server_signed_it_and_is_searched_again(self):
         with self.view() as view:
             connection = http.client.HTTPConnection(view.url.hostname, view.url.port, timeout=60)
-            connection.request("GET", view.url.path + "logs/default/statement?q=action:first&size=4")
+            connection.request("GET", view.url.path + "logs/default/statement?q=action:a.b&size=4")
             answer = connection.getresponse()
             statement = answer.read()
             self.assertEqual(answer.status, 200, statement)
@@ -159,7 +159,7 @@ class ViewTest(unittest.TestCase):
             connection.close()
             lines = statement.decode().split("\n")
             self.assertEqual(lines[0], "graven answer v1")
-            self.assertEqual(lines[2], "v1: action:first")
+            self.assertEqual(lines[2], "v1: action:a.b")
             self.assertEqual(lines[5:7], ["0 4", "4"])
             file = self.folder / "first.answer"
             file.write_bytes(statement)

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "console/key_flag.h"
 #include "console/policy_flag.h"
+#include "fmt/format.h"
 #include "io/durable_file.h"
 #include "webhook/page_link.h"
 

@@ -13,7 +13,7 @@
 #include "graven/v1/event.pb.h"
 #include "io/simulated_file_system.h"
 #include "ledger/ledger.h"
-#include "ledger/scrubber.h"
+#include "scrub/scrubber.h"
 
 namespace graven::engine {
 
@@ -135,8 +135,8 @@ class LedgerWithRoom final : public ledger::Ledger {
     if (write_state != ledger::WriteState::kActive) status.write_state = write_state;
     return status;
   }
-  std::unique_ptr<ledger::Scrubber> MakeScrubber(
-      std::function<void(const ledger::ScrubFinding&)> on_finding) override {
+  std::unique_ptr<scrub::Scrubber> MakeScrubber(
+      std::function<void(const scrub::Finding&)> on_finding) override {
     return real_.MakeScrubber(std::move(on_finding));
   }
   absl::Status Close() override { return real_.Close(); }

@@ -41,15 +41,16 @@ ScrubLoop::ScrubLoop(ledger::Ledger& ledger, Clock& clock, const ScrubBudget& bu
       clock_(clock),
       budget_(budget),
       scrubber_(ledger.MakeScrubber(
-          [this, on_finding = std::move(on_finding)](const ledger::ScrubFinding& finding) {
+          [this, on_finding = std::move(on_finding)](const scrub::Finding& finding) {
             sound_ = false;
-            metrics_.MakeCounter(metrics::kScrubFindings, {ScrubKindText(finding.kind)}).Add();
+            metrics_.MakeCounter(metrics::kScrubFindings, {KindText(finding.kind)}).Add();
             if (on_finding) on_finding(finding);
           })),
       metrics_(metrics) {
-  using ledger::ScrubKind;
-  for (const ScrubKind kind : {ScrubKind::kRecord, ScrubKind::kFile, ScrubKind::kCheckpoint}) {
-    metrics_.MakeCounter(metrics::kScrubFindings, {ScrubKindText(kind)});  // 0 is said too
+  using scrub::FindingKind;
+  for (const FindingKind kind :
+       {FindingKind::kRecord, FindingKind::kFile, FindingKind::kCheckpoint}) {
+    metrics_.MakeCounter(metrics::kScrubFindings, {KindText(kind)});  // 0 is said too
   }
   Show();
 }
@@ -107,7 +108,7 @@ void ScrubLoop::KeepPlaceIfDue(bool now) {
 }
 
 void ScrubLoop::Show() {
-  const ledger::ScrubStatus status = scrubber_->status();
+  const scrub::State status = scrubber_->status();
   metrics_.MakeCounter(metrics::kScrubBytes).RaiseTo(static_cast<double>(status.bytes));
   metrics_.MakeCounter(metrics::kScrubRecords).RaiseTo(static_cast<double>(status.records));
   metrics_.MakeCounter(metrics::kScrubRounds).RaiseTo(static_cast<double>(status.rounds));

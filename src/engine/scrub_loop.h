@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "ledger/ledger.h"
-#include "ledger/scrubber.h"
 #include "metrics/registry.h"
+#include "scrub/scrubber.h"
 
 namespace graven::engine {
 
@@ -29,7 +29,7 @@ int64_t ScrubRestNs(const ScrubBudget& budget, int64_t cpu_ns, uint64_t bytes);
 // The scrubber's own thread, always on.
 class ScrubLoop {
  public:
-  using OnFinding = std::function<void(const ledger::ScrubFinding&)>;
+  using OnFinding = std::function<void(const scrub::Finding&)>;
   // `on_finding` is called on the thread; it may be empty.
   ScrubLoop(ledger::Ledger& ledger, Clock& clock, const ScrubBudget& budget,
             metrics::Registry& metrics, OnFinding on_finding);
@@ -40,7 +40,7 @@ class ScrubLoop {
   void Stop();
 
   // Any thread.
-  ledger::ScrubStatus status() const { return scrubber_->status(); }
+  scrub::State status() const { return scrubber_->status(); }
   // Nothing was found since the start.
   bool sound() const { return sound_; }
 
@@ -57,7 +57,7 @@ class ScrubLoop {
   Clock& clock_;
   const ScrubBudget budget_;
   std::atomic<bool> sound_ = true;
-  std::unique_ptr<ledger::Scrubber> scrubber_;
+  std::unique_ptr<scrub::Scrubber> scrubber_;
   metrics::Registry& metrics_;
   // The thread's own.
   int64_t cpu_seen_ns_ = 0;

@@ -30,12 +30,12 @@ TEST(ScrubLoop, FindsAFileThatWasRemovedAndStopsInTime) {
   LedgerOnSimulatedDisk on_disk;
   metrics::Registry metrics;
   std::mutex mutex;
-  std::vector<ledger::ScrubFinding> found;
+  std::vector<scrub::Finding> found;
   ScrubBudget budget;
   budget.round_pause_ns = 3'600'000'000'000;  // an hour: the watch goes on all the same
   budget.watch_ns = 1'000'000;
   ScrubLoop loop(*on_disk.ledger, SystemClock(), budget, metrics,
-                 [&](const ledger::ScrubFinding& finding) {
+                 [&](const scrub::Finding& finding) {
                    std::lock_guard lock(mutex);
                    found.push_back(finding);
                  });

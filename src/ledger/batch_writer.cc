@@ -284,7 +284,7 @@ absl::StatusOr<std::vector<BatchWriter::Grown>> BatchWriter::MakeDurable() {
   // From here on they survive power loss. A size is shown once all records below it can be found.
   for (size_t i = 0; i < section_count_; ++i) {
     Section& section = sections_[i];
-    Tail& tail = section.log->tail();
+    shelf::Tail& tail = section.log->tail();
     for (const Pending& pending : section.records) {
       tail.Append(pending.hash, pending.check,
                   {position.file, position.offset + pending.offset, pending.length});

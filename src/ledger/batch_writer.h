@@ -14,9 +14,9 @@
 #include "journal/journal.h"
 #include "ledger/duplicate_finder.h"
 #include "ledger/ledger.h"
-#include "ledger/log.h"
 #include "record/rules.h"
 #include "sequencer/request.h"
+#include "shelf/log.h"
 
 namespace graven::ledger {
 

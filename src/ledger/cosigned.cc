@@ -43,7 +43,7 @@ absl::StatusOr<Hash> LedgerImpl::RootAt(LogRef ref, TreeSize size) const {
     return absl::NotFoundError(fmt::format("log {} has published {} records; asked: {}",
                                            log.meta.name, published->size.value, size.value));
   }
-  LogNodes nodes(log, segments_);
+  shelf::LogNodes nodes(log, segments_);
   return merkle::RootFromNodes(nodes, size);
 }
 

@@ -4,21 +4,10 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "record/event_id.h"
 #include "record/record.h"
-#include "record/wire.h"
 
 namespace graven::ledger {
-
-std::string_view EventIdOf(const record::RecordHeader& header) {
-  if (!header.assigned_event_id.empty()) return header.assigned_event_id;
-  // Field 1 of both kinds of body. Clients write fields in any order, so the whole body is walked.
-  record::WireReader reader(header.body);
-  record::WireField field;
-  while (!reader.done() && reader.ReadField(&field)) {
-    if (field.number == 1 && field.wire == record::WireType::kBytes) return field.bytes;
-  }
-  return {};
-}
 
 absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::ConfirmAt(
     const Question& question, LogIndex index, const PendingRecords* pending) const {
@@ -30,7 +19,7 @@ absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::ConfirmAt(
     ASSIGN_OR_RETURN(known.record, records_.Get(question.log, index));
   }
   ASSIGN_OR_RETURN(record::RecordHeader header, record::Decode(known.record));
-  if (EventIdOf(header) != question.event_id) return std::nullopt;
+  if (record::EventIdOf(header) != question.event_id) return std::nullopt;
   return known;
 }
 
@@ -90,7 +79,7 @@ absl::StatusOr<std::optional<KnownEvent>> DuplicateFinder::LookThrough(
                                    auto header = record::Decode(record);
                                    decoded = header.status();
                                    if (!header.ok()) return false;
-                                   if (EventIdOf(*header) == question.event_id) {
+                                   if (record::EventIdOf(*header) == question.event_id) {
                                      newest = KnownEvent{index, std::string(record)};
                                    }
                                    return true;

@@ -9,9 +9,10 @@
 #include "absl/status/statusor.h"
 #include "base/log_index.h"
 #include "ledger/duplicate_table.h"
-#include "ledger/log.h"
-#include "ledger/segments.h"
-#include "ledger/stored_records.h"
+#include "ledger/ledger.h"
+#include "shelf/log.h"
+#include "shelf/segments.h"
+#include "shelf/stored_records.h"
 #include "store/fingerprint.h"
 
 namespace graven::ledger {
@@ -37,7 +38,7 @@ struct KnownEvent {
 // ledger's table lock; Confirm reads stored bytes and needs none.
 class DuplicateFinder {
  public:
-  DuplicateFinder(const StoredRecords& records, SegmentCache& segments,
+  DuplicateFinder(const shelf::StoredRecords& records, shelf::SegmentCache& segments,
                   const DuplicateTable::Options& options, store::FingerprintFunction fingerprint)
       : records_(records), segments_(segments), table_(options), fingerprint_(fingerprint) {}
 
@@ -93,13 +94,10 @@ class DuplicateFinder {
                                                         LogIndex end,
                                                         const PendingRecords* pending) const;
 
-  const StoredRecords& records_;
-  SegmentCache& segments_;
+  const shelf::StoredRecords& records_;
+  shelf::SegmentCache& segments_;
   DuplicateTable table_;
   store::FingerprintFunction fingerprint_;
 };
-
-// The id by which a record is found: the client's, or the one that was assigned.
-std::string_view EventIdOf(const record::RecordHeader& header);
 
 }  // namespace graven::ledger

@@ -19,7 +19,16 @@
 #include "note/policy.h"
 #include "record/rules.h"
 #include "sequencer/request.h"
+#include "shelf/published.h"
 #include "store/fingerprint.h"
+
+namespace graven::scrub {
+class Scrubber;  // scrub/scrubber.h
+struct Finding;
+}  // namespace graven::scrub
+namespace graven::shelf {
+class Log;
+}  // namespace graven::shelf
 
 // The logs themselves. A Ledger holds every log of one data folder: it gives events their index,
 // time and chain link, grows the trees, makes batches durable, publishes signed checkpoints, moves
@@ -39,9 +48,8 @@
 // before MakeDurable returned OK; nothing is signed before the guard that names it is synced.
 namespace graven::ledger {
 
-class Scrubber;  // ledger/scrubber.h
-struct ScrubFinding;
-class Log;  // private to the room; a LogRef names one
+using shelf::Log;  // not for those above this room; a LogRef names one
+using shelf::Published;
 
 // A log of the ledger. Valid as long as the ledger; cheap to copy.
 class LogRef {
@@ -120,21 +128,6 @@ struct RequestResult {
   // One for each event, in order; empty unless OK. Valid until the first Apply after MakeDurable.
   std::span<const EventReceipt> receipts;
   uint32_t duplicate_count = 0;
-};
-
-// A signed state of a log, immutable.
-struct Published {
-  TreeSize size;
-  Hash root;
-  // The signed note (C2SP tlog-checkpoint). Empty only when the log is read-only and what is stored
-  // does not reach what was signed.
-  std::string checkpoint;
-  // Of the last record; 0 when the log is empty, or the checkpoint was cosigned before a restart.
-  int64_t last_received_at_ns = 0;
-  // When this process signed it, by the wall clock; 0: it did not, or it is a cosigned one.
-  int64_t signed_at_ns = 0;
-  // RFC 3161, over the note's text; of a stamped one only.
-  std::string time_stamp_token;
 };
 
 struct LogInfo {
@@ -323,8 +316,8 @@ class Ledger {
 
   // What reads all of it again, in rotation. `on_finding` is called by the thread that drives it.
   // It must be gone before the ledger. One at a time.
-  virtual std::unique_ptr<Scrubber> MakeScrubber(
-      std::function<void(const ScrubFinding&)> on_finding) = 0;
+  virtual std::unique_ptr<scrub::Scrubber> MakeScrubber(
+      std::function<void(const scrub::Finding&)> on_finding) = 0;
 
   virtual LedgerStatus status() const = 0;
 

@@ -154,7 +154,7 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
   if (grown.empty()) return published;
   std::lock_guard lock(publish_mutex_);
   if (signing_stopped_) return absl::FailedPreconditionError(gate_.reason());
-  std::vector<LogEnd> ends;
+  std::vector<shelf::LogEnd> ends;
   std::vector<store::GuardEntry> entries;
   for (Log* log : grown) {
     ends.push_back(log->durable());
@@ -169,7 +169,7 @@ absl::StatusOr<std::vector<LogRef>> LedgerImpl::Publish() {
   return published;
 }
 
-absl::Status LedgerImpl::SignAndShow(Log& log, const LogEnd& end) {
+absl::Status LedgerImpl::SignAndShow(Log& log, const shelf::LogEnd& end) {
   note::Checkpoint checkpoint{log.meta.origin, end.size, end.root, {}};
   ASSIGN_OR_RETURN(std::string signed_note, note::SignCheckpoint(checkpoint, log.signer));
   checkpoints_signed_.fetch_add(1, std::memory_order_relaxed);
@@ -415,7 +415,7 @@ absl::StatusOr<Log*> LedgerImpl::MakeLog(const std::string& name, const std::str
   meta.duplicate_window = duplicate_window;
   meta.created_at_ns = clock_.WallNs();
   random_.Fill(meta.fingerprint_key);
-  const LogEnd empty{TreeSize(0), merkle::EmptyRoot(), 0};
+  const shelf::LogEnd empty{TreeSize(0), merkle::EmptyRoot(), 0};
 
   meta.number = next_log_number_++;
   absl::Status written =
@@ -432,7 +432,7 @@ absl::StatusOr<Log*> LedgerImpl::MakeLog(const std::string& name, const std::str
   if (!written.ok()) return Stop(written);
   auto made = std::make_unique<Log>(std::move(meta), std::move(key));
   Log* log = made.get();
-  log->SetTail(std::make_unique<Tail>(LogIndex(0), std::span<const Hash>()));
+  log->SetTail(std::make_unique<shelf::Tail>(LogIndex(0), std::span<const Hash>()));
   log->SetDurable(empty);
   if (absl::Status shown = SignAndShow(*log, empty); !shown.ok()) return Stop(shown);
   {

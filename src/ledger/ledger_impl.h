@@ -15,12 +15,12 @@
 #include "ledger/batch_writer.h"
 #include "ledger/duplicate_finder.h"
 #include "ledger/ledger.h"
-#include "ledger/log.h"
-#include "ledger/scrubber.h"
 #include "ledger/sealer.h"
-#include "ledger/segments.h"
-#include "ledger/stored_records.h"
 #include "note/checkpoint.h"
+#include "scrub/scrubber.h"
+#include "shelf/log.h"
+#include "shelf/segments.h"
+#include "shelf/stored_records.h"
 #include "store/checkpoints_file.h"
 #include "store/data_folder.h"
 #include "store/guard.h"
@@ -88,8 +88,8 @@ class LedgerImpl final : public Ledger {
                                                TreeSize new_size) const override;
   absl::StatusOr<std::string> Receipt(LogRef log, LogIndex index,
                                       CheckpointLevel level) const override;
-  std::unique_ptr<Scrubber> MakeScrubber(
-      std::function<void(const ScrubFinding&)> on_finding) override;
+  std::unique_ptr<scrub::Scrubber> MakeScrubber(
+      std::function<void(const scrub::Finding&)> on_finding) override;
   LedgerStatus status() const override;
   absl::Status Close() override;
 
@@ -100,7 +100,7 @@ class LedgerImpl final : public Ledger {
   // No events are taken until the folder has been opened again. Returns `cause`.
   absl::Status Stop(const absl::Status& cause);
   // Signs and shows `end`. REQUIRES: the guard names it and is synced.
-  absl::Status SignAndShow(Log& log, const LogEnd& end);
+  absl::Status SignAndShow(Log& log, const shelf::LogEnd& end);
   // Puts the log on the list of those whose newest checkpoint is to be kept, when it is its turn.
   void WantCheckpointKept(Log& log);
   // Takes one log off that list. False: it is empty.
@@ -153,9 +153,9 @@ class LedgerImpl final : public Ledger {
   std::mutex create_mutex_;  // one CreateLog at a time; guards next_log_number_
   uint32_t next_log_number_ = 1;
 
-  mutable SegmentCache segments_;
+  mutable shelf::SegmentCache segments_;
   std::unique_ptr<journal::Journal> journal_;
-  std::unique_ptr<StoredRecords> records_;
+  std::unique_ptr<shelf::StoredRecords> records_;
   mutable std::mutex table_mutex_;  // guards the duplicate table
   std::unique_ptr<DuplicateFinder> duplicates_;
   std::atomic<uint64_t> table_drops_{0};  // of the duplicate table, when it was last added to

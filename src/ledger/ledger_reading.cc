@@ -10,6 +10,7 @@
 #include "ledger/ledger_impl.h"
 #include "merkle/proof.h"
 #include "note/receipt_file.h"
+#include "scrub/folder_scrubber.h"
 
 namespace graven::ledger {
 namespace {
@@ -25,6 +26,10 @@ absl::Status NothingStamped(const Log& log) {
 }
 
 }  // namespace
+
+uint32_t LogRef::number() const { return log_->meta.number; }
+const std::string& LogRef::name() const { return log_->meta.name; }
+const std::string& LogRef::origin() const { return log_->meta.origin; }
 
 LogInfo LedgerImpl::Info(LogRef ref) const {
   const Log& log = *ref.get();
@@ -90,7 +95,7 @@ absl::Status LedgerImpl::ReadHashes(LogRef ref, int level, uint64_t first,
         fmt::format("log {}: level {} has {} published nodes; asked: {} from {}", log.meta.name,
                     level, whole, out.size(), first));
   }
-  return LogNodes(log, segments_).Row(level, first, out);
+  return shelf::LogNodes(log, segments_).Row(level, first, out);
 }
 
 absl::StatusOr<ProofAnswer> LedgerImpl::InclusionProof(LogRef ref, LogIndex index,
@@ -110,7 +115,7 @@ absl::StatusOr<ProofAnswer> LedgerImpl::InclusionProof(LogRef ref, LogIndex inde
     return absl::InvalidArgumentError(fmt::format(
         "index: is {}; must be below tree_size, which is {}", index.value, answer.tree_size.value));
   }
-  LogNodes nodes(log, segments_);
+  shelf::LogNodes nodes(log, segments_);
   ASSIGN_OR_RETURN(answer.hashes, merkle::InclusionProof(nodes, index, answer.tree_size));
   RETURN_IF_ERROR(nodes.Leaves(index, std::span(&answer.leaf_hash, 1)));
   if (size.value == 0) answer.checkpoint = published->checkpoint;
@@ -134,7 +139,7 @@ absl::StatusOr<ProofAnswer> LedgerImpl::ConsistencyProof(LogRef ref, TreeSize ol
         fmt::format("old_size: is {}; must be at least 1 and at most new_size, which is {}",
                     old_size.value, answer.tree_size.value));
   }
-  LogNodes nodes(log, segments_);
+  shelf::LogNodes nodes(log, segments_);
   ASSIGN_OR_RETURN(answer.hashes, merkle::ConsistencyProof(nodes, old_size, answer.tree_size));
   if (new_size.value == 0) answer.checkpoint = published->checkpoint;
   return answer;
@@ -154,7 +159,7 @@ absl::StatusOr<std::string> LedgerImpl::Receipt(LogRef ref, LogIndex index,
   if (published->checkpoint.empty()) {
     return absl::DataLossError(log.read_only_reason());
   }
-  LogNodes nodes(log, segments_);
+  shelf::LogNodes nodes(log, segments_);
   ASSIGN_OR_RETURN(auto hashes, merkle::InclusionProof(nodes, index, published->size));
   ASSIGN_OR_RETURN(std::string record, records_->Get(log, index));
   // Whoever signed the note meanwhile: the token is over its text.
@@ -162,6 +167,14 @@ absl::StatusOr<std::string> LedgerImpl::Receipt(LogRef ref, LogIndex index,
   const bool has_token = stamped != nullptr && stamped->size == published->size;
   return note::MakeReceipt(record, index, hashes, published->checkpoint,
                            has_token ? stamped->time_stamp_token : "");
+}
+
+std::unique_ptr<scrub::Scrubber> LedgerImpl::MakeScrubber(
+    std::function<void(const scrub::Finding&)> on_finding) {
+  return std::make_unique<scrub::FolderScrubber>(
+      scrub::ScrubbedFolder{fs_, clock_, [this] { return AllLogs(); }, *journal_, segments_,
+                            options_.fingerprint, folder_->paths(), GuardPath()},
+      std::move(on_finding));
 }
 
 }  // namespace graven::ledger

@@ -18,7 +18,7 @@ namespace graven::ledger {
 namespace {
 
 // The frontier of the first `size` records, read from hash rows.
-absl::StatusOr<merkle::Frontier> ReadFrontier(LogNodes& nodes, uint64_t size) {
+absl::StatusOr<merkle::Frontier> ReadFrontier(shelf::LogNodes& nodes, uint64_t size) {
   std::vector<Hash> roots;
   if (size > 0) {
     for (const merkle::NodeId& node : merkle::NodesOfRange({0, size})) {
@@ -37,7 +37,7 @@ absl::Status Recovery::Run() {
   RETURN_IF_ERROR(OpenFolder());
   RETURN_IF_ERROR(LoadLogs());
   RETURN_IF_ERROR(OpenGuard(!logs_.empty()));
-  ledger_.records_ = std::make_unique<StoredRecords>(ledger_.segments_);
+  ledger_.records_ = std::make_unique<shelf::StoredRecords>(ledger_.segments_);
   ledger_.duplicates_ = std::make_unique<DuplicateFinder>(
       *ledger_.records_, ledger_.segments_,
       DuplicateTable::Options{.bytes_max = ledger_.options_.duplicate_table_bytes_max},
@@ -206,7 +206,7 @@ absl::Status Recovery::LoadSegments(Found& found) {
 absl::Status Recovery::UseSegments(Found& found, const std::vector<std::string>& names) {
   Log& log = *found.log;
   std::string folder = ledger_.SegmentsFolder(log);
-  auto list = std::make_shared<SegmentList>();
+  auto list = std::make_shared<shelf::SegmentList>();
   Hash last_hash = log.genesis_hash;
   for (const std::string& name : names) {
     store::SegmentBounds bounds = *store::ParseSegmentFileName(name);
@@ -235,7 +235,7 @@ absl::Status Recovery::UseSegments(Found& found, const std::vector<std::string>&
                                   log.meta.name, bounds.first.value, path);
       break;
     }
-    list->entries.push_back(DescribeSegment(**reader));
+    list->entries.push_back(shelf::DescribeSegment(**reader));
     last_hash = list->entries.back().last_hash;
   }
   if (!list->entries.empty()) {
@@ -250,12 +250,12 @@ absl::Status Recovery::UseSegments(Found& found, const std::vector<std::string>&
 absl::Status Recovery::BeginTail(Found& found) {
   Log& log = *found.log;
   // An empty tail, so that nodes come from the rows.
-  log.SetTail(std::make_unique<Tail>(LogIndex(0), std::span<const Hash>()));
+  log.SetTail(std::make_unique<shelf::Tail>(LogIndex(0), std::span<const Hash>()));
   absl::StatusOr<std::vector<Hash>> before = ReadTree(found);
   if (absl::IsDataLoss(before.status())) {
     // The rows of the provisional segment cannot be read. The nodes of the final ones are known.
     found.problem = fmt::format("log {}: {}", log.meta.name, MessageOf(before.status()));
-    auto list = std::make_shared<SegmentList>(*log.segments());
+    auto list = std::make_shared<shelf::SegmentList>(*log.segments());
     list->entries.pop_back();
     found.size = list->end().value;
     log.sequenced.last_hash = log.genesis_hash;
@@ -268,15 +268,15 @@ absl::Status Recovery::BeginTail(Found& found) {
     before = ReadTree(found);
   }
   RETURN_IF_ERROR(before.status());
-  log.SetTail(std::make_unique<Tail>(LogIndex(found.size), *before));
+  log.SetTail(std::make_unique<shelf::Tail>(LogIndex(found.size), *before));
   return absl::OkStatus();
 }
 
 // The frontier from the rows of the segments, and the hashes of the records behind the last whole
 // chunk of the tail.
 absl::StatusOr<std::vector<Hash>> Recovery::ReadTree(Found& found) {
-  LogNodes nodes(*found.log, ledger_.segments_);
-  std::vector<Hash> before(found.size % Tail::kChunkRecords);
+  shelf::LogNodes nodes(*found.log, ledger_.segments_);
+  std::vector<Hash> before(found.size % shelf::Tail::kChunkRecords);
   RETURN_IF_ERROR(nodes.Leaves(LogIndex(found.size - before.size()), std::span(before)));
   ASSIGN_OR_RETURN(found.log->sequenced.frontier, ReadFrontier(nodes, found.size));
   return before;
@@ -287,7 +287,7 @@ absl::Status Recovery::FillTable(Found& found) {
   uint64_t window = log.meta.duplicate_window;
   LogIndex from(found.size > window ? found.size - window : 0);
   ledger_.duplicates_->StartLog(log, from);
-  for (const SegmentEntry& entry : log.segments()->entries) {
+  for (const shelf::SegmentEntry& entry : log.segments()->entries) {
     if (entry.end.value <= from.value) continue;
     ASSIGN_OR_RETURN(auto reader, ledger_.segments_.Get(entry.path));
     absl::Status read = reader->ReadFingerprints([&](uint64_t fingerprint, LogIndex index) {
@@ -344,7 +344,7 @@ absl::Status Recovery::HoldAgainstFloor(Found& found) {
 }
 
 absl::Status Recovery::HoldAgainstSigned(Found& found, TreeSize size, const Hash& signed_root) {
-  LogNodes nodes(*found.log, ledger_.segments_);
+  shelf::LogNodes nodes(*found.log, ledger_.segments_);
   auto root = merkle::RootFromNodes(nodes, size);
   if (absl::IsDataLoss(root.status())) {
     found.problem = fmt::format("log {}: {}", found.log->meta.name, MessageOf(root.status()));
@@ -394,7 +394,7 @@ absl::Status Recovery::Show(Found& found) {
     // Ed25519 is deterministic: the same checkpoint as before the stop, and no other, is signed
     // first.
     store::GuardEntry guard = *ledger_.guard_->Find(log.meta.number);
-    LogEnd end{guard.size, guard.root, 0};
+    shelf::LogEnd end{guard.size, guard.root, 0};
     absl::Status last = LastTime(log, guard.size, &end.last_received_at_ns);
     if (last.ok()) {
       RETURN_IF_ERROR(ledger_.SignAndShow(log, end));
@@ -406,7 +406,7 @@ absl::Status Recovery::Show(Found& found) {
   }
   log.SetReadOnly(found.problem.empty() ? ledger_.gate_.reason() : found.problem);
   auto published = std::make_shared<Published>();
-  LogEnd end = log.durable();
+  shelf::LogEnd end = log.durable();
   published->size = end.size;
   published->root = end.root;
   published->last_received_at_ns = end.last_received_at_ns;

@@ -13,6 +13,7 @@
 #include "journal/journal.h"
 #include "ledger/recovery.h"
 #include "merkle/leaf.h"
+#include "record/event_id.h"
 #include "record/record.h"
 
 namespace graven::ledger {
@@ -20,14 +21,14 @@ namespace {
 
 class NodesIntoTail final : public merkle::NodeSink {
  public:
-  explicit NodesIntoTail(Tail& tail) : tail_(tail) {}
+  explicit NodesIntoTail(shelf::Tail& tail) : tail_(tail) {}
   void OnNodes(int level, uint64_t first_index, std::span<const Hash> hashes) override {
     if (level != 8) return;
     for (size_t i = 0; i < hashes.size(); ++i) tail_.SetNode(first_index + i, hashes[i]);
   }
 
  private:
-  Tail& tail_;
+  shelf::Tail& tail_;
 };
 
 }  // namespace
@@ -44,7 +45,7 @@ absl::Status Recovery::ReplayJournal() {
 
 std::optional<Hash> Recovery::HashOf(const Found& found, LogIndex index) const {
   Hash hash;
-  LogNodes nodes(*found.log, ledger_.segments_);
+  shelf::LogNodes nodes(*found.log, ledger_.segments_);
   if (!nodes.Leaves(index, std::span(&hash, 1)).ok()) return std::nullopt;
   return hash;
 }
@@ -104,8 +105,8 @@ absl::Status Recovery::ReplaySection(const journal::FrameSection& section) {
     Hash hash = merkle::HashLeaf(bytes);
     hashes.push_back(hash);
     log.tail().Append(hash, journal::RecordCheck(bytes), location);
-    ledger_.duplicates_->Insert(log, ledger_.duplicates_->Fingerprint(log, EventIdOf(*header)),
-                                header->index);
+    ledger_.duplicates_->Insert(
+        log, ledger_.duplicates_->Fingerprint(log, record::EventIdOf(*header)), header->index);
     log.sequenced.last_hash = hash;
     log.sequenced.last_received_at_ns = header->received_at_ns;
   }

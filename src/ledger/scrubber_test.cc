@@ -1,81 +1,28 @@
 // The scrubber finds what is done to stored bytes behind the server's back, and names it.
-#include "ledger/scrubber.h"
+#include "scrub/scrubber.h"
+
+#include <algorithm>
 
 #include "io/durable_file.h"
-#include "ledger/duplicate_finder.h"
-#include "ledger/ledger_fixture_test.h"
-#include "ledger/ledger_scrubber.h"
+#include "ledger/scrubber_fixture_test.h"
+#include "record/encoded_test.h"
+#include "record/event_id.h"
+#include "scrub/place.h"
 #include "store/data_folder.h"
+#include "store/segment_reader.h"
 #include "store/segment_writer.h"
-#include "store/time_stamps.h"
 
 namespace graven::ledger {
 namespace {
 
-using testing::AllOf;
-using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-class ScrubberTest : public LedgerTest {
- protected:
-  // 300 records: 200 in a provisional segment, the rest in the journal, some of another log too.
-  void WriteSegmentAndJournal() {
-    options.journal_files_max = 3;
-    Open();
-    ASSERT_TRUE(ledger->CreateLog("other", "example.org/other", 0).ok());
-    for (int round = 0; round < 30; ++round) {
-      std::vector<TestEvent> events = Events("r" + std::to_string(round) + "-", 20);
-      for (TestEvent& event : events) event = Event(event.id, std::string(200, 'x'));
-      ASSERT_TRUE(Append(events).status.ok());
-      ASSERT_TRUE(Append(ledger->FindLog("other"), {events[0]}).status.ok());
-      Publish();
-      SealAll();
-    }
-    segment_ = OnlySegment();
-    ASSERT_GT(ledger->status().unsealed_records, 0u);
-    Scrub();
-  }
-  void Scrub() {
-    scrubber_ =
-        ledger->MakeScrubber([this](const ScrubFinding& found) { found_.push_back(found); });
-  }
-  std::string OnlySegment() {
-    const auto names = disk.List("/data/logs/default/segments");
-    EXPECT_EQ(names->size(), 1u);
-    return "/data/logs/default/segments/" + names->front();
-  }
-  // Steps until a round has ended; how many.
-  int Round() {
-    for (int steps = 1; steps < 1000; ++steps) {
-      const absl::StatusOr<bool> ended = scrubber_->Step(nullptr);
-      EXPECT_TRUE(ended.ok()) << ended.status();
-      if (!ended.ok() || *ended) return steps;
-    }
-    ADD_FAILURE() << "a round does not end";
-    return 0;
-  }
-  void Flip(const std::string& path, uint64_t byte) {
-    ASSERT_TRUE(disk.FlipBit(path, byte * 8).ok());
-    ASSERT_EQ(disk.Counts().bit_flips, ++bits_);
-  }
-  std::string Contents(const std::string& path) {
-    const auto bytes = io::ReadWholeFile(disk, path, uint64_t{1} << 30);
-    EXPECT_TRUE(bytes.ok()) << bytes.status();
-    return bytes.value_or("");
-  }
-
-  std::string segment_;
-  std::unique_ptr<Scrubber> scrubber_;
-  std::vector<ScrubFinding> found_;
-  uint64_t bits_ = 0;
-};
 
 TEST_F(ScrubberTest, SoundFolderYieldsNothingAndEveryRecordIsHashed) {
   WriteSegmentAndJournal();
   Round();
   EXPECT_THAT(found_, IsEmpty());
-  const ScrubStatus status = scrubber_->status();
+  const scrub::State status = scrubber_->status();
   EXPECT_EQ(status.rounds, 1u);
   EXPECT_EQ(status.last_round_ended_ns, clock.wall_ns);
   EXPECT_GE(status.records, 630u);
@@ -92,7 +39,7 @@ TEST_F(ScrubberTest, EveryFlippedByteOfASegmentIsFoundInItsFile) {
     Flip(segment_, byte);
     Round();
     ASSERT_EQ(found_.size(), 1u) << "byte " << byte << " of " << size;
-    EXPECT_EQ(found_[0].kind, ScrubKind::kRecord);
+    EXPECT_EQ(found_[0].kind, scrub::FindingKind::kRecord);
     EXPECT_EQ(found_[0].log, "default");
     EXPECT_EQ(found_[0].file, segment_);
     EXPECT_TRUE(found_[0].first_bad.has_value());
@@ -111,7 +58,7 @@ TEST_F(ScrubberTest, FlippedByteOfARecordNamesTheRecord) {
   FlipIn(path, "r29-7");
   Round();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kRecord);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kRecord);
   EXPECT_EQ(found_[0].log, "default");
   EXPECT_EQ(found_[0].first_bad, LogIndex(29 * 20 + 7));
   EXPECT_EQ(found_[0].file, path);
@@ -128,7 +75,7 @@ TEST_F(ScrubberTest, UnlinkedSegmentIsFoundAlthoughItIsOpen) {
   ASSERT_EQ(Records(Default()).size(), 600u);  // the server itself notices nothing
   scrubber_->Watch();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kFile);
   EXPECT_EQ(found_[0].file, segment_);
   EXPECT_EQ(found_[0].first_bad, LogIndex(0));
   EXPECT_THAT(found_[0].what, HasSubstr("gone"));
@@ -142,7 +89,7 @@ TEST_F(ScrubberTest, FileReplacedByAnEqualOneIsFound) {
   ASSERT_NE(disk.Stat(segment_)->inode, inode);
   scrubber_->Watch();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kFile);
   EXPECT_THAT(found_[0].what, HasSubstr("another file stands in its place"));
   scrubber_->Watch();
   EXPECT_EQ(found_.size(), 1u) << "told once";
@@ -168,13 +115,12 @@ TEST_F(ScrubberTest, SegmentOfAnotherHistoryIsFoundAlthoughItIsSound) {
                                   record::RecordHeader header = *record::Decode(forged);
                                   header.previous_hash = previous;
                                   if (index == LogIndex(5)) header.received_at_ns += 1;
-                                  std::string encoded(record::EncodedSize(header), '\0');
-                                  record::Encode(header, encoded.data());
+                                  std::string encoded = record::Encoded(header);
                                   previous = record::RecordHash(encoded);
                                   return (*writer)->Add(
                                       encoded, previous,
                                       store::EventFingerprint(metas->front().fingerprint_key,
-                                                              EventIdOf(header)));
+                                                              record::EventIdOf(header)));
                                 })
                   .ok());
   const auto summary = (*writer)->Finish();
@@ -182,7 +128,7 @@ TEST_F(ScrubberTest, SegmentOfAnotherHistoryIsFoundAlthoughItIsSound) {
   ASSERT_TRUE(disk.Rename(summary->path, segment_).ok());
   Round();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kRecord);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kRecord);
   EXPECT_EQ(found_[0].file, segment_);
   EXPECT_THAT(found_[0].what, HasSubstr("not the ones that are in the tree"));
 }
@@ -212,7 +158,7 @@ TEST_F(ScrubberTest, DamagedKeptCheckpointIsFound) {
   FlipIn(path, ledger->FindLog("default").origin());
   Round();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kCheckpoint);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kCheckpoint);
   EXPECT_EQ(found_[0].file, path);
 }
 
@@ -228,7 +174,7 @@ TEST_F(ScrubberTest, OldGuardPutBackUnderARunningServerIsFound) {
   ASSERT_TRUE(io::WriteFileDurably(disk, "/data/guard", old).ok());
   Round();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kCheckpoint);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kCheckpoint);
   EXPECT_THAT(found_[0].what, HasSubstr("rolled back"));
 }
 
@@ -239,7 +185,7 @@ TEST_F(ScrubberTest, GuardThatIsRemovedUnderARunningServerIsFoundAtTheNextLook) 
   ASSERT_TRUE(disk.Remove("/data/guard").ok());
   scrubber_->Watch();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kFile);
   EXPECT_EQ(found_[0].file, "/data/guard");
   EXPECT_THAT(found_[0].what, HasSubstr("gone"));
 }
@@ -272,150 +218,8 @@ TEST_F(ScrubberTest, KeptCheckpointsThatAreRemovedAreFoundAndNewOnesAreNot) {
   ASSERT_TRUE(disk.Remove(path).ok());
   scrubber_->Watch();
   ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
+  EXPECT_EQ(found_[0].kind, scrub::FindingKind::kFile);
   EXPECT_EQ(found_[0].file, path);
-}
-
-// Two notes are kept in each of the two files; both are known to the scrubber.
-class KeptFilesTest : public ScrubberTest {
- protected:
-  void SetUp() override {
-    WriteSegmentAndJournal();
-    for (const char* id : {"k1", "k2"}) KeepAndStamp(id);
-    Round();
-    scrubber_->Watch();
-    ASSERT_THAT(found_, IsEmpty());
-  }
-  // One more note in each.
-  void KeepAndStamp(const std::string& id) {
-    clock.steady_ns += 61'000'000'000;
-    clock.wall_ns += 61'000'000'000;
-    ASSERT_TRUE(Append({Event(id)}).status.ok());
-    Publish();
-    SealAll();
-    const std::string note = ledger->GetPublished(Default())->checkpoint;
-    ASSERT_TRUE(ledger->AddTimeStamp(Default(), note, "token of " + id).ok());
-  }
-  // Where each frame of the file begins, and its end.
-  std::vector<uint64_t> Frames(const std::string& path, const store::FrameWords& words) {
-    std::vector<uint64_t> bounds{store::kFirstFrameOffset};
-    const absl::Status read = store::CheckpointsFile::ForEach(
-        disk, path,
-        [&](std::string_view note) {
-          bounds.push_back(bounds.back() + store::CheckpointFrameBytes(note.size()));
-          return absl::OkStatus();
-        },
-        words);
-    EXPECT_TRUE(read.ok()) << read;
-    return bounds;
-  }
-  void CutTo(const std::string& path, uint64_t bytes) {
-    const auto file = disk.Open(path, io::OpenMode::kReadWrite);
-    ASSERT_TRUE(file.ok()) << file.status();
-    ASSERT_TRUE((*file)->Truncate(bytes).ok());
-  }
-
-  const std::string checkpoints_ = "/data/logs/default/checkpoints";
-  const std::string stamps_ = "/data/logs/default/time-stamps";
-  const std::pair<std::string, store::FrameWords> files_[2] = {
-      {checkpoints_, store::kCheckpointWords}, {stamps_, store::kTimeStampWords}};
-};
-
-TEST_F(KeptFilesTest, LastFrameCutOffIsFoundAtTheNextLook) {
-  for (const auto& [path, words] : files_) {
-    const std::vector<uint64_t> bounds = Frames(path, words);
-    ASSERT_GE(bounds.size(), 3u) << path;
-    found_.clear();
-    CutTo(path, bounds[bounds.size() - 2]);
-    scrubber_->Watch();
-    ASSERT_EQ(found_.size(), 1u) << path;
-    EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
-    EXPECT_EQ(found_[0].log, "default");
-    EXPECT_EQ(found_[0].file, path);
-    EXPECT_THAT(found_[0].what, HasSubstr("was cut"));
-    // Cut to nothing, its first bytes too.
-    CutTo(path, 0);
-    scrubber_->Watch();
-    ASSERT_EQ(found_.size(), 2u) << path;
-    EXPECT_THAT(found_[1].what, HasSubstr("end at byte 0"));
-  }
-}
-
-// What is left is valid, and as long as before: only memory tells.
-TEST_F(KeptFilesTest, FrameTakenOutBeforeTheNextOneCameIsFoundByTheRotation) {
-  for (const auto& [path, words] : files_) {
-    const std::vector<uint64_t> bounds = Frames(path, words);
-    CutTo(path, bounds[bounds.size() - 2]);
-  }
-  KeepAndStamp("k3");
-  KeepAndStamp("k4");
-  found_.clear();
-  Round();
-  for (const auto& [path, words] : files_) {
-    const auto found =
-        std::find_if(found_.begin(), found_.end(), [file = path](const ScrubFinding& one) {
-          return one.file == file && one.kind == ScrubKind::kCheckpoint;
-        });
-    ASSERT_NE(found, found_.end()) << path;
-    EXPECT_THAT(found->what, HasSubstr("not those that it held"));
-  }
-}
-
-TEST_F(KeptFilesTest, FlippedByteOfATimeStampIsFoundAndItsFrameNamed) {
-  const std::vector<uint64_t> bounds = Frames(stamps_, store::kTimeStampWords);
-  ASSERT_GE(bounds.size(), 3u);
-  // The last frame has a test of its own: a bad one could be what a crash left.
-  for (size_t i = 0; i + 2 < bounds.size(); ++i) {
-    // In the note, in the token, in the checksum.
-    for (const uint64_t byte : {bounds[i] + 40, bounds[i + 1] - 10, bounds[i + 1] - 1}) {
-      Scrub();
-      found_.clear();
-      Flip(stamps_, byte);
-      Round();
-      ASSERT_EQ(found_.size(), 1u) << "byte " << byte;
-      EXPECT_EQ(found_[0].kind, ScrubKind::kCheckpoint);
-      EXPECT_EQ(found_[0].file, stamps_);
-      EXPECT_EQ(found_[0].offset, bounds[i]);
-      Flip(stamps_, byte);
-    }
-  }
-}
-
-TEST_F(KeptFilesTest, FlippedByteOfTheLastFrameIsFoundByWhoHasSeenItWhole) {
-  for (const auto& [path, words] : files_) {
-    const std::vector<uint64_t> bounds = Frames(path, words);
-    found_.clear();
-    Flip(path, bounds.back() - 10);
-    Round();
-    ASSERT_EQ(found_.size(), 1u) << path;
-    EXPECT_EQ(found_[0].kind, ScrubKind::kCheckpoint);
-    EXPECT_EQ(found_[0].file, path);
-    EXPECT_THAT(found_[0].what, HasSubstr("some were taken away"));
-  }
-}
-
-TEST_F(KeptFilesTest, RemovedTimeStampsAreFoundAtTheNextLook) {
-  ASSERT_TRUE(disk.Remove(stamps_).ok());
-  scrubber_->Watch();
-  ASSERT_EQ(found_.size(), 1u);
-  EXPECT_EQ(found_[0].kind, ScrubKind::kFile);
-  EXPECT_EQ(found_[0].file, stamps_);
-}
-
-TEST_F(KeptFilesTest, TornEndThatTheServerCutsIsNoFinding) {
-  for (const auto& [path, words] : files_) {
-    const auto file = disk.Open(path, io::OpenMode::kReadWrite);
-    ASSERT_TRUE(file.ok()) << file.status();
-    ASSERT_TRUE((*file)->WriteAt(*(*file)->Size(), std::string(5000, 't')).ok());
-    ASSERT_TRUE((*file)->Sync().ok());
-  }
-  scrubber_->Watch();
-  const uint64_t torn_bytes = disk.Stat(stamps_)->size;
-  KeepAndStamp("k3");
-  ASSERT_LT(disk.Stat(stamps_)->size, torn_bytes) << "it was not cut";
-  scrubber_->Watch();
-  Round();
-  EXPECT_THAT(found_, IsEmpty());
 }
 
 TEST_F(ScrubberTest, PlaceIsKeptOverRestartsAndDamageIsLookedAtFirst) {
@@ -436,7 +240,7 @@ TEST_F(ScrubberTest, PlaceIsKeptOverRestartsAndDamageIsLookedAtFirst) {
   Round();
   ASSERT_TRUE(scrubber_->KeepPlace().ok());
   ledger.reset();
-  ASSERT_FALSE(ParseScrubPlace(Contents("/data/scrub")).in_journal);
+  ASSERT_FALSE(scrub::ParsePlace(Contents("/data/scrub")).in_journal);
   ASSERT_TRUE(TryOpen().ok());
   Scrub();
   found_.clear();
@@ -490,21 +294,6 @@ TEST_F(ScrubberTest, AppendsAndSealingMeanwhileAreNoFindings) {
   }
   Round();
   EXPECT_THAT(found_, IsEmpty());
-}
-
-TEST(ScrubPlace, IsReadBackAndNothingElseIsRead) {
-  const ScrubPlace place{true, 7, 65'536, 3, 1'700'000'000'000'000'000};
-  const std::string text = FormatScrubPlace(place);
-  const ScrubPlace read = ParseScrubPlace(text);
-  EXPECT_TRUE(read.in_journal);
-  EXPECT_EQ(read.log_number, 7u);
-  EXPECT_EQ(read.first, 65'536u);
-  EXPECT_EQ(read.rounds, 3u);
-  EXPECT_EQ(read.last_round_ended_ns, 1'700'000'000'000'000'000);
-  for (size_t cut = 0; cut < text.size(); ++cut) {
-    EXPECT_EQ(ParseScrubPlace(text.substr(0, cut)).rounds, 0u);
-  }
-  EXPECT_EQ(ParseScrubPlace(text + "x").rounds, 0u);
 }
 
 }  // namespace

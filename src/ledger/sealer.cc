@@ -9,20 +9,10 @@
 #include "base/check.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "record/event_id.h"
 #include "record/record.h"
 
 namespace graven::ledger {
-
-SegmentEntry DescribeSegment(const store::SegmentReader& reader) {
-  SegmentEntry entry;
-  entry.first = reader.first();
-  entry.end = TreeSize(reader.end().value);
-  entry.path = reader.path();
-  if (reader.final()) entry.node16 = reader.root16();
-  entry.last_hash = reader.last_hash();
-  entry.last_received_at_ns = reader.last_received_at_ns();
-  return entry;
-}
 
 absl::StatusOr<bool> Sealer::Step(const std::vector<Log*>& logs, store::SegmentCodec codec) {
   const std::optional<journal::JournalFileInfo> oldest = journal_.Oldest();
@@ -122,23 +112,23 @@ absl::Status Sealer::WriteSegment(Log& log, LogIndex first, TreeSize end,
   }
   ASSIGN_OR_RETURN(auto writer, store::SegmentWriter::Create(fs_, folder, meta, codec));
   absl::Status added;
-  RETURN_IF_ERROR(records_.VisitUnsealed(log, first, end.value - first.value,
-                                         [&](LogIndex, std::string_view record, const Hash& hash) {
-                                           auto header = record::Decode(record);
-                                           if (!header.ok()) {
-                                             added = header.status();
-                                             return false;
-                                           }
-                                           uint64_t fingerprint = fingerprint_(
-                                               log.meta.fingerprint_key, EventIdOf(*header));
-                                           added = writer->Add(record, hash, fingerprint);
-                                           return added.ok();
-                                         }));
+  RETURN_IF_ERROR(records_.VisitUnsealed(
+      log, first, end.value - first.value,
+      [&](LogIndex, std::string_view record, const Hash& hash) {
+        auto header = record::Decode(record);
+        if (!header.ok()) {
+          added = header.status();
+          return false;
+        }
+        uint64_t fingerprint = fingerprint_(log.meta.fingerprint_key, record::EventIdOf(*header));
+        added = writer->Add(record, hash, fingerprint);
+        return added.ok();
+      }));
   RETURN_IF_ERROR(added);
   // The nodes of full chunks were computed when the records came; what is not here any more, the
   // writer computes.
-  std::vector<Hash> nodes((end.value - first.value) / Tail::kChunkRecords);
-  if (!log.tail().Nodes(first.value / Tail::kChunkRecords, nodes)) nodes.clear();
+  std::vector<Hash> nodes((end.value - first.value) / shelf::Tail::kChunkRecords);
+  if (!log.tail().Nodes(first.value / shelf::Tail::kChunkRecords, nodes)) nodes.clear();
   ASSIGN_OR_RETURN(store::SegmentSummary summary, writer->Finish(nodes));
   log.segment_names_synced = true;
   // Durable, and nobody reads it yet. A crash here leaves it beside the provisional one, which
@@ -148,13 +138,13 @@ absl::Status Sealer::WriteSegment(Log& log, LogIndex first, TreeSize end,
 
 absl::Status Sealer::Replace(Log& log, const std::string& path) {
   ASSIGN_OR_RETURN(auto reader, segments_.Get(path));
-  auto list = std::make_shared<SegmentList>(*log.segments());
+  auto list = std::make_shared<shelf::SegmentList>(*log.segments());
   std::string replaced;
   if (!list->entries.empty() && !list->entries.back().final()) {
     replaced = list->entries.back().path;
     list->entries.pop_back();
   }
-  list->entries.push_back(DescribeSegment(*reader));
+  list->entries.push_back(shelf::DescribeSegment(*reader));
   TreeSize end = list->end();
   log.SetSegments(std::move(list));
   log.tail().DropBelow(NextIndex(end));

@@ -12,9 +12,10 @@
 #include "io/file_system.h"
 #include "journal/journal.h"
 #include "ledger/duplicate_finder.h"
-#include "ledger/log.h"
-#include "ledger/segments.h"
-#include "ledger/stored_records.h"
+#include "ledger/ledger.h"
+#include "shelf/log.h"
+#include "shelf/segments.h"
+#include "shelf/stored_records.h"
 #include "store/segment_writer.h"
 
 namespace graven::ledger {
@@ -37,8 +38,8 @@ class Sealer {
     std::function<std::string(const Log&)> segments_folder_of;
   };
 
-  Sealer(io::FileSystem& fs, journal::Journal& journal, SegmentCache& segments,
-         const StoredRecords& records, store::FingerprintFunction fingerprint,
+  Sealer(io::FileSystem& fs, journal::Journal& journal, shelf::SegmentCache& segments,
+         const shelf::StoredRecords& records, store::FingerprintFunction fingerprint,
          const Options& options)
       : fs_(fs),
         journal_(journal),
@@ -72,16 +73,13 @@ class Sealer {
 
   io::FileSystem& fs_;
   journal::Journal& journal_;
-  SegmentCache& segments_;
-  const StoredRecords& records_;
+  shelf::SegmentCache& segments_;
+  const shelf::StoredRecords& records_;
   const store::FingerprintFunction fingerprint_;
   const Options options_;
   std::atomic<bool> room_wanted_{false};
   // Where the search for a full range goes on, so that every log has its turn.
   size_t next_log_ = 0;
 };
-
-// What is kept in memory of a segment that has been opened.
-SegmentEntry DescribeSegment(const store::SegmentReader& reader);
 
 }  // namespace graven::ledger

@@ -1,5 +1,7 @@
 #include "record/event_id.h"
 
+#include "record/wire.h"
+
 namespace graven::record {
 
 std::string EventIdMaker::Next() {
@@ -25,6 +27,17 @@ std::string EventIdMaker::Next() {
     text.push_back(kHex[id[i] & 15]);
   }
   return text;
+}
+
+std::string_view EventIdOf(const RecordHeader& header) {
+  if (!header.assigned_event_id.empty()) return header.assigned_event_id;
+  // Field 1 of both kinds of body. Clients write fields in any order, so the whole body is walked.
+  WireReader reader(header.body);
+  WireField field;
+  while (!reader.done() && reader.ReadField(&field)) {
+    if (field.number == 1 && field.wire == WireType::kBytes) return field.bytes;
+  }
+  return {};
 }
 
 }  // namespace graven::record

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "record/record.h"
 
 namespace graven::record {
 
@@ -26,5 +28,9 @@ class EventIdMaker {
   std::array<uint8_t, 1000> block_{};
   size_t used_ = block_.size();
 };
+
+// The id by which a record is found: the client's, or the one that was assigned; a view into what
+// `header` was decoded from. "" when the body has none or cannot be walked.
+std::string_view EventIdOf(const RecordHeader& header);
 
 }  // namespace graven::record

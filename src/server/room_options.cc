@@ -86,7 +86,7 @@ engine::EngineOptions MakeEngineOptions(const Configuration& configuration,
   options.scrub.round_pause_ns =
       static_cast<int64_t>(configuration.scrub_round_pause_s) * 1'000'000'000;
   options.scrub.watch_ns = std::min(options.scrub.watch_ns, options.scrub.round_pause_ns);
-  options.on_scrub_finding = [log, events](const ledger::ScrubFinding& finding) {
+  options.on_scrub_finding = [log, events](const scrub::Finding& finding) {
     log->Error(finding.Text());
     events->Write(upkeep::ScrubFindingEvent(finding));
   };

@@ -39,7 +39,7 @@ std::string Words(std::string_view text) {
   return safe;
 }
 
-void SetScrub(const ledger::ScrubStatus& status, graven::v1::ScrubState* scrub) {
+void SetScrub(const scrub::State& status, graven::v1::ScrubState* scrub) {
   scrub->set_rounds(status.rounds);
   scrub->set_progress(status.progress);
   if (status.last_round_ended_ns != 0) {
@@ -48,10 +48,10 @@ void SetScrub(const ledger::ScrubStatus& status, graven::v1::ScrubState* scrub) 
   scrub->set_bytes(status.bytes);
   scrub->set_records(status.records);
   scrub->set_findings_count(status.findings_count);
-  for (const ledger::ScrubFinding& finding : status.findings) {
+  for (const scrub::Finding& finding : status.findings) {
     if (static_cast<size_t>(scrub->findings_size()) == kFindingsShown) break;
     auto* shown = scrub->add_findings();
-    shown->set_kind(std::string(ScrubKindText(finding.kind)));
+    shown->set_kind(std::string(scrub::KindText(finding.kind)));
     shown->set_log(finding.log);
     if (finding.first_bad) shown->set_first_bad_index(finding.first_bad->value);
     shown->set_file(finding.file);

@@ -35,8 +35,8 @@ std::string_view Cut(std::string_view text, size_t bytes_max) {
 
 }  // namespace
 
-SystemEvent ScrubFindingEvent(const ledger::ScrubFinding& finding) {
-  SystemEvent event{"scrub.finding", true, {{"kind", std::string(ScrubKindText(finding.kind))}}};
+SystemEvent ScrubFindingEvent(const scrub::Finding& finding) {
+  SystemEvent event{"scrub.finding", true, {{"kind", std::string(scrub::KindText(finding.kind))}}};
   if (!finding.log.empty()) event.labels.emplace_back("log", finding.log);
   if (finding.first_bad) {
     event.labels.emplace_back("first_bad_index", fmt::format("{}", finding.first_bad->value));

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "engine/append_door.h"
 #include "ledger/ledger.h"
-#include "ledger/scrubber.h"
+#include "scrub/scrubber.h"
 #include "upkeep/operational_log.h"
 
 namespace graven::upkeep {
@@ -26,7 +26,7 @@ struct SystemEvent {
 };
 
 // A finding of the scrubber, as such.
-SystemEvent ScrubFindingEvent(const ledger::ScrubFinding& finding);
+SystemEvent ScrubFindingEvent(const scrub::Finding& finding);
 
 // How many checkpoints were signed, as a label.
 std::pair<std::string, std::string> SignedSinceStart(const ledger::LedgerStatus& status);

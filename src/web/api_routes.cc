@@ -15,7 +15,7 @@
 #include "engine/published_reads.h"
 #include "json/event_json.h"
 #include "json/object_text.h"
-#include "ledger/scrubber.h"
+#include "scrub/scrubber.h"
 #include "web/append_events.h"
 #include "web/arguments.h"
 #include "web/errors.h"
@@ -66,9 +66,9 @@ std::string LogJson(const ledger::LogInfo& info) {
   return log.Finish();
 }
 
-std::string FindingJson(const ledger::ScrubFinding& finding) {
+std::string FindingJson(const scrub::Finding& finding) {
   json::ObjectText shown;
-  shown.Text("kind", ledger::ScrubKindText(finding.kind)).Text("log", finding.log);
+  shown.Text("kind", scrub::KindText(finding.kind)).Text("log", finding.log);
   if (finding.first_bad) shown.Uint64("firstBadIndex", finding.first_bad->value);
   shown.Text("file", finding.file).Uint64("offset", finding.offset);
   shown.Text("what", SafeText(finding.what, kWordsBytesMax));
@@ -76,7 +76,7 @@ std::string FindingJson(const ledger::ScrubFinding& finding) {
   return shown.Finish();
 }
 
-std::string ScrubJson(const ledger::ScrubStatus& status) {
+std::string ScrubJson(const scrub::State& status) {
   json::ObjectText scrub;
   scrub.Uint64("rounds", status.rounds);
   scrub.Raw("progress", fmt::format("{:.4f}", status.progress));

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "store/checkpoints_file.h"
 
-namespace graven::ledger {
+namespace graven::scrub {
 
 // What the scrubber remembers of a file of frames (kept checkpoints, time stamps), which only grows
 // while a server runs: so that frames that were taken off its end, or swapped for other valid ones,
@@ -43,4 +43,4 @@ class KeptNotes {
   Hash digest_;
 };
 
-}  // namespace graven::ledger
+}  // namespace graven::scrub

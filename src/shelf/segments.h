@@ -14,7 +14,7 @@
 #include "io/file_system.h"
 #include "store/segment_reader.h"
 
-namespace graven::ledger {
+namespace graven::shelf {
 
 // What is kept in memory of one segment file.
 struct SegmentEntry {
@@ -28,6 +28,8 @@ struct SegmentEntry {
 
   bool final() const { return end.value - first.value == store::kSegmentRecords; }
 };
+
+SegmentEntry DescribeSegment(const store::SegmentReader& reader);
 
 // The segments of one log, from index 0 without gaps; only the last may be provisional. Immutable
 // once shared: a change makes a new list.
@@ -72,4 +74,4 @@ class SegmentCache {
   std::unordered_map<std::string, Held> held_;
 };
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

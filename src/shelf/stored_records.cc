@@ -1,4 +1,4 @@
-#include "ledger/stored_records.h"
+#include "shelf/stored_records.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "base/status_macros.h"
 #include "merkle/leaf.h"
 
-namespace graven::ledger {
+namespace graven::shelf {
 namespace {
 
 // A record can move while it is looked for, but only forwards: journal, provisional segment, a
@@ -48,16 +48,16 @@ size_t CoverRun(const std::vector<Tail::Entry>& entries, journal::RecordLocation
 }  // namespace
 
 absl::Status StoredRecords::Visit(const Log& log, LogIndex first, uint64_t count,
-                                  const Ledger::RecordVisitor& visit) const {
+                                  const RecordVisitor& visit) const {
   return VisitAll(log, visit, {first, count});
 }
 
 absl::Status StoredRecords::VisitUnsealed(const Log& log, LogIndex first, uint64_t count,
-                                          const Ledger::RecordVisitor& visit) const {
+                                          const RecordVisitor& visit) const {
   return VisitAll(log, visit, {first, count, /*by_check=*/true});
 }
 
-absl::Status StoredRecords::VisitAll(const Log& log, const Ledger::RecordVisitor& visit,
+absl::Status StoredRecords::VisitAll(const Log& log, const RecordVisitor& visit,
                                      Progress progress) const {
   for (int rounds = 0; progress.count > 0 && !progress.stopped; ++rounds) {
     uint64_t before = progress.count;
@@ -78,8 +78,7 @@ absl::Status StoredRecords::VisitAll(const Log& log, const Ledger::RecordVisitor
 }
 
 absl::Status StoredRecords::VisitSegment(const Log& log, const SegmentEntry& segment,
-                                         const Ledger::RecordVisitor& visit,
-                                         Progress* progress) const {
+                                         const RecordVisitor& visit, Progress* progress) const {
   auto reader = segments_.Get(segment.path);
   // A provisional segment that was replaced after the list was taken.
   if (absl::IsNotFound(reader.status())) return absl::OkStatus();
@@ -103,7 +102,7 @@ absl::Status StoredRecords::VisitSegment(const Log& log, const SegmentEntry& seg
   return segment_damage ? WithBadRecord(read, segment_damage->first_bad) : read;
 }
 
-absl::Status StoredRecords::VisitTail(const Log& log, const Ledger::RecordVisitor& visit,
+absl::Status StoredRecords::VisitTail(const Log& log, const RecordVisitor& visit,
                                       Progress* progress) const {
   auto entries = log.tail().Find(progress->first, std::min(progress->count, kRunRecordsMax));
   if (entries.empty() || !entries[0].location || journal_ == nullptr) return absl::OkStatus();
@@ -238,4 +237,4 @@ absl::Status LogNodes::NodesOfLevel16(uint64_t first, std::span<Hash> out) {
   return absl::OkStatus();
 }
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

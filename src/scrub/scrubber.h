@@ -23,19 +23,19 @@
 // Invariants: it writes nothing but its own place, in DIR/scrub, which is derived: without the file
 // it begins anew. It never repairs and never stops the server; it tells. While something is wrong,
 // the place that it keeps is the first such one, so that a restart looks there first.
-namespace graven::ledger {
+namespace graven::scrub {
 
-enum class ScrubKind {
+enum class FindingKind {
   kRecord,      // stored bytes contradict a checksum, a hash, or what the server knows of them
   kFile,        // a file is missing, is another, was cut, or has a second name
   kCheckpoint,  // a kept or stamped checkpoint or the guard contradicts the tree, or is missing
 };
 
 // "record", "file", "checkpoint".
-std::string_view ScrubKindText(ScrubKind kind);
+std::string_view KindText(FindingKind kind);
 
-struct ScrubFinding {
-  ScrubKind kind = ScrubKind::kRecord;
+struct Finding {
+  FindingKind kind = FindingKind::kRecord;
   std::string log;                    // "" when it is of no log
   std::optional<LogIndex> first_bad;  // the first record concerned, where there is one
   std::string file;                   // path
@@ -47,17 +47,17 @@ struct ScrubFinding {
   std::string Text() const;
 };
 
-struct ScrubStatus {
+struct State {
   uint64_t rounds = 0;              // whole ones, since the folder was made (or DIR/scrub removed)
   double progress = 0;              // of the round under way, 0 to 1
   int64_t last_round_ended_ns = 0;  // wall clock; 0: never
   uint64_t bytes = 0;               // read again, since the start
   uint64_t records = 0;             // hashed again, since the start
   uint64_t findings_count = 0;      // since the start
-  std::vector<ScrubFinding> findings;  // the first kScrubFindingsKept of them
+  std::vector<Finding> findings;    // the first kFindingsKept of them
 };
 
-inline constexpr size_t kScrubFindingsKept = 100;
+inline constexpr size_t kFindingsKept = 100;
 
 class Scrubber {
  public:
@@ -78,7 +78,7 @@ class Scrubber {
   // Keeps the place for the next start. Nothing depends on its success.
   virtual absl::Status KeepPlace() = 0;
 
-  virtual ScrubStatus status() const = 0;
+  virtual State status() const = 0;
 };
 
-}  // namespace graven::ledger
+}  // namespace graven::scrub

@@ -1,11 +1,11 @@
-#include "ledger/kept_notes.h"
+#include "scrub/kept_notes.h"
 
 #include <utility>
 
 #include "base/sha256.h"
 #include "fmt/format.h"
 
-namespace graven::ledger {
+namespace graven::scrub {
 
 std::optional<std::string> KeptNotes::LookAtEnd(uint64_t whole_bytes) {
   const uint64_t before = std::exchange(whole_bytes_, whole_bytes);
@@ -36,4 +36,4 @@ std::optional<std::string> KeptNotes::Reading::End() {
       before);
 }
 
-}  // namespace graven::ledger
+}  // namespace graven::scrub

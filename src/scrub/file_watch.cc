@@ -1,8 +1,8 @@
-#include "ledger/file_watch.h"
+#include "scrub/file_watch.h"
 
 #include <fmt/format.h>
 
-namespace graven::ledger {
+namespace graven::scrub {
 
 std::optional<std::string> FileWatch::Look(const std::string& path, FileChange change,
                                            bool may_be_absent) {
@@ -44,4 +44,4 @@ uint64_t FileWatch::SizeOf(const std::string& path) const {
   return found == seen_.end() ? 0 : found->second.info.size;
 }
 
-}  // namespace graven::ledger
+}  // namespace graven::scrub

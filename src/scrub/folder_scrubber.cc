@@ -1,4 +1,4 @@
-#include "ledger/ledger_scrubber.h"
+#include "scrub/folder_scrubber.h"
 
 #include <fmt/format.h>
 
@@ -13,15 +13,17 @@
 #include "base/status_text.h"
 #include "io/durable_file.h"
 #include "journal/journal_format.h"
-#include "ledger/file_watch.h"
-#include "ledger/ledger_impl.h"
 #include "merkle/leaf.h"
 #include "merkle/proof.h"
 #include "note/checkpoint.h"
+#include "record/event_id.h"
 #include "record/record.h"
+#include "shelf/stored_records.h"
+#include "shelf/tail.h"
+#include "store/guard.h"
 #include "store/time_stamps.h"
 
-namespace graven::ledger {
+namespace graven::scrub {
 namespace {
 
 // A sector that cannot be read any more is damage like a changed one; no more file handles is not.
@@ -29,84 +31,69 @@ bool IsDamage(const absl::Status& status) { return !absl::IsResourceExhausted(st
 
 }  // namespace
 
-std::string_view ScrubKindText(ScrubKind kind) {
+std::string_view KindText(FindingKind kind) {
   switch (kind) {
-    case ScrubKind::kRecord:
+    case FindingKind::kRecord:
       return "record";
-    case ScrubKind::kFile:
+    case FindingKind::kFile:
       return "file";
-    case ScrubKind::kCheckpoint:
+    case FindingKind::kCheckpoint:
       return "checkpoint";
   }
   return "";
 }
 
-std::string ScrubFinding::Text() const {
+std::string Finding::Text() const {
   std::string text = "scrubber: ";
   if (!log.empty()) text += fmt::format("log {}: ", log);
   if (first_bad) text += fmt::format("first bad record {}: ", first_bad->value);
   return text + fmt::format("{}, offset {}: {}", file, offset, what);
 }
 
-// What of a ledger the scrubber needs. Everything outlives it.
-struct LedgerScrubber::Parts {
-  io::FileSystem& fs;
-  Clock& clock;
-  std::function<std::vector<Log*>()> logs;
-  const journal::Journal& journal;
-  SegmentCache& segments;
-  store::FingerprintFunction fingerprint;
-  store::DataPaths paths;
-  std::string guard_path;
-};
-
-LedgerScrubber::LedgerScrubber(Parts parts, std::function<void(const ScrubFinding&)> on_finding)
-    : parts_(std::make_unique<Parts>(std::move(parts))),
-      on_finding_(std::move(on_finding)),
-      watch_(parts_->fs) {
-  place_ = ReadScrubPlace(parts_->fs, PlacePath());
+FolderScrubber::FolderScrubber(ScrubbedFolder folder,
+                               std::function<void(const Finding&)> on_finding)
+    : folder_(std::move(folder)), on_finding_(std::move(on_finding)), watch_(folder_.fs) {
+  place_ = ReadPlace(folder_.fs, PlacePath());
   status_.rounds = place_.rounds;
   status_.last_round_ended_ns = place_.last_round_ended_ns;
 }
 
-LedgerScrubber::~LedgerScrubber() = default;
-
-std::string LedgerScrubber::PlacePath() const {
-  return io::JoinPath(parts_->paths.directory(), "scrub");
+std::string FolderScrubber::PlacePath() const {
+  return io::JoinPath(folder_.paths.directory(), "scrub");
 }
 
-void LedgerScrubber::Found(ScrubFinding finding) {
+void FolderScrubber::Found(Finding finding) {
   if (!told_.insert({finding.file, finding.offset, finding.what}).second) return;
-  if (told_.size() > kScrubFindingsTold) told_.erase(told_.begin());
-  finding.found_at_ns = parts_->clock.WallNs();
+  if (told_.size() > kFindingsTold) told_.erase(told_.begin());
+  finding.found_at_ns = folder_.clock.WallNs();
   {
     std::lock_guard lock(mutex_);
     ++status_.findings_count;
-    if (status_.findings.size() < kScrubFindingsKept) status_.findings.push_back(finding);
+    if (status_.findings.size() < kFindingsKept) status_.findings.push_back(finding);
   }
   if (!first_bad_place_) first_bad_place_ = place_;
   if (on_finding_) on_finding_(finding);
 }
 
-void LedgerScrubber::Count(uint64_t bytes, uint64_t records) {
+void FolderScrubber::Count(uint64_t bytes, uint64_t records) {
   std::lock_guard lock(mutex_);
   status_.bytes += bytes;
   status_.records += records;
 }
 
-ScrubStatus LedgerScrubber::status() const {
+State FolderScrubber::status() const {
   std::lock_guard lock(mutex_);
   return status_;
 }
 
-absl::Status LedgerScrubber::KeepPlace() {
-  ScrubPlace kept = first_bad_place_.value_or(place_);
+absl::Status FolderScrubber::KeepPlace() {
+  Place kept = first_bad_place_.value_or(place_);
   kept.rounds = place_.rounds;
   kept.last_round_ended_ns = place_.last_round_ended_ns;
-  return io::WriteFileDurably(parts_->fs, PlacePath(), FormatScrubPlace(kept));
+  return io::WriteFileDurably(folder_.fs, PlacePath(), FormatPlace(kept));
 }
 
-absl::StatusOr<bool> LedgerScrubber::Step(const Pace& pace) {
+absl::StatusOr<bool> FolderScrubber::Step(const Pace& pace) {
   if (!watched_) Watch();
   bool ended = false;
   if (!place_.in_journal) {
@@ -118,11 +105,12 @@ absl::StatusOr<bool> LedgerScrubber::Step(const Pace& pace) {
   return ended;
 }
 
-absl::Status LedgerScrubber::StepLogs(const Pace& pace) {
-  std::vector<Log*> logs = parts_->logs();
-  std::sort(logs.begin(), logs.end(),
-            [](const Log* a, const Log* b) { return a->meta.number < b->meta.number; });
-  for (Log* log : logs) {
+absl::Status FolderScrubber::StepLogs(const Pace& pace) {
+  std::vector<shelf::Log*> logs = folder_.logs();
+  std::sort(logs.begin(), logs.end(), [](const shelf::Log* a, const shelf::Log* b) {
+    return a->meta.number < b->meta.number;
+  });
+  for (shelf::Log* log : logs) {
     if (log->meta.number < place_.log_number) continue;
     if (log->meta.number > place_.log_number) place_.first = 0;
     place_.log_number = log->meta.number;
@@ -143,39 +131,40 @@ absl::Status LedgerScrubber::StepLogs(const Pace& pace) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> LedgerScrubber::StepJournal(const Pace& pace) {
-  for (const journal::JournalFileInfo& file : parts_->journal.Files()) {
+absl::StatusOr<bool> FolderScrubber::StepJournal(const Pace& pace) {
+  for (const journal::JournalFileInfo& file : folder_.journal.Files()) {
     if (file.number < place_.first) continue;
     RETURN_IF_ERROR(CheckJournalFile(file, pace));
     place_.first = file.number + 1;
     return false;
   }
   CheckGuard();
-  place_ = {.rounds = place_.rounds + 1, .last_round_ended_ns = parts_->clock.WallNs()};
+  place_ = {.rounds = place_.rounds + 1, .last_round_ended_ns = folder_.clock.WallNs()};
   std::lock_guard lock(mutex_);
   status_.rounds = place_.rounds;
   status_.last_round_ended_ns = place_.last_round_ended_ns;
   return true;
 }
 
-absl::Status LedgerScrubber::CheckSegment(const Log& log, const SegmentList& list, size_t position,
-                                          const Pace& pace) {
-  const SegmentEntry& entry = list.entries[position];
+absl::Status FolderScrubber::CheckSegment(const shelf::Log& log, const shelf::SegmentList& list,
+                                          size_t position, const Pace& pace) {
+  const shelf::SegmentEntry& entry = list.entries[position];
   const auto still_used = [&] {
     const auto now = log.segments();
     return position < now->entries.size() && now->entries[position].path == entry.path;
   };
-  const auto found = [&](ScrubKind kind, LogIndex first_bad, uint64_t offset, std::string what) {
+  const auto found = [&](FindingKind kind, LogIndex first_bad, uint64_t offset, std::string what) {
     Found({kind, log.meta.name, first_bad, entry.path, offset, std::move(what)});
   };
   // By its name, not by the handle that is open: that one may lead to a file that is gone.
-  auto reader = store::SegmentReader::Open(parts_->fs, entry.path);
+  auto reader = store::SegmentReader::Open(folder_.fs, entry.path);
   std::optional<store::SegmentDamage> damage;
   absl::Status checked = reader.status();
   if (reader.ok()) {
     const auto fingerprint_of = [&](std::string_view record) -> uint64_t {
       const auto header = record::Decode(record);
-      return header.ok() ? parts_->fingerprint(log.meta.fingerprint_key, EventIdOf(*header)) : 0;
+      return header.ok() ? folder_.fingerprint(log.meta.fingerprint_key, record::EventIdOf(*header))
+                         : 0;
     };
     uint64_t bytes = 0;
     absl::Status paced;
@@ -196,13 +185,13 @@ absl::Status LedgerScrubber::CheckSegment(const Log& log, const SegmentList& lis
   if (!checked.ok()) {
     if (!still_used()) return absl::OkStatus();  // replaced by a longer one meanwhile
     if (absl::IsNotFound(checked)) {
-      found(ScrubKind::kFile, entry.first, 0, "the file is gone: it was removed or renamed");
+      found(FindingKind::kFile, entry.first, 0, "the file is gone: it was removed or renamed");
       return absl::OkStatus();
     }
     if (!IsDamage(checked)) return checked;
     if (!damage) damage = store::SegmentDamageOf(checked);
     if (!damage) damage = store::SegmentDamage{entry.first, 0, MessageOf(checked)};
-    found(ScrubKind::kRecord, damage->first_bad, damage->offset, damage->what);
+    found(FindingKind::kRecord, damage->first_bad, damage->offset, damage->what);
     return absl::OkStatus();
   }
   // Sound in itself; is it the one that the server knows?
@@ -212,18 +201,18 @@ absl::Status LedgerScrubber::CheckSegment(const Log& log, const SegmentList& lis
                     (*reader)->last_hash() == entry.last_hash &&
                     (!entry.final() || (*reader)->root16() == entry.node16);
   if (!same) {
-    found(ScrubKind::kRecord, entry.first, 0,
+    found(FindingKind::kRecord, entry.first, 0,
           "the file is sound in itself, but its records are not the ones that are in the tree");
   }
   return absl::OkStatus();
 }
 
-std::array<LedgerScrubber::KeptFile, 2> LedgerScrubber::KeptFilesOf(const Log& log) const {
-  return {KeptFile{parts_->paths.Checkpoints(log.meta.name), store::kCheckpointWords},
-          KeptFile{parts_->paths.TimeStamps(log.meta.name), store::kTimeStampWords}};
+std::array<FolderScrubber::KeptFile, 2> FolderScrubber::KeptFilesOf(const shelf::Log& log) const {
+  return {KeptFile{folder_.paths.Checkpoints(log.meta.name), store::kCheckpointWords},
+          KeptFile{folder_.paths.TimeStamps(log.meta.name), store::kTimeStampWords}};
 }
 
-std::optional<std::string> LedgerScrubber::WhatIsWrong(const Log& log,
+std::optional<std::string> FolderScrubber::WhatIsWrong(const shelf::Log& log,
                                                        std::string_view note) const {
   const auto checkpoint = note::OpenCheckpoint(note, log.signer.verifier());
   if (!checkpoint.ok()) {
@@ -234,17 +223,18 @@ std::optional<std::string> LedgerScrubber::WhatIsWrong(const Log& log,
                        checkpoint->size.value, log.durable().size.value);
   }
   // What cannot be read of the rows is found where the segment is checked.
-  LogNodes nodes(log, parts_->segments);
+  shelf::LogNodes nodes(log, folder_.segments);
   const auto root = merkle::RootFromNodes(nodes, checkpoint->size);
   if (!root.ok() || *root == checkpoint->root) return std::nullopt;
   return fmt::format("the stored records do not have the root that was signed for size {}",
                      checkpoint->size.value);
 }
 
-absl::Status LedgerScrubber::CheckKept(const Log& log, const KeptFile& file, const Pace& pace) {
+absl::Status FolderScrubber::CheckKept(const shelf::Log& log, const KeptFile& file,
+                                       const Pace& pace) {
   KeptNotes::Reading reading(kept_[file.path].notes);
   const auto found = [&](std::string what) {
-    Found({ScrubKind::kCheckpoint, log.meta.name, std::nullopt, file.path, reading.offset(),
+    Found({FindingKind::kCheckpoint, log.meta.name, std::nullopt, file.path, reading.offset(),
            std::move(what)});
   };
   absl::Status paced;
@@ -265,7 +255,7 @@ absl::Status LedgerScrubber::CheckKept(const Log& log, const KeptFile& file, con
     return absl::OkStatus();
   };
   const absl::Status read =
-      store::CheckpointsFile::ForEach(parts_->fs, file.path, check, file.words);
+      store::CheckpointsFile::ForEach(folder_.fs, file.path, check, file.words);
   RETURN_IF_ERROR(paced);
   // A new log has none yet; one that is gone is found by the watch.
   if (absl::IsNotFound(read)) return absl::OkStatus();
@@ -278,13 +268,13 @@ absl::Status LedgerScrubber::CheckKept(const Log& log, const KeptFile& file, con
   return absl::OkStatus();
 }
 
-absl::Status LedgerScrubber::CheckJournalFile(const journal::JournalFileInfo& file,
+absl::Status FolderScrubber::CheckJournalFile(const journal::JournalFileInfo& file,
                                               const Pace& pace) {
   const std::string path =
-      io::JoinPath(parts_->paths.Journal(), journal::JournalFileName(file.number));
+      io::JoinPath(folder_.paths.Journal(), journal::JournalFileName(file.number));
   absl::Status paced;
   const absl::Status read =
-      parts_->journal.ReadFile(file.number, [&](const journal::FrameSection& section) {
+      folder_.journal.ReadFile(file.number, [&](const journal::FrameSection& section) {
         Count(section.records.size(), section.record_count);
         paced = pace ? pace(section.records.size()) : absl::OkStatus();
         return paced;
@@ -293,20 +283,20 @@ absl::Status LedgerScrubber::CheckJournalFile(const journal::JournalFileInfo& fi
   if (absl::IsNotFound(read)) return absl::OkStatus();  // retired meanwhile
   if (!read.ok() && !IsDamage(read)) return read;
   // The checksums were right or not; the hashes say which record is not what was acknowledged.
-  const std::optional<ScrubFinding> bad = FirstBadInJournal(file, path);
+  const std::optional<Finding> bad = FirstBadInJournal(file, path);
   if (bad) {
     Found(*bad);
   } else if (!read.ok()) {
-    Found({ScrubKind::kRecord, "", std::nullopt, path, 0, MessageOf(read)});
+    Found({FindingKind::kRecord, "", std::nullopt, path, 0, MessageOf(read)});
   }
   return absl::OkStatus();
 }
 
-std::optional<ScrubFinding> LedgerScrubber::FirstBadInJournal(const journal::JournalFileInfo& file,
-                                                              const std::string& path) const {
-  std::optional<ScrubFinding> first;
+std::optional<Finding> FolderScrubber::FirstBadInJournal(const journal::JournalFileInfo& file,
+                                                         const std::string& path) const {
+  std::optional<Finding> first;
   std::string bytes;
-  for (const Log* log : parts_->logs()) {
+  for (const shelf::Log* log : folder_.logs()) {
     const auto range =
         std::find_if(file.logs.begin(), file.logs.end(), [&](const journal::LogRange& candidate) {
           return candidate.log_number == log->meta.number;
@@ -316,22 +306,22 @@ std::optional<ScrubFinding> LedgerScrubber::FirstBadInJournal(const journal::Jou
     uint64_t index = std::max(range->first.value, log->segments()->end().value);
     const uint64_t end = std::min(range->end.value, log->durable().size.value);
     while (index < end) {
-      const std::vector<Tail::Entry> entries =
-          log->tail().Find(LogIndex(index), std::min<uint64_t>(end - index, Tail::kChunkRecords));
+      const std::vector<shelf::Tail::Entry> entries = log->tail().Find(
+          LogIndex(index), std::min<uint64_t>(end - index, shelf::Tail::kChunkRecords));
       if (entries.empty()) break;  // sealed meanwhile
-      for (const Tail::Entry& entry : entries) {
+      for (const shelf::Tail::Entry& entry : entries) {
         const LogIndex at(index++);
         if (!entry.location || entry.location->file != file.number) continue;
-        const absl::Status read = parts_->journal.Read(*entry.location, &bytes);
+        const absl::Status read = folder_.journal.Read(*entry.location, &bytes);
         if (absl::IsNotFound(read)) return std::nullopt;  // retired meanwhile
         if (read.ok() && merkle::HashLeaf(bytes) == entry.hash) continue;
         if (!first || entry.location->offset < first->offset) {
-          first = ScrubFinding{ScrubKind::kRecord,
-                               log->meta.name,
-                               at,
-                               path,
-                               entry.location->offset,
-                               "a record's bytes do not have the hash that is in the tree"};
+          first = Finding{FindingKind::kRecord,
+                          log->meta.name,
+                          at,
+                          path,
+                          entry.location->offset,
+                          "a record's bytes do not have the hash that is in the tree"};
         }
         index = end;
         break;
@@ -341,14 +331,14 @@ std::optional<ScrubFinding> LedgerScrubber::FirstBadInJournal(const journal::Jou
   return first;
 }
 
-void LedgerScrubber::CheckGuard() {
-  std::vector<std::pair<const Log*, TreeSize>> published;
-  for (const Log* log : parts_->logs()) published.emplace_back(log, log->published()->size);
+void FolderScrubber::CheckGuard() {
+  std::vector<std::pair<const shelf::Log*, TreeSize>> published;
+  for (const shelf::Log* log : folder_.logs()) published.emplace_back(log, log->published()->size);
   const auto found = [&](std::string log, std::string what) {
-    Found({ScrubKind::kCheckpoint, std::move(log), std::nullopt, parts_->guard_path, 0,
+    Found({FindingKind::kCheckpoint, std::move(log), std::nullopt, folder_.guard_path, 0,
            std::move(what)});
   };
-  const auto entries = store::Guard::Read(parts_->fs, parts_->guard_path);
+  const auto entries = store::Guard::Read(folder_.fs, folder_.guard_path);
   if (!entries.ok()) return found("", fmt::format("the guard: {}", MessageOf(entries.status())));
   for (const auto& [log, size] : published) {
     const auto entry =
@@ -365,16 +355,16 @@ void LedgerScrubber::CheckGuard() {
 }
 
 // Whether it was not replaced by a longer segment meanwhile.
-bool LedgerScrubber::IsUsed(const Log& log, const std::string& segment_path) {
+bool FolderScrubber::IsUsed(const shelf::Log& log, const std::string& segment_path) {
   const auto now = log.segments();
   return std::any_of(now->entries.begin(), now->entries.end(),
-                     [&](const SegmentEntry& entry) { return entry.path == segment_path; });
+                     [&](const shelf::SegmentEntry& entry) { return entry.path == segment_path; });
 }
 
-void LedgerScrubber::WatchKept(const Log& log, const KeptFile& file) {
+void FolderScrubber::WatchKept(const shelf::Log& log, const KeptFile& file) {
   const auto tell = [&](std::optional<std::string> wrong) {
     if (!wrong) return;
-    Found({ScrubKind::kFile, log.meta.name, std::nullopt, file.path, 0, *std::move(wrong)});
+    Found({FindingKind::kFile, log.meta.name, std::nullopt, file.path, 0, *std::move(wrong)});
   };
   // There is none before the first that is kept.
   tell(watch_.Look(file.path, FileChange::kInPlace, true));
@@ -385,7 +375,7 @@ void LedgerScrubber::WatchKept(const Log& log, const KeptFile& file) {
   uint64_t whole_bytes = 0;
   if (file_bytes >= store::kFirstFrameOffset) {
     // Reads the last frames only; where they are damaged the rotation says it.
-    const auto opened = store::CheckpointsFile::Open(parts_->fs, file.path, file.words);
+    const auto opened = store::CheckpointsFile::Open(folder_.fs, file.path, file.words);
     if (!opened.ok()) return;
     whole_bytes = opened->end();
   }
@@ -393,36 +383,36 @@ void LedgerScrubber::WatchKept(const Log& log, const KeptFile& file) {
   tell(seen.notes.LookAtEnd(whole_bytes));
 }
 
-void LedgerScrubber::Watch() {
+void FolderScrubber::Watch() {
   watched_ = true;
   watch_.BeginPass();
   const auto tell = [&](const std::string& log, std::optional<LogIndex> first,
                         const std::string& path, std::optional<std::string> wrong) {
-    if (wrong) Found({ScrubKind::kFile, log, first, path, 0, *std::move(wrong)});
+    if (wrong) Found({FindingKind::kFile, log, first, path, 0, *std::move(wrong)});
   };
   // Of a file that is always there and never changes.
   const auto look = [&](const std::string& log, const std::string& path) {
     tell(log, std::nullopt, path, watch_.Look(path, FileChange::kNever));
   };
-  for (const Log* log : parts_->logs()) {
+  for (const shelf::Log* log : folder_.logs()) {
     const std::string& name = log->meta.name;
-    look(name, parts_->paths.Meta(name));
-    look(name, parts_->paths.Key(name));
+    look(name, folder_.paths.Meta(name));
+    look(name, folder_.paths.Key(name));
     for (const KeptFile& file : KeptFilesOf(*log)) WatchKept(*log, file);
-    for (const SegmentEntry& entry : log->segments()->entries) {
+    for (const shelf::SegmentEntry& entry : log->segments()->entries) {
       std::optional<std::string> wrong = watch_.Look(entry.path, FileChange::kNever);
       if (wrong && IsUsed(*log, entry.path)) tell(name, entry.first, entry.path, std::move(wrong));
     }
   }
-  look("", parts_->paths.Version());
-  tell("", std::nullopt, parts_->guard_path,
-       watch_.Look(parts_->guard_path, FileChange::kReplacedWhenLarger));
-  for (const journal::JournalFileInfo& file : parts_->journal.Files()) {
+  look("", folder_.paths.Version());
+  tell("", std::nullopt, folder_.guard_path,
+       watch_.Look(folder_.guard_path, FileChange::kReplacedWhenLarger));
+  for (const journal::JournalFileInfo& file : folder_.journal.Files()) {
     const std::string path =
-        io::JoinPath(parts_->paths.Journal(), journal::JournalFileName(file.number));
+        io::JoinPath(folder_.paths.Journal(), journal::JournalFileName(file.number));
     std::optional<std::string> wrong = watch_.Look(path, FileChange::kNever);
     if (!wrong) continue;
-    const auto now = parts_->journal.Files();
+    const auto now = folder_.journal.Files();
     const bool used = std::any_of(now.begin(), now.end(), [&](const auto& candidate) {
       return candidate.number == file.number;
     });
@@ -432,17 +422,17 @@ void LedgerScrubber::Watch() {
 }
 
 // By bytes of the files before the place.
-void LedgerScrubber::SetProgress() {
+void FolderScrubber::SetProgress() {
   uint64_t done = 0, total = 0;
-  for (const Log* log : parts_->logs()) {
-    for (const SegmentEntry& entry : log->segments()->entries) {
+  for (const shelf::Log* log : folder_.logs()) {
+    for (const shelf::SegmentEntry& entry : log->segments()->entries) {
       const uint64_t bytes = watch_.SizeOf(entry.path);
       total += bytes;
       const auto at = std::tuple(log->meta.number, entry.first.value);
       if (place_.in_journal || at < std::tuple(place_.log_number, place_.first)) done += bytes;
     }
   }
-  for (const journal::JournalFileInfo& file : parts_->journal.Files()) {
+  for (const journal::JournalFileInfo& file : folder_.journal.Files()) {
     total += file.bytes_used;
     if (place_.in_journal && file.number < place_.first) done += file.bytes_used;
   }
@@ -451,12 +441,4 @@ void LedgerScrubber::SetProgress() {
       total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(std::max(done, total));
 }
 
-std::unique_ptr<Scrubber> LedgerImpl::MakeScrubber(
-    std::function<void(const ScrubFinding&)> on_finding) {
-  return std::make_unique<LedgerScrubber>(
-      LedgerScrubber::Parts{fs_, clock_, [this] { return AllLogs(); }, *journal_, segments_,
-                            options_.fingerprint, folder_->paths(), GuardPath()},
-      std::move(on_finding));
-}
-
-}  // namespace graven::ledger
+}  // namespace graven::scrub

@@ -13,7 +13,7 @@
 #include "base/log_index.h"
 #include "journal/journal.h"
 
-namespace graven::ledger {
+namespace graven::shelf {
 
 // What is known in memory of the records of one log that are not in a segment yet: hash and place
 // in the journal, and the nodes at level 8 of the tree over them. In chunks of 256 records, which
@@ -78,4 +78,4 @@ class Tail {
   uint64_t next_;
 };
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

@@ -1,12 +1,8 @@
-#include "ledger/log.h"
+#include "shelf/log.h"
 
 #include "record/record.h"
 
-namespace graven::ledger {
-
-uint32_t LogRef::number() const { return log_->meta.number; }
-const std::string& LogRef::name() const { return log_->meta.name; }
-const std::string& LogRef::origin() const { return log_->meta.origin; }
+namespace graven::shelf {
 
 Log::Log(store::LogMeta log_meta, note::SignerKey signer_key)
     : meta(std::move(log_meta)),
@@ -77,4 +73,4 @@ void Log::SetReadOnly(std::string reason) {
   read_only_.store(true, std::memory_order_release);
 }
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

@@ -1,18 +1,24 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "journal/journal.h"
-#include "ledger/ledger.h"
-#include "ledger/log.h"
-#include "ledger/segments.h"
 #include "merkle/proof.h"
+#include "shelf/log.h"
+#include "shelf/segments.h"
 
-namespace graven::ledger {
+namespace graven::shelf {
+
+// Called with a record's exact bytes and its hash, in order; false ends the reading. Views live
+// during the call only.
+using RecordVisitor =
+    std::function<bool(LogIndex index, std::string_view record, const Hash& record_hash)>;
 
 // Reads records wherever they stand: in a segment, or still in the journal. A record moves from the
 // one to the other while it is being looked for; then it is looked for again. Thread-safe.
@@ -27,12 +33,12 @@ class StoredRecords {
   // of each is computed from the bytes that are handed out and held against the one in the tree.
   // REQUIRES: they are below a size that the caller was handed. kDataLoss names the record.
   absl::Status Visit(const Log& log, LogIndex first, uint64_t count,
-                     const Ledger::RecordVisitor& visit) const;
+                     const RecordVisitor& visit) const;
 
   // The same for the sealer: what the journal returns is held against the checksum of the bytes
   // that were hashed, not hashed again.
   absl::Status VisitUnsealed(const Log& log, LogIndex first, uint64_t count,
-                             const Ledger::RecordVisitor& visit) const;
+                             const RecordVisitor& visit) const;
 
   // One record.
   absl::StatusOr<std::string> Get(const Log& log, LogIndex index) const;
@@ -46,12 +52,10 @@ class StoredRecords {
     bool by_check = false;
     bool stopped = false;
   };
-  absl::Status VisitAll(const Log& log, const Ledger::RecordVisitor& visit,
-                        Progress progress) const;
-  absl::Status VisitSegment(const Log& log, const SegmentEntry& segment,
-                            const Ledger::RecordVisitor& visit, Progress* progress) const;
-  absl::Status VisitTail(const Log& log, const Ledger::RecordVisitor& visit,
-                         Progress* progress) const;
+  absl::Status VisitAll(const Log& log, const RecordVisitor& visit, Progress progress) const;
+  absl::Status VisitSegment(const Log& log, const SegmentEntry& segment, const RecordVisitor& visit,
+                            Progress* progress) const;
+  absl::Status VisitTail(const Log& log, const RecordVisitor& visit, Progress* progress) const;
 
   SegmentCache& segments_;
   const journal::Journal* journal_ = nullptr;
@@ -81,4 +85,4 @@ class LogNodes final : public merkle::NodeSource {
   SegmentCache& cache_;
 };
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

@@ -7,7 +7,7 @@
 
 #include "io/file_system.h"
 
-namespace graven::ledger {
+namespace graven::scrub {
 
 // How the server itself changes a file.
 enum class FileChange {
@@ -44,4 +44,4 @@ class FileWatch {
   std::map<std::string, Seen> seen_;
 };
 
-}  // namespace graven::ledger
+}  // namespace graven::scrub

@@ -1,10 +1,21 @@
-#include "ledger/segments.h"
+#include "shelf/segments.h"
 
 #include <utility>
 
 #include "base/status_macros.h"
 
-namespace graven::ledger {
+namespace graven::shelf {
+
+SegmentEntry DescribeSegment(const store::SegmentReader& reader) {
+  SegmentEntry entry;
+  entry.first = reader.first();
+  entry.end = TreeSize(reader.end().value);
+  entry.path = reader.path();
+  if (reader.final()) entry.node16 = reader.root16();
+  entry.last_hash = reader.last_hash();
+  entry.last_received_at_ns = reader.last_received_at_ns();
+  return entry;
+}
 
 absl::StatusOr<std::shared_ptr<const store::SegmentReader>> SegmentCache::Get(
     const std::string& path) {
@@ -39,4 +50,4 @@ void SegmentCache::Forget(const std::string& path) {
   held_.erase(found);
 }
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

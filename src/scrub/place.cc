@@ -3,9 +3,9 @@
 #include <charconv>
 
 #include "io/durable_file.h"
-#include "ledger/ledger_scrubber.h"
+#include "scrub/place.h"
 
-namespace graven::ledger {
+namespace graven::scrub {
 namespace {
 
 constexpr std::string_view kTitle = "graven scrub place 1\n";
@@ -28,14 +28,14 @@ bool TakeLine(std::string_view name, std::string_view* text, Number* out) {
 
 }  // namespace
 
-std::string FormatScrubPlace(const ScrubPlace& place) {
+std::string FormatPlace(const Place& place) {
   return fmt::format("{}journal {}\nlog {}\nfirst {}\nrounds {}\nended_ns {}\n", kTitle,
                      place.in_journal ? 1 : 0, place.log_number, place.first, place.rounds,
                      place.last_round_ended_ns);
 }
 
-ScrubPlace ParseScrubPlace(std::string_view text) {
-  ScrubPlace place;
+Place ParsePlace(std::string_view text) {
+  Place place;
   uint32_t in_journal = 0;
   if (!text.starts_with(kTitle)) return {};
   text.remove_prefix(kTitle.size());
@@ -48,9 +48,9 @@ ScrubPlace ParseScrubPlace(std::string_view text) {
   return place;
 }
 
-ScrubPlace ReadScrubPlace(io::FileSystem& fs, const std::string& path) {
+Place ReadPlace(io::FileSystem& fs, const std::string& path) {
   const auto text = io::ReadWholeFile(fs, path, kPlaceBytesMax);
-  return text.ok() ? ParseScrubPlace(*text) : ScrubPlace{};
+  return text.ok() ? ParsePlace(*text) : Place{};
 }
 
-}  // namespace graven::ledger
+}  // namespace graven::scrub

@@ -9,14 +9,23 @@
 
 #include "base/hash.h"
 #include "base/log_index.h"
-#include "ledger/ledger.h"
-#include "ledger/segments.h"
-#include "ledger/tail.h"
 #include "merkle/frontier.h"
 #include "note/keys.h"
+#include "shelf/published.h"
+#include "shelf/segments.h"
+#include "shelf/tail.h"
 #include "store/log_meta.h"
 
-namespace graven::ledger {
+// One log on its shelf: what a process holds of it in memory, and where each of its records stands.
+// A record is in the journal first and in a segment later; the shelf knows which, and reads records
+// and nodes of the tree wherever they are (shelf/stored_records.h).
+//
+// Threads: each part says whose it is. The room is driven like the ledger, which is above it and
+// decides when a log grows; it owns no thread and reads no clock.
+//
+// Invariants: what readers are handed was durable before (SetDurable, SetPublished); a record that
+// is below a size that was handed out can always be found, while it moves too.
+namespace graven::shelf {
 
 // How far a log has come, with what is needed to go on from there.
 struct LogEnd {
@@ -96,4 +105,4 @@ class Log {
   std::atomic<bool> read_only_{false};
 };
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

@@ -1,10 +1,10 @@
-#include "ledger/tail.h"
+#include "shelf/tail.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 
-namespace graven::ledger {
+namespace graven::shelf {
 
 Tail::Tail(LogIndex first, std::span<const Hash> hashes_before)
     : first_chunk_(first.value / kChunkRecords), next_(first.value) {
@@ -103,4 +103,4 @@ void Tail::DropBelow(LogIndex index) {
   }
 }
 
-}  // namespace graven::ledger
+}  // namespace graven::shelf

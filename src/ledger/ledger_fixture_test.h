@@ -24,10 +24,11 @@ namespace graven::ledger {
 class SetClock final : public Clock {
  public:
   int64_t WallNs() override { return wall_ns; }
-  int64_t SteadyNs() override { return steady_ns; }
+  int64_t SteadyNs() override { return steady_ns += step_ns; }
 
   int64_t wall_ns = 1'700'000'000'000'000'000;
   int64_t steady_ns = 1'000'000'000;
+  int64_t step_ns = 0;  // by which each look makes it later
 };
 
 class SetRandom final : public Random {

@@ -4,10 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/engine_fixture_test.h"
 #include "ledger/ledger_fixture_test.h"
+#include "search/turn.h"
 #include "web/site.h"
 
 namespace graven::web {
@@ -18,6 +22,7 @@ using ::testing::HasSubstr;
 class LiveEventsTest : public ledger::LedgerTest {
  protected:
   void SetUp() override {
+    options.journal_file_bytes = uint64_t{8} << 20;
     Open();
     AppendOne("e0");
     view_ = std::make_unique<engine::LedgerWithRoom>(*ledger);
@@ -82,6 +87,40 @@ TEST_F(LiveEventsTest, WithAQueryAPublishedRecordThatCannotBeReadEndsTheStream) 
   AppendOne("e1");
   EXPECT_EQ(Next(*source).status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(view_->empty_reads, 1U);
+}
+
+// A clock by which each look takes so long that a turn is over after ten of them.
+TEST_F(LiveEventsTest, AQueryThatTakesLongLooksAtALittleInEachTurnAndMissesNothing) {
+  constexpr uint64_t kRecords = 200;
+  std::vector<ledger::TestEvent> events;
+  for (uint64_t i = 1; i < kRecords; ++i) events.push_back(ledger::Event("e" + std::to_string(i)));
+  ASSERT_TRUE(Append(ledger->FindLog("default"), std::move(events)).status.ok());
+  ASSERT_TRUE(ledger->Publish().ok());
+  uint64_t judged_most = 0;
+  filters_->CountJudged([&](uint64_t records) { judged_most = std::max(judged_most, records); });
+  clock.step_ns = search::kTurnNs / 10;
+  // The first record and the last one of all match.
+  const auto source = Stream("from=0&q=event_id:(e0%20OR%20e199)");
+  ASSERT_NE(source, nullptr);
+  std::vector<std::string> found;
+  std::string next;
+  int pieces = 0;
+  for (; next != "200" && pieces < 10'000; ++pieces) {
+    clock.steady_ns += 1'000'000'000;
+    const absl::StatusOr<std::string> piece = Next(*source);
+    ASSERT_TRUE(piece.ok()) << piece.status();
+    for (size_t at = 0; (at = piece->find("\"index\":\"", at)) != piece->npos;) {
+      at += 9;
+      found.push_back(piece->substr(at, piece->find('"', at) - at));
+    }
+    const size_t said = piece->rfind("\"next\":\"");
+    if (said != piece->npos) next = piece->substr(said + 8, piece->find('"', said + 8) - said - 8);
+  }
+  EXPECT_EQ(next, "200");
+  EXPECT_EQ(found, (std::vector<std::string>{"0", "199"}));
+  EXPECT_GT(pieces, 10);
+  EXPECT_GT(judged_most, 0U);
+  EXPECT_LE(judged_most, 11U) << "of one turn";
 }
 
 }  // namespace

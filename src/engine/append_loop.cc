@@ -28,8 +28,7 @@ void AppendLoop::Absorb() {
     ledger_.Apply(std::span(taken_).first(fitting), &applied_);
     GRAVEN_CHECK(applied_.size() == fitting);
     for (size_t i = 0; i < fitting; ++i) {
-      if (absl::IsResourceExhausted(applied_[i].status))
-        PutOff(applied_[i].status, taken_[i]->bytes);
+      if (absl::IsResourceExhausted(applied_[i].status)) no_room_ = applied_[i].status;
     }
   }
   // What is behind the first one that found no room is put off too, so that the order stays.
@@ -68,36 +67,19 @@ size_t AppendLoop::FittingPrefix() {
   for (const sequencer::Request* request : taken_) bytes += request->bytes;
   // Only want of room is decided here; whatever else stands in the way is said per request by
   // Apply.
-  if (!absl::IsResourceExhausted(ledger_.CheckRoom(bytes))) {
-    bytes_put_off_ = 0;
-    return taken_.size();
-  }
+  if (!absl::IsResourceExhausted(ledger_.CheckRoom(bytes))) return taken_.size();
 
   size_t fitting = 0;
   bytes = 0;
   for (const sequencer::Request* request : taken_) {
     bytes += request->bytes;
     if (absl::Status room = ledger_.CheckRoom(bytes); !room.ok()) {
-      PutOff(std::move(room), request->bytes);
+      no_room_ = std::move(room);
       return fitting;
     }
     ++fitting;
   }
   return fitting;  // room was made meanwhile
-}
-
-void AppendLoop::PutOff(absl::Status why, size_t bytes) {
-  no_room_ = std::move(why);
-  if (bytes_put_off_ == 0) bytes_put_off_ = bytes;
-}
-
-bool AppendLoop::HasRoomAgain() {
-  // Any other state than want of room is for Apply to say.
-  if (bytes_put_off_ != 0 && absl::IsResourceExhausted(ledger_.CheckRoom(bytes_put_off_))) {
-    return false;
-  }
-  bytes_put_off_ = 0;
-  return true;
 }
 
 RoundOutcome AppendLoop::Answer(const absl::Status& synced) {
@@ -120,6 +102,7 @@ RoundOutcome AppendLoop::Answer(const absl::Status& synced) {
       owner->Done(results_[i]);  // the request belongs to its owner again
     }
   }
+  put_off_ = outcome.no_room;
   meter_.BatchEnds(outcome.events, outcome.bytes);
   return outcome;
 }

@@ -53,18 +53,14 @@ class AppendLoop {
   // how many requests were answered; 0 when none waited.
   size_t Round();
 
-  // Requests were put off, and nothing has shown yet that there is room. On the thread of Round.
-  bool waits_for_room() const { return bytes_put_off_ != 0; }
-  // Looks whether there is room by now for the first of them: then all are worth another try. Some
-  // microseconds; the same thread.
-  bool HasRoomAgain();
+  // Requests of the last batch were put off for want of room. On the thread of Round.
+  bool put_off() const { return put_off_; }
 
   // Refuses new requests and answers all that were accepted.
   void Drain();
 
  private:
   size_t FittingPrefix();
-  void PutOff(absl::Status why, size_t bytes);
   RoundOutcome Answer(const absl::Status& synced);
 
   ledger::Ledger& ledger_;
@@ -82,8 +78,7 @@ class AppendLoop {
   bool failed_ = false;
   // Why requests are put off; OK when they are not. Holds until the queue was empty once.
   absl::Status no_room_;
-  // What the first request wanted that was put off since there was room for all; 0: none was.
-  size_t bytes_put_off_ = 0;
+  bool put_off_ = false;
 };
 
 }  // namespace graven::engine

@@ -184,16 +184,11 @@ TEST_F(EngineTest, WantOfRoomPutsOffEverythingBehindUntilTheQueueIsEmpty) {
   EXPECT_TRUE(first.Wait().ok());
   EXPECT_EQ(second.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(third.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(engine.loop().waits_for_room());
-  ledger_.room_bytes = second.request()->bytes - 1;
-  EXPECT_FALSE(engine.loop().HasRoomAgain());
-  ledger_.room_bytes = second.request()->bytes;
-  EXPECT_TRUE(engine.loop().HasRoomAgain());
-  EXPECT_FALSE(engine.loop().waits_for_room());
-  ledger_.room_bytes = SIZE_MAX;
+  EXPECT_TRUE(engine.loop().put_off());
   ASSERT_TRUE(engine.sequencer().Submit(again.request()).ok());
   EXPECT_EQ(engine.loop().Round(), 1u);
   EXPECT_TRUE(again.Wait().ok());
+  EXPECT_FALSE(engine.loop().put_off());
 }
 
 TEST_F(EngineTest, BatchThatDoesNotFitGoesInAsFarAsItFits) {

@@ -248,6 +248,13 @@ void AppendStreamCall::Resubmit() {
   ReadNext();
 }
 
+size_t AppendStreamCall::BytesWanted() const {
+  const auto first = std::find_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+    return entry->state == StreamEntry::State::kHeld;
+  });
+  return first == entries_.end() ? 0 : (*first)->submission.request.bytes;
+}
+
 void AppendStreamCall::WriteAcks() {
   if (writing_ || finishing_) return;
   while (!entries_.empty() && ack_.bytes() < kAckBytesMax) {
@@ -357,6 +364,13 @@ void AppendStreams::AfterRound(bool may_have_room) {
     call->WriteAcks();
     DeleteIfIdle(call);
   }
+}
+
+size_t AppendStreams::BytesWanted() const {
+  const auto first = std::find_if(retry_.begin(), retry_.end(), [](const AppendStreamCall* call) {
+    return call->waits_for_room();
+  });
+  return first == retry_.end() ? 0 : (*first)->BytesWanted();
 }
 
 void AppendStreams::DeleteIfIdle(AppendStreamCall* call) {

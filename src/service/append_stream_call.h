@@ -76,6 +76,8 @@ class AppendStreamCall {
   bool started() const { return started_; }
   // Requests are held for which somebody waits.
   bool waits_for_room() const { return holding_ && !done_ && !stopping_; }
+  // What the first of them counts.
+  size_t BytesWanted() const;
 
   bool listed_for_acks = false;
   bool listed_for_retry = false;
@@ -142,6 +144,9 @@ class AppendStreams {
   // After each round: acknowledgements go out; held requests are tried again unless they are known
   // to find no room.
   void AfterRound(bool may_have_room);
+  // What the first request that is held, and for which somebody waits, needs of the journal; 0:
+  // there is none.
+  size_t BytesWanted() const;
   // Whether requests are held, so that the loop must not sleep long.
   bool holding() const { return !retry_.empty(); }
   void Stop();

@@ -2,6 +2,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -281,6 +282,33 @@ TEST_F(GrpcServerTest, WantOfRoomHoldsStreamsInOrderAndRefusesUnaryCalls) {
     }
   }
   EXPECT_EQ(next, kRequests);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+// It was refused, and nobody waits with it any more.
+TEST_F(GrpcServerTest, LargeCallThatFoundNoRoomKeepsNoStreamWaitingThatWouldFit) {
+  Serve();
+  ledger_.room_bytes = 0;
+  AppendRequest large;
+  for (int i = 0; i < 200; ++i) {
+    *large.add_events() = engine::MakeEvent("large-" + std::to_string(i));
+  }
+  AppendResponse refused;
+  EXPECT_EQ(Append(large, &refused).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  auto stream = stub_->AppendStream(&context);
+  AppendStreamRequest request;
+  *request.add_events() = engine::MakeEvent("small");
+  const uint64_t asked = ledger_.refusals;
+  ASSERT_TRUE(stream->Write(request));
+  while (ledger_.refusals < asked + 5) std::this_thread::yield();  // it is held
+  ledger_.room_bytes = 10'000;
+  AppendStreamResponse response;
+  ASSERT_TRUE(stream->Read(&response)) << "the stream waits for the room of the large one";
+  ASSERT_EQ(response.ranges_size(), 1);
+  EXPECT_EQ(response.ranges(0).first_index(), 0U);
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
 }

@@ -245,11 +245,14 @@ void GrpcServerImpl::Run() {
 // room for waits until it has: tried again at once it would be put off again, as fast as the loop
 // turns.
 bool GrpcServerImpl::MayHaveRoom() {
-  if (!engine_.loop().waits_for_room()) return true;
+  if (!engine_.loop().put_off()) return true;
   const int64_t now_ns = clock_.SteadyNs();
   if (now_ns < next_try_ns_) return false;
   next_try_ns_ = now_ns + kRetryNs;
-  return engine_.loop().HasRoomAgain();
+  // Only what is held counts: whoever else found no room was told so. Any other state than want of
+  // room is for Apply to say.
+  const size_t wanted = streams_.BytesWanted();
+  return wanted == 0 || !absl::IsResourceExhausted(environment_.ledger.CheckRoom(wanted));
 }
 
 void GrpcServerImpl::OnStop(bool) {

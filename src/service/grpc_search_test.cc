@@ -197,74 +197,101 @@ TEST_F(GrpcSearchTest, OnePeerHasNotAllThePlacesOfThoseWhoFollow) {
 }
 
 // Records whose texts resemble the query, so that each costs some ten milliseconds.
-TEST_F(GrpcSearchTest, NumbersThatTakeLongHoldNoThreadOfOtherCalls) {
-  GrpcServerOptions options;
-  options.sync_threads_max = 4;
-  Serve(options);
-  std::string text;
-  while (text.size() < 60'000) text += "a b ";
-  for (int i = 0; i < 60; ++i) {
-    AppendRequest request;
-    graven::v1::Event* event = request.add_events();
-    *event = engine::MakeEvent("large" + std::to_string(i), "x");
-    (*event->mutable_details_struct()->mutable_fields())["k"].set_string_value(text);
-    AppendResponse response;
-    ASSERT_TRUE(Append(request, &response).ok());
-  }
-  graven::v1::GetFacetsRequest request;
-  request.add_fields("action");
-  std::string query = "a.b.a.b.x";
-  for (int i = 0; i < 40; ++i) query += " OR a.b.a.b.x" + std::to_string(i);
-  request.set_query(query);
+class LongNumbersTest : public GrpcSearchTest {
+ protected:
   struct Call {
     grpc::ClientContext context;
     graven::v1::GetFacetsResponse response;
     grpc::Status status;
     std::unique_ptr<grpc::ClientAsyncResponseReader<graven::v1::GetFacetsResponse>> reader;
   };
-  grpc::CompletionQueue queue;
-  std::vector<std::unique_ptr<Call>> calls;
-  for (int i = 0; i < 12; ++i) {
-    Call& call = *calls.emplace_back(std::make_unique<Call>());
-    call.reader = stub_->AsyncGetFacets(&call.context, request, &queue);
-    call.reader->Finish(&call.response, &call.status, &call);
+
+  void AppendLargeRecords() {
+    std::string text;
+    while (text.size() < 60'000) text += "a b ";
+    for (int i = 0; i < 60; ++i) {
+      AppendRequest request;
+      graven::v1::Event* event = request.add_events();
+      *event = engine::MakeEvent("large" + std::to_string(i), "x");
+      (*event->mutable_details_struct()->mutable_fields())["k"].set_string_value(text);
+      AppendResponse response;
+      ASSERT_TRUE(Append(request, &response).ok());
+    }
   }
+  // Begins some more; each takes far longer than a test has.
+  void BeginLong(int count) {
+    graven::v1::GetFacetsRequest request;
+    request.add_fields("action");
+    std::string query = "a.b.a.b.x";
+    for (int i = 0; i < 40; ++i) query += " OR a.b.a.b.x" + std::to_string(i);
+    request.set_query(query);
+    for (int i = 0; i < count; ++i) {
+      Call& call = *calls_.emplace_back(std::make_unique<Call>());
+      call.reader = stub_->AsyncGetFacets(&call.context, request, &queue_);
+      call.reader->Finish(&call.response, &call.status, &call);
+    }
+  }
+  bool AllAreUnderWay() {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue_.AsyncNext(&tag, &ok, std::chrono::system_clock::now()) ==
+           grpc::CompletionQueue::TIMEOUT;
+  }
+  void AwaitAll() {
+    void* tag = nullptr;
+    bool ok = false;
+    for (size_t i = 0; i < calls_.size(); ++i) ASSERT_TRUE(queue_.Next(&tag, &ok));
+  }
+  // The numbers of one short query, which wait for their turn only.
+  void AskForLittle() {
+    grpc::ClientContext context;
+    graven::v1::GetFacetsRequest few;
+    few.set_query("index:0..2");
+    few.add_fields("action");
+    graven::v1::GetFacetsResponse facets;
+    const grpc::Status status = stub_->GetFacets(&context, few, &facets);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(facets.matches(), 2U);
+  }
+
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<Call>> calls_;
+};
+
+TEST_F(LongNumbersTest, HoldNoThreadOfOtherCalls) {
+  GrpcServerOptions options;
+  options.sync_threads_max = 4;
+  Serve(options);
+  AppendLargeRecords();
+  BeginLong(12);
   // Each of these needs a thread, and the numbers of one short query need a turn.
   for (int i = 0; i < 4; ++i) {
     grpc::ClientContext context;
     graven::v1::GetLogResponse log;
     EXPECT_TRUE(stub_->GetLog(&context, {}, &log).ok());
-    grpc::ClientContext other;
-    graven::v1::GetFacetsRequest few;
-    few.set_query("index:0..2");
-    few.add_fields("action");
-    graven::v1::GetFacetsResponse facets;
-    const grpc::Status status = stub_->GetFacets(&other, few, &facets);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(facets.matches(), 2U);
+    AskForLittle();
   }
-  void* tag = nullptr;
-  bool ok = false;
-  EXPECT_EQ(queue.AsyncNext(&tag, &ok, std::chrono::system_clock::now()),
-            grpc::CompletionQueue::TIMEOUT);  // all of them are under way
-  for (const auto& call : calls) call->context.TryCancel();
-  for (size_t i = 0; i < calls.size(); ++i) ASSERT_TRUE(queue.Next(&tag, &ok));
-  for (const auto& call : calls) {
+  EXPECT_TRUE(AllAreUnderWay());
+  for (const auto& call : calls_) call->context.TryCancel();
+  AwaitAll();
+  for (const auto& call : calls_) {
     EXPECT_EQ(call->status.error_code(), grpc::StatusCode::CANCELLED);
   }
 }
 
-TEST_F(GrpcSearchTest, NumbersEndWhenTheServerStops) {
+// Each says so with its next turn; who is cut off when patience ends gets no reason.
+TEST_F(LongNumbersTest, EndWhenTheServerStops) {
   Serve();
-  AppendEvents(0, 10);
-  graven::v1::GetHistogramRequest request;
-  graven::v1::GetHistogramResponse response;
-  grpc::ClientContext first;
-  ASSERT_TRUE(stub_->GetHistogram(&first, request, &response).ok());
+  AppendLargeRecords();
+  BeginLong(6);
+  AskForLittle();  // behind them: they have been accepted
+  ASSERT_TRUE(AllAreUnderWay());
   StopServer();
-  grpc::ClientContext second;
-  EXPECT_EQ(stub_->GetHistogram(&second, request, &response).error_code(),
-            grpc::StatusCode::UNAVAILABLE);
+  AwaitAll();
+  for (const auto& call : calls_) {
+    EXPECT_EQ(call->status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(ReasonOf(call->status), "STOPPING");
+  }
 }
 
 TEST_F(GrpcSearchTest, FacetsAndHistogramCountTheMatches) {

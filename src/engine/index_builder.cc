@@ -11,7 +11,6 @@
 #include "base/thread_name.h"
 #include "fmt/format.h"
 #include "index/chunk_builder.h"
-#include "index/chunk_merger.h"
 #include "query/record_view.h"
 
 namespace graven::engine {
@@ -309,19 +308,9 @@ bool IndexBuilder::Merge(LogState& state) {
 absl::StatusOr<bool> IndexBuilder::MergeOnce(LogState& state) {
   for (size_t i = 0; i + index::kMergedChunks <= state.chunks.size(); ++i) {
     const auto parts = std::span(state.chunks).subspan(i, index::kMergedChunks);
-    const index::Chunk& first = *parts.front();
-    const index::ChunkPlace place{first.first(), first.level() + index::kMergedLevels};
-    const bool aligned = place.first % (uint64_t{1} << place.level) == 0;
-    const bool whole = std::all_of(parts.begin(), parts.end(), [&](const auto& part) {
-      return part->level() == first.level();
-    });
-    if (first.level() == index::kLargeLevel || !aligned || !whole ||
-        parts.back()->end() != place.end()) {
-      continue;
-    }
-    uint64_t bytes = 0;
-    for (const auto& part : parts) bytes += part->bytes();
-    if (bytes > index::kMergedContentBytesMax) continue;
+    if (!index::MayMerge(parts, options_.merged_content_bytes_max)) continue;
+    const index::ChunkPlace place{parts.front()->first(),
+                                  parts.front()->level() + index::kMergedLevels};
     const std::vector<std::shared_ptr<const index::Chunk>> old(parts.begin(), parts.end());
     ASSIGN_OR_RETURN(const Hash root, SubtreeRoot(state.log, place));
     const absl::StatusOr<std::string> content = index::MergeChunks(old, root, go_on_);

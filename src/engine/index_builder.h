@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "index/candidates.h"
+#include "index/chunk_merger.h"
 #include "index/chunk_store.h"
 #include "io/file_system.h"
 #include "ledger/ledger.h"
@@ -30,6 +31,8 @@ struct IndexBuilderOptions {
   // Of chunks that are too young for a file, of all logs together. Where there is no room, the last
   // 65,536 records of a log are scanned.
   size_t memory_bytes_max = size_t{256} << 20;
+  // Part of the format; tests have less.
+  uint64_t merged_content_bytes_max = index::kMergedContentBytesMax;
   // By which a log rests after an error; null: the system's.
   Clock* clock = nullptr;
   // Told of each file that was written, on the builder's thread; may be empty.

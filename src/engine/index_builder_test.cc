@@ -222,6 +222,24 @@ TEST_F(IndexBuilderTest, WithoutMemoryWholeRangesStillComeIntoFiles) {
   EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 16)));
 }
 
+// Strangers can fill chunks up so that sixteen of them would be too much for one.
+TEST_F(IndexBuilderTest, SixteenThatHoldTooMuchTogetherStaySixteenAndTheLogGoesOn) {
+  builder_options_.merged_content_bytes_max = 1;
+  Open();
+  Grow(Default(), 20'000);
+  MakeBuilder();
+  StepAll();
+  Grow(Default(), 65'535);
+  StepAll();
+  Grow(Default(), 70'000);
+  StepAll();
+  std::vector<std::pair<uint64_t, int>> small;
+  for (uint64_t first = 0; first < 69'632; first += 4096) small.emplace_back(first, 12);
+  EXPECT_EQ(Shape(Default()), small);
+  EXPECT_EQ(Ask(Default(), "actor:a3"), std::pair(uint64_t{6963}, uint64_t{70'000 - 69'632}));
+  EXPECT_TRUE(reports_.empty());
+}
+
 TEST_F(IndexBuilderTest, AFullDiskLeavesAnswersExact) {
   Open();
   Grow(Default(), 65'536);

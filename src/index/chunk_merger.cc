@@ -80,12 +80,24 @@ absl::Status AppendColumns(const Chunk& part, uint32_t first_leaf,
 
 }  // namespace
 
-absl::StatusOr<std::string> MergeChunks(Parts parts, const Hash& subtree_root, const GoOn& go_on) {
-  GRAVEN_CHECK(parts.size() == kMergedChunks);
+bool MayMerge(Parts parts, uint64_t content_bytes_max) {
+  if (parts.size() != kMergedChunks) return false;
   const int level = parts[0]->level();
-  for (size_t i = 1; i < parts.size(); ++i) {
-    GRAVEN_CHECK(parts[i]->level() == level && parts[i]->first() == parts[i - 1]->end());
+  if (level == kLargeLevel || parts[0]->first() % (uint64_t{1} << (level + kMergedLevels)) != 0) {
+    return false;
   }
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    bytes += parts[i]->bytes();
+    if (parts[i]->level() != level) return false;
+    if (i > 0 && parts[i]->first() != parts[i - 1]->end()) return false;
+  }
+  return bytes <= content_bytes_max;
+}
+
+absl::StatusOr<std::string> MergeChunks(Parts parts, const Hash& subtree_root, const GoOn& go_on) {
+  GRAVEN_CHECK(MayMerge(parts, UINT64_MAX));
+  const int level = parts[0]->level();
   ChunkEncoder encoder(parts[0]->first(), level + kMergedLevels);
   RETURN_IF_ERROR(MergeTerms(parts, go_on, &encoder));
   std::vector<int64_t> received_ns;

@@ -16,9 +16,15 @@ namespace graven::index {
 // memory in proportion.
 inline constexpr uint64_t kMergedContentBytesMax = uint64_t{256} << 20;
 
+// Whether `parts` become one chunk: they are sixteen of one level, a range of the next level
+// without a gap, and hold no more than `content_bytes_max` together.
+bool MayMerge(std::span<const std::shared_ptr<const Chunk>> parts,
+              uint64_t content_bytes_max = kMergedContentBytesMax);
+
 // The content of the chunk that sixteen smaller ones make, in order: byte for byte what a
-// ChunkBuilder makes of the records. Errors as of reading the parts: the one that is damaged is
-// distrusted. kCancelled. Memory: the result, and some forty bytes a leaf.
+// ChunkBuilder makes of the records. REQUIRES: MayMerge but for the bytes. Errors as of reading the
+// parts: the one that is damaged is distrusted. kCancelled. Memory: the result, and some forty
+// bytes a leaf.
 absl::StatusOr<std::string> MergeChunks(std::span<const std::shared_ptr<const Chunk>> parts,
                                         const Hash& subtree_root = Hash(), const GoOn& go_on = {});
 

@@ -10,13 +10,12 @@
 namespace graven::index {
 namespace {
 
-const IdKey kStoreKey = MakeIdKey(Sha256("genesis"));
 constexpr ChunkPlace kPlace{65536, kMiddleLevel};
 
 // Records that say nothing: what counts here is the file.
 std::string SomeContent() {
   static const std::string content = [] {
-    ChunkBuilder builder(kPlace.first, kPlace.level, kStoreKey);
+    ChunkBuilder builder(kPlace.first, kPlace.level, kKey);
     query::RecordView view;
     const std::string actor(100, 'a');
     while (!builder.full()) {
@@ -171,6 +170,20 @@ TEST_F(ChunkStoreTest, AFileUnderAnotherNameIsNone) {
   EXPECT_TRUE(Open().empty());
   ASSERT_EQ(reports_.size(), 1U);
   EXPECT_THAT(reports_[0], ::testing::HasSubstr("another range"));
+}
+
+TEST(ChunkNames, OnlyOfAlignedRanges) {
+  EXPECT_EQ(ChunkFileName(65536, kMiddleLevel), "00000000000000065536-00000000000000131072");
+  const auto place = ParseChunkFileName("00000000000001048576-00000000000002097152");
+  ASSERT_TRUE(place);
+  EXPECT_EQ(place->first, 1048576U);
+  EXPECT_EQ(place->level, kLargeLevel);
+  for (const char* name :
+       {"", "00000000000000000001-00000000000000065537",
+        "00000000000000000000-00000000000000004096", "99999999999999999999-99999999999999999999",
+        "00000000000000065536_00000000000000131072", "0000000000000006553x-00000000000000131072"}) {
+    EXPECT_FALSE(ParseChunkFileName(name)) << name;
+  }
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/sha256.h"
-#include "index/chunk_merger.h"
 #include "io/durable_file.h"
 #include "record/record.h"
 
@@ -31,8 +30,12 @@ std::string TextOf(const absl::Status& status) {
 
 }  // namespace
 
-IndexChecker::IndexChecker(io::FileSystem& fs, std::string folder, std::string_view origin)
-    : fs_(fs), folder_(std::move(folder)), key_(MakeIdKey(record::GenesisHash(origin))) {
+IndexChecker::IndexChecker(io::FileSystem& fs, std::string folder, std::string_view origin,
+                           uint64_t merged_content_bytes_max)
+    : fs_(fs),
+      folder_(std::move(folder)),
+      merged_content_bytes_max_(merged_content_bytes_max),
+      key_(MakeIdKey(record::GenesisHash(origin))) {
   const absl::StatusOr<std::vector<std::string>> names = fs_.List(folder_);
   if (absl::IsNotFound(names.status())) return;  // nothing has been indexed yet
   if (!names.ok()) {
@@ -76,7 +79,7 @@ void IndexChecker::EndMiddle() {
   parts_.push_back(*std::move(chunk));
   parts_tree_.Append(root);
   // What is not merged need not be kept until the sixteen are there.
-  if (parts_bytes_ > kMergedContentBytesMax) parts_.clear();
+  if (parts_bytes_ > merged_content_bytes_max_) parts_.clear();
   if (place.end() % (uint64_t{1} << kLargeLevel) == 0) EndLarge(place.end());
 }
 
@@ -86,7 +89,7 @@ void IndexChecker::EndLarge(uint64_t end) {
   const bool wanted = std::any_of(places_.begin(), places_.end(), [&](const ChunkPlace& other) {
     return other.first == place.first && other.level == place.level;
   });
-  if (wanted && parts_bytes_ > kMergedContentBytesMax) {
+  if (wanted && parts_bytes_ > merged_content_bytes_max_) {
     std::erase_if(places_, [&](const ChunkPlace& other) {
       return other.first == place.first && other.level == place.level;
     });

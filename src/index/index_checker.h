@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "index/chunk.h"
 #include "index/chunk_builder.h"
+#include "index/chunk_merger.h"
 #include "io/file_system.h"
 #include "merkle/frontier.h"
 
@@ -33,7 +34,9 @@ std::string FormatManifest(std::string_view origin, const std::vector<ManifestEn
 class IndexChecker {
  public:
   // `folder` is that of the log's index; it need not be there.
-  IndexChecker(io::FileSystem& fs, std::string folder, std::string_view origin);
+  // `merged_content_bytes_max` is part of the format; tests have less.
+  IndexChecker(io::FileSystem& fs, std::string folder, std::string_view origin,
+               uint64_t merged_content_bytes_max = kMergedContentBytesMax);
 
   // The log's records, each, from the first on. Whether they hold is checked elsewhere.
   void Add(LogIndex index, std::string_view record);
@@ -55,6 +58,7 @@ class IndexChecker {
 
   io::FileSystem& fs_;
   const std::string folder_;
+  const uint64_t merged_content_bytes_max_;
   const IdKey key_;
   BlockCache cache_{size_t{1} << 20};
   std::vector<ChunkPlace> places_;  // files that are there and not compared yet

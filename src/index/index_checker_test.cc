@@ -8,10 +8,12 @@
 #include "index/index_fixture_test.h"
 #include "io/durable_file.h"
 #include "io/simulated_file_system.h"
+#include "record/encoded_test.h"
 
 namespace graven::index {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -96,6 +98,23 @@ TEST_F(IndexCheckerTest, AFolderThatCannotBeListedIsAProblem) {
 
 TEST_F(IndexCheckerTest, AFileWithoutRecordsIsFound) {
   EXPECT_THAT(Check(65'535).problems, ElementsAre(HasSubstr("records that are not there")));
+}
+
+// Records of which sixteen chunks would hold too much together stay in sixteen files.
+TEST_F(IndexCheckerTest, OneFileOfWhatIsTooMuchForOneIsFound) {
+  const std::string large = "/index/" + ChunkFileName(0, kLargeLevel);
+  ASSERT_TRUE(io::WriteFileDurably(fs_, large, "whatever").ok());
+  IndexChecker checker(fs_, "/index", kOrigin, /*merged_content_bytes_max=*/1);
+  record::RecordHeader header;
+  header.received_at_ns = 1;
+  for (uint64_t i = 0; i < uint64_t{1} << kLargeLevel; ++i) {
+    header.index = LogIndex(i);
+    checker.Add(header.index, record::Encoded(header));
+  }
+  const IndexChecker::Verdict verdict = checker.Finish();
+  EXPECT_TRUE(verdict.entries.empty());
+  EXPECT_THAT(verdict.problems, ::testing::Contains(AllOf(
+                                    HasSubstr(large), HasSubstr("where its records make six"))));
 }
 
 }  // namespace

@@ -10,15 +10,19 @@
 #include <string_view>
 #include <vector>
 
+#include "base/sha256.h"
 #include "graven/v1/event.pb.h"
 #include "index/candidates.h"
 #include "index/chunk_builder.h"
 #include "query/matcher.h"
 #include "query/parser.h"
 #include "query/record_view.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 namespace graven::index {
+
+inline const IdKey kKey = MakeIdKey(Sha256("genesis"));
 
 // Records as a function of their index: skewed values, now and then hostile ones.
 class RecordMaker {
@@ -61,9 +65,7 @@ class RecordMaker {
     header.kind = record::BodyKind::kEvent;
     const std::string body = event.SerializeAsString();
     header.body = body;
-    std::string bytes(record::EncodedSize(header), '\0');
-    record::Encode(header, bytes.data());
-    return bytes;
+    return record::Encoded(header);
   }
 
   static int64_t ReceivedAt(uint64_t index) {

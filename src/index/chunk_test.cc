@@ -1,3 +1,6 @@
+// One chunk, in memory and as a file, and several side by side: what a query finds in them.
+#include "index/chunk.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -5,7 +8,6 @@
 #include <unordered_map>
 
 #include "base/encoding.h"
-#include "index/chunk_merger.h"
 #include "index/index_fixture_test.h"
 #include "index/value_counts.h"
 #include "io/durable_file.h"
@@ -14,8 +16,6 @@
 
 namespace graven::index {
 namespace {
-
-const IdKey kKey = MakeIdKey(Sha256("genesis"));
 
 // The second small chunk of a log: 4,096 records.
 class SmallChunk : public ::testing::Test {
@@ -302,158 +302,7 @@ TEST_F(ChunkFile, WhatCannotBeReadNowIsScannedAndTriedAgain) {
   EXPECT_EQ(Find(chunks, query.root, chunks.From(kFirst, 2 * kFirst)).chunk, *chunk);
 }
 
-// Records whose labels and words come once each: far more than an index can hold of them.
-std::string HostileRecord(uint64_t index) {
-  v1::Event event;
-  event.set_event_id("h" + std::to_string(index));
-  event.mutable_actor()->set_id("eve-" + std::to_string(index));
-  event.set_action("fill");
-  event.mutable_occurred_at()->set_seconds(1);
-  for (int i = 0; i < 40; ++i) {
-    auto* label = event.add_labels();
-    label->set_key("k" + std::to_string(i));
-    label->set_value(std::to_string(index) + std::string(120, static_cast<char>('a' + i % 26)));
-  }
-  event.set_outcome_reason("word" + std::to_string(index));
-  record::RecordHeader header;
-  header.index = LogIndex(index);
-  header.received_at_ns = static_cast<int64_t>(index);
-  header.written_by = "eve";
-  header.kind = record::BodyKind::kEvent;
-  const std::string body = event.SerializeAsString();
-  header.body = body;
-  std::string bytes(record::EncodedSize(header), '\0');
-  record::Encode(header, bytes.data());
-  return bytes;
-}
-
-TEST(Chunks, WhatStrangersFillUpIsScannedAndTakesNoMemory) {
-  ChunkBuilder builder(0, kSmallLevel, kKey);
-  query::RecordView view;
-  std::vector<std::string> records;
-  while (!builder.full()) {
-    records.push_back(HostileRecord(builder.next()));
-    ASSERT_TRUE(view.Read(records.back()).ok());
-    builder.Add(view);
-  }
-  const std::string content = builder.Finish();
-  // Of some 30 MiB of labels.
-  EXPECT_LT(content.size(), 2 * kRunTermBytesMax);
-  const std::shared_ptr<const Chunk> chunk = OpenContent(content);
-  std::string key;
-  MakeKey(KeyKind::kOverfull, "", &key);
-  const uint64_t overfull = chunk->LeavesOf(key)->count();
-  EXPECT_GT(overfull, 3000U);
-  EXPECT_LT(overfull, 4096U);
-  // What a record has once is there all the same.
-  for (const char* text : {"actor:eve-4095", "label.k7:\"4000*\"", "word4000", "word17",
-                           "NOT label.k39:\"4001*\"", "label.k0:\"1*\" action:fill"}) {
-    const absl::StatusOr<query::Query> query = query::Parse(text);
-    ASSERT_TRUE(query.ok()) << text << query.status();
-    const absl::StatusOr<Found> found = FindInChunk(*chunk, kKey, query->root);
-    ASSERT_TRUE(found.ok()) << found.status();
-    for (uint32_t leaf = 0; leaf < records.size(); ++leaf) {
-      ASSERT_TRUE(view.Read(records[leaf]).ok());
-      const bool matches = query::Matches(*query, view);
-      ASSERT_TRUE(!matches || found->possible.Contains(leaf)) << text << ' ' << leaf;
-      const Bitmap& certain = found->certain ? *found->certain : found->possible;
-      ASSERT_TRUE(matches || !certain.Contains(leaf)) << text << ' ' << leaf;
-    }
-  }
-  EXPECT_EQ(FindInChunk(*chunk, kKey, query::Parse("actor:eve-4095")->root)->certain->count(), 1U);
-}
-
-// The limit counts within 2^12 records, so that it is the same whether they come alone or in 2^16.
-TEST(Chunks, MergedAreTheSameBytesWhereTheLimitWasReachedToo) {
-  RecordMaker maker(3);
-  const auto make = [&](uint64_t index) {
-    const uint64_t run = index / 4096;
-    return (run == 0 || run == 15) && index % 4 == 0 ? HostileRecord(index) : maker.Make(index);
-  };
-  query::RecordView view;
-  ChunkBuilder whole(0, kMiddleLevel, kKey);
-  std::vector<std::shared_ptr<const Chunk>> parts;
-  for (uint64_t first = 0; first < 65'536; first += 4096) {
-    ChunkBuilder part(first, kSmallLevel, kKey);
-    while (!part.full()) {
-      const std::string record = make(part.next());
-      ASSERT_TRUE(view.Read(record).ok());
-      part.Add(view);
-      whole.Add(view);
-    }
-    parts.push_back(OpenContent(part.Finish()));
-  }
-  std::string key;
-  MakeKey(KeyKind::kOverfull, "", &key);
-  EXPECT_GT(parts[15]->LeavesOf(key)->count(), 500U);
-  const absl::StatusOr<std::string> merged = MergeChunks(parts);
-  ASSERT_TRUE(merged.ok()) << merged.status();
-  EXPECT_TRUE(*merged == whole.Finish());
-
-  // It asks all the time whether it is still wanted.
-  int looks = 0;
-  ASSERT_TRUE(MergeChunks(parts, Hash(), [&] { return ++looks > 0; }).ok());
-  EXPECT_GT(looks, 20);
-  for (int last = 1; last <= looks; ++last) {
-    int asked = 0;
-    EXPECT_EQ(MergeChunks(parts, Hash(), [&] { return ++asked < last; }).status().code(),
-              absl::StatusCode::kCancelled);
-    EXPECT_EQ(asked, last);
-  }
-}
-
-TEST(Chunks, MergingDistrustsThePartThatIsDamaged) {
-  io::SimulatedFileSystem fs(1);
-  BlockCache cache(size_t{64} << 10);
-  RecordMaker maker(2);
-  std::vector<std::shared_ptr<const Chunk>> parts;
-  const std::string path = "/7";
-  for (uint64_t i = 0; i < kMergedChunks; ++i) {
-    std::string content = BuildContent(maker, i * 4096, kSmallLevel, kKey);
-    if (i != 7) {
-      parts.push_back(OpenContent(std::move(content)));
-      continue;
-    }
-    ASSERT_TRUE(io::WriteFileDurably(fs, path, FileOf(content)).ok());
-    const auto chunk = Chunk::Open(*ContentOfFile(fs, path, cache));
-    ASSERT_TRUE(chunk.ok()) << chunk.status();
-    ASSERT_GT(content.size(), kBlockBytes);
-    parts.push_back(*chunk);
-  }
-  io::Fault fault;
-  fault.operation = io::Operation::kOpen;
-  fault.path_part = path;
-  fs.AddFault(fault);
-  EXPECT_EQ(MergeChunks(parts).status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(fs.Counts().errors, 1U);
-  EXPECT_FALSE(parts[7]->distrusted());
-  ASSERT_TRUE(fs.FlipBit(path, (kBlockBytes + 100) * 8).ok());
-  EXPECT_EQ(MergeChunks(parts).status().code(), absl::StatusCode::kDataLoss);
-  for (size_t i = 0; i < parts.size(); ++i) EXPECT_EQ(parts[i]->distrusted(), i == 7) << i;
-}
-
-TEST(Chunks, SixteenMergedAreTheBytesOfOneBuiltFromTheRecords) {
-  RecordMaker maker(2);
-  std::vector<std::shared_ptr<const Chunk>> parts;
-  for (uint64_t i = 0; i < kMergedChunks; ++i) {
-    parts.push_back(OpenContent(BuildContent(maker, 65536 + i * 4096, kSmallLevel, kKey)));
-  }
-  const absl::StatusOr<std::string> merged = MergeChunks(parts);
-  ASSERT_TRUE(merged.ok()) << merged.status();
-  const std::string built = BuildContent(maker, 65536, kMiddleLevel, kKey);
-  EXPECT_TRUE(*merged == built);
-  const std::shared_ptr<const Chunk> chunk = OpenContent(built);
-  EXPECT_EQ(chunk->first(), 65536U);
-  EXPECT_EQ(chunk->end(), 131072U);
-  // What all the parts say together.
-  const query::Query query = *query::Parse("w1* actor:user-2");
-  uint64_t count = 0;
-  for (const auto& part : parts) count += FindInChunk(*part, kKey, query.root)->possible.count();
-  EXPECT_GT(count, 0U);
-  EXPECT_EQ(FindInChunk(*chunk, kKey, query.root)->possible.count(), count);
-}
-
-TEST(Chunks, StretchesCoverARangeOnceWithItsGaps) {
+TEST(ChunkSet, StretchesCoverARangeOnceWithItsGaps) {
   RecordMaker maker(2);
   const auto second = OpenContent(BuildContent(maker, 4096, kSmallLevel, kKey));
   const auto fourth = OpenContent(BuildContent(maker, 3 * 4096, kSmallLevel, kKey));
@@ -477,55 +326,6 @@ TEST(Chunks, StretchesCoverARangeOnceWithItsGaps) {
   }
   EXPECT_THAT(backwards, ::testing::ElementsAre(std::pair(12288, true), std::pair(8192, false),
                                                 std::pair(5000, true)));
-}
-
-TEST(ChunkNames, OnlyOfAlignedRanges) {
-  EXPECT_EQ(ChunkFileName(65536, kMiddleLevel), "00000000000000065536-00000000000000131072");
-  const auto place = ParseChunkFileName("00000000000001048576-00000000000002097152");
-  ASSERT_TRUE(place);
-  EXPECT_EQ(place->first, 1048576U);
-  EXPECT_EQ(place->level, kLargeLevel);
-  for (const char* name :
-       {"", "00000000000000000001-00000000000000065537",
-        "00000000000000000000-00000000000000004096", "99999999999999999999-99999999999999999999",
-        "00000000000000065536_00000000000000131072", "0000000000000006553x-00000000000000131072"}) {
-    EXPECT_FALSE(ParseChunkFileName(name)) << name;
-  }
-}
-
-// The format is the specification's, not that of one version of the library.
-TEST(Bitmaps, AreWrittenAsTheSpecificationSays) {
-  EXPECT_EQ(HexEncode(Bitmap::Of(std::vector<uint32_t>{1, 2, 300000}).Serialize()),
-            "3a300000020000000000010004000000180000001c00000001000200e093");
-  const Bitmap run = Bitmap::Range(10, 5000);
-  EXPECT_EQ(HexEncode(run.Serialize()), "3b3000000100007d1301000a007d13");
-  EXPECT_EQ(*Bitmap::Parse(run.Serialize(), 5000), run);
-  EXPECT_FALSE(Bitmap::Parse(run.Serialize(), 4999));
-}
-
-TEST(Bitmaps, BytesThatAreNoneAreRefused) {
-  std::mt19937_64 random(9);
-  std::vector<uint32_t> leaves;
-  for (uint32_t i = 0; i < 200000; i += 1 + random() % 60) leaves.push_back(i);
-  Bitmap bitmap = Bitmap::Of(leaves);
-  bitmap |= Bitmap::Range(70000, 90000);
-  const std::string bytes = bitmap.Serialize();
-  ASSERT_EQ(*Bitmap::Parse(bytes, 200001), bitmap);
-  int refused = 0;
-  for (int i = 0; i < 2000; ++i) {
-    std::string wrong = bytes;
-    wrong[random() % (i % 2 == 0 ? 60 : wrong.size())] ^= static_cast<char>(1U << (random() % 8));
-    if (i % 7 == 0) wrong.resize(random() % wrong.size());
-    const auto parsed = Bitmap::Parse(wrong, 200001);
-    if (!parsed) {
-      ++refused;
-      continue;
-    }
-    const std::vector<uint32_t> all = parsed->Leaves();
-    EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
-    EXPECT_TRUE(all.empty() || all.back() < 200001);
-  }
-  EXPECT_GT(refused, 1000);
 }
 
 }  // namespace

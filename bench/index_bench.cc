@@ -5,119 +5,33 @@
 //   bench_index RECORDS FOLDER [DUMP]   prints one JSON object; DUMP: the records for SQLite, as
 //   text
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <map>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
 #include "base/sha256.h"
+#include "bench/search_shape.h"
 #include "fmt/format.h"
-#include "graven/v1/event.pb.h"
 #include "index/candidates.h"
 #include "index/chunk_builder.h"
 #include "index/chunk_merger.h"
 #include "index/chunk_store.h"
 #include "index/value_counts.h"
 #include "query/parser.h"
-#include "record/record.h"
 
 namespace graven::index {
 namespace {
 
-constexpr int64_t kYearNs = int64_t{365} * 86'400 * 1'000'000'000;
-constexpr int64_t kStartNs = 1'735'689'600'000'000'000;  // 2025-01-01
-constexpr uint64_t kActors = 100'000;
-constexpr uint64_t kActions = 200;
-constexpr uint64_t kResources = 1'000'000;
-constexpr uint64_t kVocabulary = 20'000;
-constexpr int kWordsPerRecord = 8;
-constexpr int kRounds = 21;
-
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// 100,000 actors, 200 actions, 1,000,000 resources, 8 of 20,000 words, all skewed (the k-th of n
-// comes as k = n * u^3); a trace for three records; 12 months.
-class Shape {
- public:
-  explicit Shape(uint64_t records) : records_(records) {}
-
-  struct Fields {
-    std::string actor, action, resource, trace, words, outcome;
-    int64_t time_ns = 0;
-  };
-
-  Fields Make(uint64_t index) {
-    random_.seed(index);
-    Fields fields;
-    fields.actor = fmt::format("user-{}", Skewed(kActors));
-    fields.action = fmt::format("service{}.verb{}", Skewed(20), Skewed(kActions / 20));
-    fields.resource = fmt::format("r{}", Skewed(kResources));
-    std::mt19937_64 trace(index / 3);
-    fields.trace = fmt::format("{:016x}{:016x}", trace(), trace());
-    for (int i = 0; i < kWordsPerRecord; ++i) {
-      if (i > 0) fields.words += ' ';
-      fields.words += fmt::format("w{}", Skewed(kVocabulary));
-    }
-    const uint64_t outcome = random_() % 20;
-    fields.outcome = outcome == 0 ? "denied" : outcome == 1 ? "failure" : "success";
-    fields.time_ns =
-        kStartNs + static_cast<int64_t>(static_cast<double>(kYearNs) * static_cast<double>(index) /
-                                        static_cast<double>(records_));
-    return fields;
-  }
-
-  std::string Record(uint64_t index) {
-    const Fields fields = Make(index);
-    v1::Event event;
-    event.set_event_id(fmt::format("01890000-{:012x}", index));
-    event.mutable_actor()->set_id(fields.actor);
-    event.set_action(fields.action);
-    auto* target = event.add_targets();
-    target->set_type("resource");
-    target->set_id(fields.resource);
-    event.mutable_occurred_at()->set_seconds(fields.time_ns / 1'000'000'000);
-    event.set_outcome(fields.outcome == "denied"    ? v1::OUTCOME_DENIED
-                      : fields.outcome == "failure" ? v1::OUTCOME_FAILURE
-                                                    : v1::OUTCOME_SUCCESS);
-    event.set_outcome_reason(fields.words);
-    event.set_trace_id(fields.trace);
-    record::RecordHeader header;
-    header.index = LogIndex(index);
-    header.received_at_ns = fields.time_ns;
-    header.written_by = "anonymous";
-    header.kind = record::BodyKind::kEvent;
-    const std::string body = event.SerializeAsString();
-    header.body = body;
-    std::string bytes(record::EncodedSize(header), '\0');
-    record::Encode(header, bytes.data());
-    return bytes;
-  }
-
- private:
-  uint64_t Skewed(uint64_t n) {
-    const double u = static_cast<double>(random_() >> 11) * 0x1.0p-53;
-    return static_cast<uint64_t>(static_cast<double>(n) * u * u * u);
-  }
-
-  const uint64_t records_;
-  std::mt19937_64 random_;
-};
-
-// Of this thread: what others do to the machine does not count.
-double Worked() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
+using bench::kRounds;
+using bench::kStartNs;
+using bench::kYearNs;
+using bench::MedianMs;
+using bench::Shape;
+using bench::Worked;
 
 struct Built {
   std::vector<std::shared_ptr<const Chunk>> chunks;
@@ -180,17 +94,6 @@ uint64_t FirstPage(const ChunkSet& chunks, const query::Query& query, uint64_t s
     high = candidates.low;
   }
   return found;
-}
-
-double MedianMs(const std::function<void(int)>& run) {
-  std::vector<double> times;
-  for (int i = 0; i < kRounds; ++i) {
-    const double begin = Now();
-    run(i);
-    times.push_back((Now() - begin) * 1000);
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
 }
 
 query::Query Parsed(const std::string& text) {

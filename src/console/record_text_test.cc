@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "graven/v1/event.pb.h"
 #include "gtest/gtest.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 namespace graven::console {
@@ -36,9 +37,7 @@ std::string RecordOf(const v1::Event& event) {
   header.previous_hash = record::GenesisHash("log.example/a");
   header.written_by = "anonymous";
   header.body = body;
-  std::string bytes(record::EncodedSize(header), '\0');
-  record::Encode(header, bytes.data());
-  return bytes;
+  return record::Encoded(header);
 }
 
 TEST(RecordText, OneLineSaysWhenWhoWhatToWhat) {

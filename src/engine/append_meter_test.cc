@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/hand_clock_test.h"
 #include "engine/engine.h"
 #include "engine/engine_fixture_test.h"
 #include "engine/error_details.h"
@@ -13,13 +14,6 @@ namespace graven::engine {
 namespace {
 
 using testing::HasSubstr;
-
-class StepClock final : public Clock {
- public:
-  int64_t WallNs() override { return now_ns; }
-  int64_t SteadyNs() override { return now_ns; }
-  int64_t now_ns = 1'700'000'000'000'000'000;
-};
 
 class AppendMeterTest : public testing::Test {
  protected:
@@ -52,7 +46,7 @@ class AppendMeterTest : public testing::Test {
   }
   std::string Text() { return registry_.Expose("").body; }
 
-  StepClock clock_;
+  HandClock clock_;
   metrics::Registry registry_;
   std::vector<SlowAppend> told_;
 };

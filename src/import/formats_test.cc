@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "graven/v1/record.pb.h"
 #include "import/importer_fixture_test.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 namespace graven::import {
@@ -307,8 +308,7 @@ TEST(JsonLines, LineOfAnExportGivesTheEventOfItsRecordAndItsId) {
     header.assigned_event_id = assigned;
     header.kind = kind;
     header.body = body;
-    std::string bytes(record::EncodedSize(header), '\0');
-    record::Encode(header, bytes.data());
+    std::string bytes = record::Encoded(header);
     return R"({"index":7,"action":"not.believed","record":")" + Base64Encode(bytes) + "\"}\n";
   };
   Outcome outcome =

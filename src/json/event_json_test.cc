@@ -15,6 +15,7 @@
 #include "json/object_text.h"
 #include "json/strict_json.h"
 #include "record/body_check.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 namespace graven::json {
@@ -218,8 +219,7 @@ TEST(RecordJson, BytesAndJsonStandSideBySide) {
   header.written_by = "svc \"a\"";
   header.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   header.body = body;
-  std::string bytes(record::EncodedSize(header), '\0');
-  record::Encode(header, bytes.data());
+  std::string bytes = record::Encoded(header);
   const Hash hash = record::RecordHash(bytes);
   const std::string json = RecordJson({}, bytes, hash);
   for (const std::string& part :
@@ -249,8 +249,7 @@ TEST(RecordJson, AnEntryOfTheMinimalContractIsShownAsBoth) {
   header.written_by = "anonymous";
   header.assigned_event_id = "0190f5a0-0000-7000-8000-000000000000";
   header.body = body;
-  std::string bytes(record::EncodedSize(header), '\0');
-  record::Encode(header, bytes.data());
+  std::string bytes = record::Encoded(header);
   const std::string json = RecordJson({}, bytes, record::RecordHash(bytes));
   EXPECT_THAT(json, HasSubstr(R"("entry":{"actor":"bob","timestamp":"2026-01-02T03:04:05+01:00")"));
   EXPECT_THAT(json, HasSubstr(R"("actor":{"id":"bob"})"));

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/random.h"
+#include "base/seeded_random_test.h"
 #include "io/durable_file.h"
 #include "io/simulated_file_system.h"
 #include "ledger/ledger.h"
@@ -30,17 +30,6 @@ class CountingClock final : public Clock {
 
  private:
   int64_t now_ns_ = 1'700'000'000'000'000'000;
-};
-
-class CountingRandom final : public Random {
- public:
-  void Fill(std::span<uint8_t> out) override {
-    for (uint8_t& byte : out)
-      byte = static_cast<uint8_t>((state_ = state_ * 6364136223846793005u + 1) >> 56);
-  }
-
- private:
-  uint64_t state_ = 1;
 };
 
 class LedgerRecovery : public testing::Test {
@@ -145,7 +134,7 @@ class LedgerRecovery : public testing::Test {
 
   io::SimulatedFileSystem fs_;
   CountingClock clock_;
-  CountingRandom random_;
+  SeededRandom random_{1};
   LedgerOptions options_;
   std::unique_ptr<Ledger> ledger_;
 };

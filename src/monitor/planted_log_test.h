@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/hand_clock_test.h"
 #include "base/seeded_random_test.h"
 #include "fmt/format.h"
 #include "merkle/leaf.h"
@@ -14,16 +14,10 @@
 #include "merkle/slow_tree.h"
 #include "monitor/log_source.h"
 #include "note/checkpoint.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 namespace graven::monitor {
-
-class HandClock final : public Clock {
- public:
-  int64_t WallNs() override { return now_ns; }
-  int64_t SteadyNs() override { return now_ns; }
-  int64_t now_ns = 1'700'000'000'000'000'000;
-};
 
 // A history that a log may have, with all its records and hashes.
 class History {
@@ -41,8 +35,7 @@ class History {
     header.previous_hash = previous.value_or(previous_);
     header.written_by = "anonymous";
     header.body = body;
-    std::string bytes(record::EncodedSize(header), '\0');
-    record::Encode(header, bytes.data());
+    std::string bytes = record::Encoded(header);
     previous_ = merkle::HashLeaf(bytes);
     records.push_back(std::move(bytes));
     leaves.push_back(previous_);

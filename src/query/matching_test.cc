@@ -10,6 +10,7 @@
 #include "query/matcher.h"
 #include "query/parser.h"
 #include "query/record_view.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 namespace graven::query {
@@ -22,9 +23,7 @@ std::string RecordOf(const std::string& body, record::BodyKind kind) {
   header.written_by = "spiffe://example/billing";
   header.kind = kind;
   header.body = body;
-  std::string bytes(record::EncodedSize(header), '\0');
-  record::Encode(header, bytes.data());
-  return bytes;
+  return record::Encoded(header);
 }
 
 v1::Event SomeEvent() {

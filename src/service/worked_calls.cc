@@ -21,45 +21,47 @@ constexpr int64_t kWorkNsMax = 60'000'000'000;
 // Of the caller's own deadline, so much is kept for the answer's way.
 constexpr int64_t kDeadlineMarginNs = 50'000'000;
 
-// What the requests have in common, as a question.
-template <typename Asked>
-search::Question QuestionOf(const Asked& asked) {
-  search::Question question;
-  question.log = asked.log();
-  question.query = asked.query();
-  question.tree_size = asked.tree_size();
-  return question;
-}
-
-template <typename Asked>
-absl::Status Parse(std::string_view message, Asked* asked) {
-  if (asked->ParseFromArray(message.data(), static_cast<int>(message.size()))) {
-    return absl::OkStatus();
-  }
-  return engine::InvalidField("", "the request is not well-formed");
-}
-
-// graven.v1.AuditLogService.GetFacets
-class FacetsCall final : public WorkedCall {
+// A call of one method: its request is an `Asked`, and the next one is asked of gRPC by `kRequest`.
+template <typename Call, typename Asked, auto kRequest>
+class CallOf : public WorkedCall {
  public:
-  FacetsCall(CallEnvironment& environment, WorkedCalls& calls, GravenCalls& service)
+  CallOf(CallEnvironment& environment, WorkedCalls& calls, GravenCalls& service)
       : WorkedCall(environment, calls), calls_(calls), service_(service) {}
+
+ protected:
+  // What is more than the question.
+  virtual absl::Status ReadRest() { return absl::OkStatus(); }
+
+  Asked asked_;
 
  private:
   void Request() override {
-    service_.RequestGetFacets(&context_, &request_, &responder_, environment_.queue,
-                              environment_.queue, static_cast<Tag*>(&accepted_tag_));
+    (service_.*kRequest)(&context_, &request_, &responder_, environment_.queue, environment_.queue,
+                         static_cast<Tag*>(&accepted_tag_));
   }
   std::shared_ptr<WorkedCall> Another() override {
-    return std::make_shared<FacetsCall>(environment_, calls_, service_);
+    return std::make_shared<Call>(environment_, calls_, service_);
   }
-
   absl::Status Read(std::string_view message, search::Question* question) override {
-    RETURN_IF_ERROR(Parse(message, &asked_));
-    *question = QuestionOf(asked_);
-    return absl::OkStatus();
+    if (!asked_.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+      return engine::InvalidField("", "the request is not well-formed");
+    }
+    question->log = asked_.log();
+    question->query = asked_.query();
+    question->tree_size = asked_.tree_size();
+    return ReadRest();
   }
 
+  WorkedCalls& calls_;
+  GravenCalls& service_;
+};
+
+class FacetsCall final
+    : public CallOf<FacetsCall, graven::v1::GetFacetsRequest, &GravenCalls::RequestGetFacets> {
+ public:
+  using CallOf::CallOf;
+
+ private:
   absl::StatusOr<std::unique_ptr<search::Work>> Begin(search::Search search,
                                                       int64_t until_ns) override {
     response_.set_query(search.canonical);
@@ -91,28 +93,16 @@ class FacetsCall final : public WorkedCall {
     return response_.SerializeAsString();
   }
 
-  WorkedCalls& calls_;
-  GravenCalls& service_;
-  graven::v1::GetFacetsRequest asked_;
   graven::v1::GetFacetsResponse response_;
   const search::Facets* facets_ = nullptr;  // the work's
 };
 
-// graven.v1.AuditLogService.GetHistogram
-class HistogramCall final : public WorkedCall {
+class HistogramCall final : public CallOf<HistogramCall, graven::v1::GetHistogramRequest,
+                                          &GravenCalls::RequestGetHistogram> {
  public:
-  HistogramCall(CallEnvironment& environment, WorkedCalls& calls, GravenCalls& service)
-      : WorkedCall(environment, calls), calls_(calls), service_(service) {}
+  using CallOf::CallOf;
 
  private:
-  void Request() override {
-    service_.RequestGetHistogram(&context_, &request_, &responder_, environment_.queue,
-                                 environment_.queue, static_cast<Tag*>(&accepted_tag_));
-  }
-  std::shared_ptr<WorkedCall> Another() override {
-    return std::make_shared<HistogramCall>(environment_, calls_, service_);
-  }
-
   static absl::Status ReadTime(bool is_set, const google::protobuf::Timestamp& time,
                                const char* name, int64_t* ns) {
     if (!is_set) return absl::OkStatus();
@@ -122,9 +112,7 @@ class HistogramCall final : public WorkedCall {
     return absl::OkStatus();
   }
 
-  absl::Status Read(std::string_view message, search::Question* question) override {
-    RETURN_IF_ERROR(Parse(message, &asked_));
-    *question = QuestionOf(asked_);
+  absl::Status ReadRest() override {
     RETURN_IF_ERROR(ReadTime(asked_.has_from(), asked_.from(), "from", &shape_.from_ns));
     RETURN_IF_ERROR(ReadTime(asked_.has_to(), asked_.to(), "to", &shape_.to_ns));
     if (asked_.buckets() != 0) shape_.buckets = asked_.buckets();
@@ -158,35 +146,17 @@ class HistogramCall final : public WorkedCall {
     return response_.SerializeAsString();
   }
 
-  WorkedCalls& calls_;
-  GravenCalls& service_;
-  graven::v1::GetHistogramRequest asked_;
   graven::v1::GetHistogramResponse response_;
   search::HistogramShape shape_;
   const search::Histogram* histogram_ = nullptr;  // the work's
 };
 
-// graven.v1.AuditLogService.GetStatement
-class StatementCall final : public WorkedCall {
+class StatementCall final : public CallOf<StatementCall, graven::v1::GetStatementRequest,
+                                          &GravenCalls::RequestGetStatement> {
  public:
-  StatementCall(CallEnvironment& environment, WorkedCalls& calls, GravenCalls& service)
-      : WorkedCall(environment, calls), calls_(calls), service_(service) {}
+  using CallOf::CallOf;
 
  private:
-  void Request() override {
-    service_.RequestGetStatement(&context_, &request_, &responder_, environment_.queue,
-                                 environment_.queue, static_cast<Tag*>(&accepted_tag_));
-  }
-  std::shared_ptr<WorkedCall> Another() override {
-    return std::make_shared<StatementCall>(environment_, calls_, service_);
-  }
-
-  absl::Status Read(std::string_view message, search::Question* question) override {
-    RETURN_IF_ERROR(Parse(message, &asked_));
-    *question = QuestionOf(asked_);
-    return absl::OkStatus();
-  }
-
   absl::StatusOr<std::unique_ptr<search::Work>> Begin(search::Search search,
                                                       int64_t until_ns) override {
     ASSIGN_OR_RETURN(auto work,
@@ -203,9 +173,6 @@ class StatementCall final : public WorkedCall {
     return response.SerializeAsString();
   }
 
-  WorkedCalls& calls_;
-  GravenCalls& service_;
-  graven::v1::GetStatementRequest asked_;
   const std::string* statement_ = nullptr;  // the work's
 };
 

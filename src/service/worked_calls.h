@@ -11,10 +11,9 @@
 #include "service/grpc_call.h"
 #include "service/unary_append_calls.h"
 
-// The unary calls whose answer takes time to work out (GetFacets, GetHistogram,
-// GetStatement), raw on the
-// completion queue: the threads of search do it in turns, so that no thread of gRPC waits, however
-// many ask.
+// The unary calls whose answer takes time to work out (GetFacets, GetHistogram, GetStatement), raw
+// on the completion queue: the threads of search do it in turns, so that no thread of gRPC waits,
+// however many ask.
 //
 // Threads: events of gRPC come on the loop's thread; a worker has the call from then on until it
 // has given gRPC the answer.

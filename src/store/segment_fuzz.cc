@@ -10,6 +10,7 @@
 #include "base/encoding.h"
 #include "fmt/format.h"
 #include "io/simulated_file_system.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 #include "store/segment_format.h"
 #include "store/segment_reader.h"
@@ -92,8 +93,7 @@ Good MakeGood() {
     header.received_at_ns = static_cast<int64_t>(i + 1);
     header.previous_hash = previous;
     header.body = body;
-    std::string& bytes = good.records.emplace_back(record::EncodedSize(header), '\0');
-    record::Encode(header, bytes.data());
+    std::string& bytes = good.records.emplace_back(record::Encoded(header));
     previous = record::RecordHash(bytes);
     GRAVEN_CHECK((*writer)->Add(bytes, previous, i * 7).ok());
   }

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "io/simulated_file_system.h"
 #include "merkle/frontier.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 #include "store/segment_format.h"
 #include "store/segment_reader.h"
@@ -52,8 +53,7 @@ Chain MakeChain(uint64_t first, size_t count, size_t body_bytes, uint64_t seed =
     header.previous_hash = previous;
     header.written_by = "anonymous";
     header.body = body;
-    std::string& bytes = chain.records.emplace_back(record::EncodedSize(header), '\0');
-    record::Encode(header, bytes.data());
+    std::string& bytes = chain.records.emplace_back(record::Encoded(header));
     previous = record::RecordHash(bytes);
     chain.hashes.push_back(previous);
     chain.fingerprints.push_back(random.Next());

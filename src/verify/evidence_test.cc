@@ -9,6 +9,7 @@
 #include "merkle/proof.h"
 #include "merkle/slow_tree.h"
 #include "note/checkpoint.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 namespace graven::verify {
@@ -133,8 +134,7 @@ TEST_F(EvidenceTest, SignedRecordThatBreaksTheChainIsProven) {
     header.previous_hash = i == 3 ? Sha256("elsewhere") : previous;
     header.written_by = "anonymous";
     header.body = "body";
-    std::string bytes(record::EncodedSize(header), '\0');
-    record::Encode(header, bytes.data());
+    std::string bytes = record::Encoded(header);
     previous = merkle::HashLeaf(bytes);
     records.push_back(bytes);
     leaves.push_back(previous);

@@ -13,6 +13,7 @@
 #include "note/checkpoint.h"
 #include "note/keys.h"
 #include "note/receipt_file.h"
+#include "record/encoded_test.h"
 #include "record/record.h"
 
 // A small log, written by hand for the tests.
@@ -67,8 +68,7 @@ struct WrittenLog {
     event += static_cast<char>(body.size());
     event += body;
     header.body = event;
-    std::string record(record::EncodedSize(header), '\0');
-    record::Encode(header, record.data());
+    std::string record = record::Encoded(header);
     leaves.push_back(merkle::HashLeaf(record));
     records.push_back(std::move(record));
   }

@@ -1,5 +1,6 @@
 #include "webhook/outbox.h"
 
+#include "base/hand_clock_test.h"
 #include "base/seeded_random_test.h"
 #include "fmt/format.h"
 #include "gmock/gmock.h"
@@ -13,13 +14,6 @@ namespace {
 using absl::StatusCode;
 using testing::HasSubstr;
 using testing::SizeIs;
-
-class HandClock final : public Clock {
- public:
-  int64_t WallNs() override { return now_ns; }
-  int64_t SteadyNs() override { return now_ns; }
-  int64_t now_ns = 1'700'000'000'000'000'000;
-};
 
 // A receiver that answers with `status`, or says nothing, and keeps what it got.
 class Receiver {

@@ -48,13 +48,6 @@ std::chrono::milliseconds Ms(int64_t ms) { return std::chrono::milliseconds(ms);
 
 auto Redirect(error_code* error) { return net::redirect_error(net::use_awaitable, *error); }
 
-// A refusal of the server's own.
-struct Refusal {
-  int status = 0;
-  std::string_view reason;
-  std::string message;
-};
-
 Refusal MalformedRefusal(const error_code& error, const beast::flat_buffer& buffer) {
   namespace errors = beast::http;
   if (error == errors::error::header_limit || error == errors::error::buffer_overflow) {
@@ -70,30 +63,17 @@ Refusal MalformedRefusal(const error_code& error, const beast::flat_buffer& buff
   return {400, "REQUEST_INVALID", fmt::format("not HTTP: {}", error.message())};
 }
 
-// What Beast lets pass and two readers could read in two ways (RFC 9112 section 6.3).
-std::optional<Refusal> CheckFraming(const Parser::value_type& message) {
-  namespace field = beast::http;
-  size_t lengths = 0, codings = 0;
-  for (const auto& header : message.base()) {
-    if (header.name() == field::field::content_length) {
-      ++lengths;
-      const auto value = header.value();
-      if (!std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-        return Refusal{400, "REQUEST_INVALID", "Content-Length is no number"};
-      }
-    }
-    if (header.name() == field::field::transfer_encoding) {
-      ++codings;
-      if (LowerAscii({header.value().data(), header.value().size()}) != "chunked") {
-        return Refusal{501, "REQUEST_INVALID", "the only transfer coding taken is chunked"};
-      }
-    }
-  }
-  if (lengths + codings > 1 || (codings > 0 && message.version() < 11)) {
-    return Refusal{400, "REQUEST_INVALID", "the length of the body is said more than once"};
-  }
-  return std::nullopt;
-}
+// One of the places of long answers, for as long as it lasts.
+class SourcePlace {
+ public:
+  explicit SourcePlace(ServerCore& core) : core_(core) { ++core_.sources; }
+  ~SourcePlace() { --core_.sources; }
+  SourcePlace(const SourcePlace&) = delete;
+  SourcePlace& operator=(const SourcePlace&) = delete;
+
+ private:
+  ServerCore& core_;
+};
 
 template <class Stream>
 class Connection final : public ConnectionBase,
@@ -281,11 +261,13 @@ class Connection final : public ConnectionBase,
           {LowerAscii({header.name_string().data(), header.name_string().size()}),
            std::string(header.value().data(), header.value().size())});
     }
-    if (const auto refusal = CheckFraming(message)) return Refuse(*refusal);
+    if (const auto refusal = CheckFraming(*request, message.version() < 11)) {
+      return Refuse(*refusal);
+    }
     head_only_ = request->method == "HEAD";
     if (head_only_) request->method = "GET";
-    if (const auto refusal =
-            ReadTarget({message.target().data(), message.target().size()}, request)) {
+    if (const auto refusal = ReadTarget({message.target().data(), message.target().size()},
+                                        limits_.target_bytes, core_.options.path_prefix, request)) {
       return Refuse(*refusal);
     }
     if (const auto refusal = core_.gate.CheckHost(*request, facts_)) return RefuseBrowser(*refusal);
@@ -309,32 +291,6 @@ class Connection final : public ConnectionBase,
     Answer answer{core_.site.Error(refusal.status, refusal.reason, refusal.message), {}};
     answer.response.status = refusal.status;
     return answer;
-  }
-
-  std::optional<Refusal> ReadTarget(std::string_view text, Request* request) {
-    if (text.size() > limits_.target_bytes) {
-      return Refusal{
-          414, "TARGET_TOO_LONG",
-          fmt::format("the target is {} bytes; at most {}", text.size(), limits_.target_bytes)};
-    }
-    const std::optional<Target> target = ParseTarget(text);
-    if (!target) {
-      return Refusal{400, "REQUEST_INVALID",
-                     "the target must be a canonical path: no empty or dot segments, no needless "
-                     "escapes"};
-    }
-    const std::string& prefix = core_.options.path_prefix;
-    std::string_view path = target->path;
-    if (!prefix.empty()) {
-      if (!path.starts_with(prefix) ||
-          (path.size() > prefix.size() && path[prefix.size()] != '/')) {
-        return Refusal{404, "ROUTE_NOT_FOUND", "nothing is served there"};
-      }
-      path.remove_prefix(prefix.size());
-    }
-    request->path = path.empty() ? "/" : std::string(path);
-    request->query = std::string(target->query);
-    return std::nullopt;
   }
 
   // A refusal of status 0: the body is there; below 0: the connection is not.
@@ -466,7 +422,7 @@ class Connection final : public ConnectionBase,
 
   net::awaitable<void> WriteSource(const Request& request, Answer answer) {
     const std::shared_ptr<BodySource> source(std::move(answer.response.source));
-    ++core_.sources;
+    const SourcePlace source_place(core_);
     core_.CountAnswer(answer.response.status);
     source_ = source.get();
     if (finishing_) source->Cancel();
@@ -488,7 +444,6 @@ class Connection final : public ConnectionBase,
     } while (true);
     source->Cancel();
     source_ = nullptr;
-    --core_.sources;
   }
 
   // The answer is out; what is still coming is read and dropped until the peer has seen it.

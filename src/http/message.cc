@@ -1,5 +1,7 @@
 #include "http/message.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "base/absl_views.h"
 
@@ -13,6 +15,29 @@ std::optional<std::string_view> Request::Find(std::string_view name) const {
     found = header.value;
   }
   return found;
+}
+
+std::optional<Refusal> CheckFraming(const Request& request, bool is_http_1_0) {
+  size_t lengths = 0, codings = 0;
+  for (const Header& header : request.headers) {
+    if (header.name == "content-length") {
+      ++lengths;
+      if (!std::all_of(header.value.begin(), header.value.end(),
+                       [](char c) { return c >= '0' && c <= '9'; })) {
+        return Refusal{400, "REQUEST_INVALID", "Content-Length is no number"};
+      }
+    }
+    if (header.name == "transfer-encoding") {
+      ++codings;
+      if (LowerAscii(header.value) != "chunked") {
+        return Refusal{501, "REQUEST_INVALID", "the only transfer coding taken is chunked"};
+      }
+    }
+  }
+  if (lengths + codings > 1 || (codings > 0 && is_http_1_0)) {
+    return Refusal{400, "REQUEST_INVALID", "the length of the body is said more than once"};
+  }
+  return std::nullopt;
 }
 
 Response TextResponse(int status, std::string_view text) {

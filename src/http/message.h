@@ -41,6 +41,17 @@ struct Request {
   std::optional<std::string_view> Find(std::string_view name) const;
 };
 
+// A refusal of the server's own.
+struct Refusal {
+  int status = 0;
+  std::string_view reason;
+  std::string message;
+};
+
+// What a parser lets pass and two readers could read in two ways: where the body of `request` ends
+// (RFC 9112 section 6.3). Only its headers are looked at. `is_http_1_0`: it knows no codings.
+std::optional<Refusal> CheckFraming(const Request& request, bool is_http_1_0);
+
 // A body that is made while it is sent: a long export, live events. The server pulls: it asks for
 // the next piece after the peer has taken the one before. It holds one of a bounded number of
 // places for as long as it lasts.

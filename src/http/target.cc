@@ -74,6 +74,29 @@ std::optional<Target> ParseTarget(std::string_view target) {
   return parsed;
 }
 
+std::optional<Refusal> ReadTarget(std::string_view target, size_t bytes_max,
+                                  std::string_view prefix, Request* request) {
+  if (target.size() > bytes_max) {
+    return Refusal{414, "TARGET_TOO_LONG",
+                   fmt::format("the target is {} bytes; at most {}", target.size(), bytes_max)};
+  }
+  const std::optional<Target> parts = ParseTarget(target);
+  if (!parts) {
+    return Refusal{400, "REQUEST_INVALID",
+                   "the target must be a canonical path: no empty or dot segments, no needless "
+                   "escapes"};
+  }
+  std::string_view path = parts->path;
+  if (!path.starts_with(prefix) ||
+      (!prefix.empty() && path.size() > prefix.size() && path[prefix.size()] != '/')) {
+    return Refusal{404, "ROUTE_NOT_FOUND", "nothing is served there"};
+  }
+  path.remove_prefix(prefix.size());
+  request->path = path.empty() ? "/" : std::string(path);
+  request->query = std::string(parts->query);
+  return std::nullopt;
+}
+
 std::optional<std::string> DecodePercent(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());

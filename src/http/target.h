@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "http/message.h"
 
 // The target of a request (RFC 9112 section 3.2.1, RFC 3986).
 namespace graven::http {
@@ -20,6 +22,11 @@ struct Target {
 // for paths that somebody could read in two ways: empty or dot segments, a wrong or unneeded
 // percent-escape (%2f of a slash is one that is needed).
 std::optional<Target> ParseTarget(std::string_view target);
+
+// Puts path and query of a target into `request`, the path without `prefix` (canonical, or empty).
+// A refusal: more than `bytes_max`, not canonical, not below the prefix.
+std::optional<Refusal> ReadTarget(std::string_view target, size_t bytes_max,
+                                  std::string_view prefix, Request* request);
 
 // What a percent-encoded text stands for. Nothing for a wrong escape or an encoded NUL.
 std::optional<std::string> DecodePercent(std::string_view text);

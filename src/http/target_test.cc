@@ -35,5 +35,22 @@ TEST(TargetTest, PrefixIsCanonical) {
   }
 }
 
+TEST(ReadTarget, TakesThePrefixOffAndRefusesWhatIsNotBelowIt) {
+  const auto read = [](std::string_view target, std::string_view prefix) {
+    Request request;
+    const std::optional<Refusal> refusal = ReadTarget(target, 20, prefix, &request);
+    return refusal ? std::to_string(refusal->status) : request.path + " " + request.query;
+  };
+  EXPECT_EQ(read("/a/b?c=d", ""), "/a/b c=d");
+  EXPECT_EQ(read("/a/b?c=d", "/a"), "/b c=d");
+  EXPECT_EQ(read("/a", "/a"), "/ ");
+  EXPECT_EQ(read("/a/", "/a"), "/ ");
+  EXPECT_EQ(read("/ab", "/a"), "404");
+  EXPECT_EQ(read("/", "/a"), "404");
+  EXPECT_EQ(read("/a//b", ""), "400");
+  EXPECT_EQ(read("/a/../b", "/a"), "400");
+  EXPECT_EQ(read("/" + std::string(20, 'a'), ""), "414");
+}
+
 }  // namespace
 }  // namespace graven::http

@@ -32,6 +32,7 @@
 #include "search/page.h"
 #include "search/searches.h"
 #include "search/tally.h"
+#include "store/segment_reader.h"
 
 namespace graven::bench {
 namespace {
@@ -146,6 +147,7 @@ class Bench {
       batches[i].Fill(shape_, records_ + i * kBatchEvents, kBatchEvents);
     }
     BuildIndex();
+    Settle();
     if (with_index) {
       is_indexing_ = true;
       builder_->Start();
@@ -234,6 +236,15 @@ class Bench {
       for (const Batch& batch : batches.subspan(i)) size_ -= batch.size();
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
       return Append(batches.subspan(i));
+    }
+  }
+
+  // What was appended before has gone from the journal into segments: that work is not of what is
+  // measured next.
+  void Settle() {
+    const double end = Now() + 300;
+    while (ledger_->status().unsealed_records >= 2 * store::kSegmentRecords && Now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
   }
 

@@ -162,6 +162,33 @@ inChromium('for everybody', () => {
     );
   });
 
+  test('every view prints what it shows, without what there is to click', async () => {
+    const { page } = await visit();
+    await sealIs(page, 'first');
+    for (const [hash, shown, width] of [
+      ['#/default/live', '.event-row[data-index]', 1280],
+      ['#/default/explore', '.event-row[data-index]', 717],
+      ['#/default/record/5', '.sentence', 717],
+      ['#/default/trust', '.time-line li', 717],
+      ['#/logs', 'table.logs', 717],
+    ] as const) {
+      await page.emulateMedia({ media: 'screen' });
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await filled(page, hash);
+      const rows = await page.locator('.event-row[data-index]').count();
+      await page.emulateMedia({ media: 'print' });
+      await page.setViewportSize({ width, height: 800 });
+      await drawn(page);
+      assert.ok(await page.locator(shown).first().isVisible(), hash);
+      assert.ok(!(await page.locator('.rail').isVisible()), hash);
+      if (!hash.includes('explore')) continue;
+      // A list that is as long as its rows draws no more of them, and all of each is on the paper.
+      assert.equal(await page.locator('.event-row[data-index]').count(), rows);
+      assert.ok(await page.locator('.explore-bar .count').isVisible());
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    }
+  });
+
   test('no page is wider than its window, from 360 to 2,560 pixels', async () => {
     const { page } = await visit();
     await sealIs(page, 'first');

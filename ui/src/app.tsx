@@ -188,7 +188,7 @@ function seenValues(feed: Feed | undefined, facets: Facet[], field: string): str
 }
 
 function useWide(): boolean {
-  const query = useMemo(() => matchMedia('(min-width: 720px)'), []);
+  const query = useMemo(() => matchMedia('print, (min-width: 720px)'), []);
   const [wide, setWide] = useState(query.matches);
   useEffect(() => {
     const changed = (): void => setWide(query.matches);

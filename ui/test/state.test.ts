@@ -1,6 +1,7 @@
 // What the page says and where: the seal, addresses, queries, sampling, streams, the memory, policies.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { LogFacts } from '../src/api/client.ts';
@@ -96,6 +97,42 @@ test('the seal claims what was computed, and the worst that holds', () => {
   );
   assert.match(witnessed.sentences[0]!, /cosigned by 1 of 2 witnesses 4 s ago/);
   assert.equal(span(90_061_000), '1 day');
+});
+
+/** Relative luminance, as WCAG 2.2 has it. */
+function luminance(colour: string): number {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+}
+
+test('what is absent is amber, and every colour of text can be read in both themes', () => {
+  const style = (name: string): string =>
+    readFileSync(new URL(`../src/style/${name}.css`, import.meta.url), 'utf8');
+  for (const kind of ['first', 'stale'])
+    assert.match(
+      style('frame'),
+      new RegExp(`\\.seal-button\\.${kind} \\{\\s+color: var\\(--amber\\)`),
+    );
+  const base = style('base');
+  const dark = base.indexOf("[data-theme='dark']");
+  for (const theme of [base.slice(0, dark), base.slice(dark)]) {
+    const token = (name: string): number =>
+      luminance(new RegExp(`--${name}: (#[0-9a-f]{6});`).exec(theme)![1]!);
+    for (const text of ['ink', 'ink-2', 'ink-3', 'accent', 'amber', 'red'])
+      for (const paper of [
+        'paper',
+        'paper-2',
+        'raised',
+        ...(text === 'amber' ? ['amber-2'] : []),
+      ]) {
+        const [low, high] = [token(text), token(paper)].sort((a, b) => a - b) as [number, number];
+        const contrast = (high + 0.05) / (low + 0.05);
+        assert.ok(contrast >= 4.5, `${text} on ${paper}: ${contrast.toFixed(2)}`);
+      }
+  }
 });
 
 test('only a view with a pinned key says that it is independent, and says what it stands on', () => {

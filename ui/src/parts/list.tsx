@@ -6,11 +6,15 @@ import {
   observeElementOffset,
   observeElementRect,
   Virtualizer,
+  type Rect,
 } from '@tanstack/virtual-core';
 import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks';
 import type { ComponentChildren, JSX } from 'preact';
 
 const heightMax = 8_000_000;
+
+// On paper a list is as long as its rows: taken for a window it would draw more of them, and be longer, without end.
+const paper = matchMedia('print');
 
 export interface ListControl {
   /** Brings a row into view. */
@@ -46,8 +50,14 @@ export function List(props: Props): JSX.Element {
     estimateSize: () => rowHeight,
     overscan: 6,
     scrollToFn: elementScroll,
-    observeElementRect,
-    observeElementOffset,
+    observeElementRect: (
+      instance: Virtualizer<HTMLDivElement, Element>,
+      tell: (rect: Rect) => void,
+    ) => observeElementRect(instance, (rect) => paper.matches || tell(rect)),
+    observeElementOffset: (
+      instance: Virtualizer<HTMLDivElement, Element>,
+      tell: (offset: number, moving: boolean) => void,
+    ) => observeElementOffset(instance, (offset, moving) => paper.matches || tell(offset, moving)),
     onChange: () => {
       draw(undefined as never);
       latest.current.onTop?.((box.current?.scrollTop ?? 0) < rowHeight / 2);

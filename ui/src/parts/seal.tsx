@@ -138,7 +138,7 @@ const colours: Record<SealKind, string> = {
   checking: '#7a7f85',
   verified: '#1d7467',
   unpinned: '#1d7467',
-  first: '#1d7467',
+  first: '#a86400',
   stale: '#a86400',
   broken: '#c4281c',
 };

@@ -37,13 +37,16 @@ export function placeOfPage(): Place {
   return { base, host: hostname, tls: protocol === 'https:' };
 }
 
+const gravenOn = (words: string, place: Place): string =>
+  `graven ${words} --server ${place.host}:${grpcPort}${place.tls ? ' --tls' : ''}`;
+
+/** Makes another log on the same server. */
+export const makeLog = (place: Place): string => gravenOn('logs create NAME', place);
+
 export function sameBy(shown: Shown, place: Place): [string, string][] {
   const { log, page, index, query, order, vkey } = shown;
   const server = `${place.host}:${grpcPort}`;
-  const graven = (words: string): [string, string] => [
-    'graven',
-    `graven ${words} --server ${server}${place.tls ? ' --tls' : ''}`,
-  ];
+  const graven = (words: string): [string, string] => ['graven', gravenOn(words, place)];
   const curl = (path: string, flags = '-s'): [string, string] => [
     'curl',
     `curl ${flags} ${quoted(place.base + path)}`,
@@ -63,6 +66,7 @@ export function sameBy(shown: Shown, place: Place): [string, string][] {
           ]
         : [
             graven(`search ${quoted(query)} --follow --log ${log}`),
+            curl(`logs/${log}/live?${new URLSearchParams({ q: query }).toString()}`, '-sN'),
             grpcurl('Search', { log, query, follow: true, want_parsed: true }),
           ];
     case 'explore':

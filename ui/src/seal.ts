@@ -94,6 +94,16 @@ function withoutWitnesses(trust: TrustState): string[] {
       ];
 }
 
+/** How old the newest word of a witness is: how fresh the tree is known to be, whatever its server says. */
+function lastCosigned(trust: TrustState, now: number): string {
+  if (trust.witnessKeys === 0) return 'Without witnesses freshness is not provable.';
+  const times = trust.cosignatures.filter((one) => one.verdict === 'good').map((one) => one.time);
+  if (times.length === 0) return 'No witness whose key is known here has cosigned what was seen.';
+  const size = trust.cosignedSize ?? trust.checkpoint?.size;
+  const what = size === undefined ? '' : ` of size ${thousands(size)}`;
+  return `Last cosignature${what}: ${span(Math.max(0, now - Math.max(...times) * 1000))} ago.`;
+}
+
 export function sealOf(trust: TrustState | undefined, now: number): Seal {
   if (trust === undefined)
     return { kind: 'checking', word: 'checking', sentences: ['The page is starting.'] };
@@ -110,10 +120,10 @@ export function sealOf(trust: TrustState | undefined, now: number): Seal {
     const sentences = [trust.absent.sentence];
     if (trust.checkpoint !== undefined) {
       sentences.push(
-        `Last confirmed: size ${thousands(trust.checkpoint.size)}, root ${shortHash(trust.checkpoint.root)}.`,
+        `Last confirmed: size ${thousands(trust.checkpoint.size)}, root ${shortHash(trust.checkpoint.root)}, first seen here ${span(now - trust.checkpoint.at)} ago.`,
       );
     }
-    if (trust.witnessKeys === 0) sentences.push('Without witnesses freshness is not provable.');
+    sentences.push(lastCosigned(trust, now));
     return { kind: 'stale', word, sentences };
   }
   if (trust.checking !== undefined || trust.checkpoint === undefined) {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { LogFacts } from '../src/api/client.ts';
 import { readEvents } from '../src/api/events.ts';
+import { makeLog, sameBy } from '../src/commands.ts';
 import { ShortMemory, withSeen, type KnownLog, type Remembered } from '../src/engine/memory.ts';
 import { isMet, isMetBy, parsePolicy, type Policy } from '../src/engine/policy.ts';
 import type { TrustState } from '../src/engine/protocol.ts';
@@ -17,6 +18,7 @@ import { decodeRow, type Row } from '../src/record/row.ts';
 import { pastTense, sentenceOf } from '../src/record/sentence.ts';
 import { histogramOf } from '../src/search.ts';
 import { sealOf, span } from '../src/seal.ts';
+import { waysToSend } from '../src/ways.ts';
 
 const now = 1_700_000_000_000;
 const logKey = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k';
@@ -80,6 +82,25 @@ test('the seal claims what was computed, and the worst that holds', () => {
   );
   assert.deepEqual([stale.kind, stale.word], ['stale', 'stale 3 min']);
   assert.match(stale.sentences.join(' '), /freshness is not provable/);
+  const watched = (cosignatures: TrustState['cosignatures']): string =>
+    sealOf(
+      trust({
+        absent: { word: 'stale', sentence: 'Late.', since: now - 180_000 },
+        checkpoint: { size: 41_203, root: '9f'.repeat(32), note: '', at: now - 240_000 },
+        witnessKeys: 2,
+        cosignedSize: 41_000,
+        cosignatures,
+      }),
+      now,
+    ).sentences.join(' ');
+  const old = { name: 'w', id: '1', time: now / 1000 - 300, verdict: 'good' } as const;
+  const unknown = { name: 'v', id: '2', time: now / 1000, verdict: 'key unknown' } as const;
+  assert.match(
+    watched([old, unknown]),
+    /first seen here 4 min ago\. Last cosignature of size 41,000: 5 min ago/,
+  );
+  assert.match(watched([unknown]), /No witness whose key is known here has cosigned/);
+  assert.doesNotMatch(watched([old]), /not provable/);
   const broken = sealOf(
     trust({ broken: [finding], absent: { word: 'stale', sentence: '', since: 0 } }),
     now,
@@ -167,6 +188,43 @@ const one = row({
   labels: [['env', 'prod']],
   reason: 'Not authorized',
   detailText: 'left-over ＴＥＸＴ',
+});
+
+test('the commands of each view are whole, with the address and the log in them', () => {
+  const place = { base: 'https://audit.example/a/', host: 'audit.example', tls: true };
+  const shown = { log: 'pay', index: 7, query: '', order: 'newest', vkey: '' } as const;
+  for (const page of ['live', 'explore', 'record', 'trust', 'logs'] as const)
+    for (const query of ['', "actor:x'y outcome:denied"]) {
+      const all = sameBy({ ...shown, page, query }, place);
+      for (const tool of ['graven', 'curl', 'grpcurl']) {
+        const text = all.find(([name]) => name === tool)?.[1];
+        assert.ok(text !== undefined && text.includes('audit.example'), `${page} ${query} ${tool}`);
+        assert.ok(page === 'logs' || text.includes('pay'), text);
+      }
+    }
+  const live = new Map(sameBy({ ...shown, page: 'live', query: 'outcome:denied' }, place));
+  assert.equal(
+    live.get('curl'),
+    "curl -sN 'https://audit.example/a/logs/pay/live?q=outcome%3Adenied'",
+  );
+  assert.equal(makeLog(place), 'graven logs create NAME --server audit.example:7465 --tls');
+
+  const ways = waysToSend('pay', place, new Date(now));
+  assert.deepEqual(
+    ways.map((way) => way.name),
+    ['curl', 'grpcurl', 'Python', 'C++'],
+  );
+  // In what runs, and not only in what is said about it.
+  for (const { name, text } of ways) {
+    const code = text.replaceAll(/^(#|\/\/) .*$/gm, '');
+    assert.match(code, /audit\.example/, name);
+    assert.match(code, /\bpay\b/, name);
+    assert.match(code, /Append|\/events/, name);
+  }
+  const cpp = ways[3]!.text;
+  assert.match(cpp, /tls\.enabled = true;\n/);
+  assert.match(cpp, /Connect\(options\)[^]*->Append\(event\)/);
+  assert.doesNotMatch(waysToSend('pay', { ...place, tls: false }, new Date(now))[3]!.text, /tls/);
 });
 
 test('a query means what the grammar says', () => {

@@ -5,63 +5,10 @@ import type { JSX } from 'preact';
 import { placeOfPage } from '../commands.ts';
 import { Command } from '../parts/text.tsx';
 import { SealShape } from '../parts/seal.tsx';
-
-interface Way {
-  name: string;
-  text: string;
-}
-
-function ways(log: string): Way[] {
-  const { base, host, tls } = placeOfPage();
-  const grpc = `${host}:7465`;
-  const plain = !tls;
-  const now = new Date().toISOString().slice(0, 19) + 'Z';
-  return [
-    {
-      name: 'curl',
-      text: `curl -s ${base}logs/${log}/events -H 'Content-Type: application/json' -d '{
-  "actor": {"id": "alice", "type": "user"}, "action": "invoice.approve",
-  "targets": [{"type": "invoice", "id": "42"}],
-  "outcome": "OUTCOME_SUCCESS", "occurredAt": "${now}"}'`,
-    },
-    {
-      name: 'grpcurl',
-      text: `grpcurl ${plain ? '-plaintext ' : ''}-d '{"log": "${log}", "events": [{
-  "actor": {"id": "alice", "type": "user"}, "action": "invoice.approve",
-  "targets": [{"type": "invoice", "id": "42"}],
-  "outcome": "OUTCOME_SUCCESS", "occurred_at": "${now}"}]}' \\
-  ${grpc} graven.v1.AuditLogService/Append`,
-    },
-    {
-      name: 'Python',
-      text: `# python3-grpcio, and stubs of proto/graven/v1 by grpc_tools.protoc
-import grpc, time
-from graven.v1 import audit_log_service_pb2 as pb, audit_log_service_pb2_grpc as rpc
-
-log = rpc.AuditLogServiceStub(grpc.${plain ? `insecure_channel("${grpc}")` : `secure_channel("${grpc}", grpc.ssl_channel_credentials())`})
-request = pb.AppendRequest(log="${log}")
-event = request.events.add(action="invoice.approve", outcome="OUTCOME_SUCCESS")
-event.actor.id = "alice"
-event.targets.add(type="invoice", id="42")
-event.occurred_at.FromNanoseconds(time.time_ns())
-print(log.Append(request).receipts[0].index)`,
-    },
-    {
-      name: 'C++',
-      text: `// find_package(graven REQUIRED); target_link_libraries(service PRIVATE graven::client)
-#include "client/client.h"
-
-graven::v1::Event event;
-event.mutable_actor()->set_id("alice");
-event.set_action("invoice.approve");
-event.mutable_occurred_at()->set_seconds(time(nullptr));
-// The server is ${grpc}, the log "${log}"; docs/client.md has the whole program.`,
-    },
-  ];
-}
+import { waysToSend } from '../ways.ts';
 
 export function FirstEvent({ log }: { log: string }): JSX.Element {
-  const all = ways(log);
+  const all = waysToSend(log, placeOfPage(), new Date());
   const [shown, setShown] = useState('curl');
   return (
     <div class="first-run">

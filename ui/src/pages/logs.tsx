@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError, HttpDoor, listLogs, type LogFacts } from '../api/client.ts';
+import { makeLog, placeOfPage } from '../commands.ts';
 import type { Link } from '../link.ts';
 import { useKeys } from '../parts/hooks.ts';
 import { Command, ServerSays } from '../parts/text.tsx';
@@ -124,7 +125,7 @@ export function Logs({ link }: { link: Link }): JSX.Element {
       {logs?.length === 0 && <p>No log yet.</p>}
       <details class="how">
         <summary>Make another log</summary>
-        <Command text="graven logs create NAME --server HOST:7465" />
+        <Command text={makeLog(placeOfPage())} />
       </details>
     </div>
   );

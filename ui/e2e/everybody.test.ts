@@ -57,6 +57,9 @@ inChromium('for everybody', () => {
     await until('the next record', () => page.url() !== opened && page.url().includes('/record/'));
     await keys('v');
     await page.locator('.rung.top').waitFor();
+    assert.match(page.url(), /tab=proof/);
+    await page.reload();
+    await page.locator('.rung.top').waitFor();
     await keys('Escape');
     await until('back to the list', () => page.url().includes('/live'));
     await keys('g', 'e');

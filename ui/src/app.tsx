@@ -17,7 +17,7 @@ import { QueryBox } from './parts/query.tsx';
 import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
 import { TokenForm } from './parts/token.tsx';
 import { parseVkey } from './proof/note.ts';
-import { go, writeRoute, type Page, type Route } from './route.ts';
+import { go, recordTab, withTab, writeRoute, type Page, type Route } from './route.ts';
 import { rangeOf, withRange, type Facet } from './search.ts';
 import { settings, type Theme } from './settings.ts';
 import type { Row } from './record/row.ts';
@@ -292,6 +292,7 @@ export function App({ link }: { link: Link }): JSX.Element {
   const rowHeight = wide ? 30 : 52;
   const refused = feed?.trust?.absent?.sentence.includes('asks for a token') === true;
   const selected = inRecord ? route.index : undefined;
+  const tab = recordTab(route.parameters);
   const trust = feed?.trust;
   return (
     <div
@@ -359,6 +360,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             log={route.log}
             query={query}
             selected={selected}
+            tab={tab}
             rowHeight={rowHeight}
             active={!help && !commands}
           />
@@ -371,6 +373,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             log={route.log}
             state={state}
             selected={selected}
+            tab={tab}
             rowHeight={rowHeight}
             active={!help && !commands}
             onSeen={setFacets}
@@ -391,6 +394,8 @@ export function App({ link }: { link: Link }): JSX.Element {
             index={route.index}
             linkHash={route.parameters.get('hash') ?? undefined}
             back={back}
+            tab={tab}
+            onTab={(chosen) => go(withTab(route, chosen), true)}
           />
         </aside>
       )}

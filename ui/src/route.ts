@@ -10,6 +10,25 @@ export interface Route {
   readonly parameters: URLSearchParams;
 }
 
+/** Views of a record, as they stand beside each other. */
+export const recordTabs = ['fields', 'proof', 'around', 'json', 'bytes'] as const;
+export type RecordTab = (typeof recordTabs)[number];
+
+export const recordTab = (parameters: URLSearchParams): RecordTab =>
+  recordTabs.find((one) => one === parameters.get('tab')) ?? 'fields';
+
+/** What an address carries of it: the first goes without saying. */
+export const tabbed = (tab: RecordTab): { tab?: string } => (tab === 'fields' ? {} : { tab });
+
+/** The same address with another view of its record. */
+export const withTab = (route: Route, tab: RecordTab): string =>
+  writeRoute(
+    route.log,
+    route.page,
+    { ...Object.fromEntries(route.parameters), tab: undefined, ...tabbed(tab) },
+    route.index,
+  );
+
 export const logName = /^[a-z0-9_][a-z0-9-]{0,62}$/;
 
 export function readRoute(hash: string): Route {

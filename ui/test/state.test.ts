@@ -16,6 +16,7 @@ import { parseVkey, type Vkey } from '../src/proof/note.ts';
 import { matcher, narrowed, parseQuery, QueryError, quoted } from '../src/record/query.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
 import { pastTense, sentenceOf } from '../src/record/sentence.ts';
+import { readRoute, recordTab, withTab } from '../src/route.ts';
 import { histogramOf } from '../src/search.ts';
 import { sealOf, span } from '../src/seal.ts';
 import { waysToSend } from '../src/ways.ts';
@@ -188,6 +189,18 @@ const one = row({
   labels: [['env', 'prod']],
   reason: 'Not authorized',
   detailText: 'left-over ＴＥＸＴ',
+});
+
+test('an address says which view of a record is shown, and keeps all else', () => {
+  const route = readRoute('#/pay/record/7?hash=ab&from=explore&q=outcome:denied&tab=nonsense');
+  assert.equal(recordTab(route.parameters), 'fields');
+  const bytes = withTab(route, 'bytes');
+  assert.equal(bytes, '#/pay/record/7?hash=ab&from=explore&q=outcome:denied&tab=bytes');
+  assert.equal(recordTab(readRoute(bytes).parameters), 'bytes');
+  assert.equal(
+    withTab(readRoute(bytes), 'fields'),
+    '#/pay/record/7?hash=ab&from=explore&q=outcome:denied',
+  );
 });
 
 test('the commands of each view are whole, with the address and the log in them', () => {

@@ -77,7 +77,7 @@ export function Around({ link, log, row }: { link: Link; log: string; row: Row }
   if (way === undefined) return <p class="fine">Nothing in this record ties it to others.</p>;
   const line = (one: Row): JSX.Element => (
     <li key={one.index}>
-      <a href={writeRoute(log, 'record', { hash: one.hash }, one.index)}>
+      <a href={writeRoute(log, 'record', { hash: one.hash, tab: 'around' }, one.index)}>
         {dayTime(one.receivedMs)}
       </a>{' '}
       <OutcomeMark outcome={one.outcome} word={false} />{' '}

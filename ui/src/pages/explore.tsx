@@ -6,7 +6,7 @@ import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
 import { narrowed } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
-import { go, writeRoute } from '../route.ts';
+import { go, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { rangeOf, Search, type Facet, type Order } from '../search.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
@@ -64,6 +64,8 @@ interface Props {
   log: string;
   state: ExploreState;
   selected: number | undefined;
+  /** Of the record beside, kept by the one that is opened next. */
+  tab: RecordTab;
   rowHeight: number;
   active: boolean;
   onSeen: (facets: Facet[]) => void;
@@ -143,6 +145,20 @@ function ColumnsMenu({
   );
 }
 
+function Examples({ log, state }: { log: string; state: ExploreState }): JSX.Element {
+  return (
+    <ul>
+      {examples.map((one) => (
+        <li key={one}>
+          <a href={exploreRoute(log, { ...state, query: one })}>
+            <code>{one}</code>
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function countWords(search: Search, range: [number, number]): string {
   const { count, exact } = search.state;
   if (count === 0) return search.state.running ? 'looking' : 'nothing matches';
@@ -156,6 +172,7 @@ export function Explore({
   log,
   state,
   selected,
+  tab,
   rowHeight,
   active,
   onSeen,
@@ -227,6 +244,7 @@ export function Explore({
           order: state.order === 'oldest' ? 'oldest' : undefined,
           cols: state.columns === ordinaryColumns ? undefined : state.columns.join(),
           by: state.here ? 'page' : undefined,
+          ...tabbed(tab),
         },
         row.index,
       ),
@@ -344,6 +362,12 @@ export function Explore({
           <ColumnsMenu chosen={state.columns} choose={(columns) => set({ columns })} />
           <ExportMenu search={search} log={log} />
         </div>
+        {state.query === '' && (
+          <div class="examples-line">
+            <span class="fine">for example</span>
+            <Examples log={log} state={state} />
+          </div>
+        )}
         <List
           label="Records that match"
           count={answer?.count ?? 0}
@@ -365,15 +389,7 @@ export function Explore({
                 <p>
                   Nothing matches <code>{state.query}</code>. Some that may:
                 </p>
-                <ul>
-                  {examples.map((one) => (
-                    <li key={one}>
-                      <a href={exploreRoute(log, { ...state, query: one })}>
-                        <code>{one}</code>
-                      </a>
-                    </li>
-                  ))}
-                </ul>
+                <Examples log={log} state={state} />
               </div>
             )
           }

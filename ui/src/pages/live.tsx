@@ -6,7 +6,7 @@ import { rateSeconds, type Feed } from '../feed.ts';
 import { outcomes, type Outcome } from '../record/schema.ts';
 import { matcher, narrowed, parseQuery } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
-import { go, writeRoute } from '../route.ts';
+import { go, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
 import { useFeed, useNow, useRowKeys } from '../parts/hooks.ts';
@@ -24,6 +24,8 @@ interface Props {
   log: string;
   query: string;
   selected: number | undefined;
+  /** Of the record beside, kept by the one that is opened next. */
+  tab: RecordTab;
   rowHeight: number;
   active: boolean;
 }
@@ -48,7 +50,7 @@ function ratesOf(feed: Feed, now: number): { times: number[]; counts: Record<Out
   return { times, counts };
 }
 
-export function Live({ feed, log, query, selected, rowHeight, active }: Props): JSX.Element {
+export function Live({ feed, log, query, selected, tab, rowHeight, active }: Props): JSX.Element {
   useFeed(feed);
   const now = useNow(1000);
   const [held, setHeld] = useState<number>();
@@ -91,7 +93,14 @@ export function Live({ feed, log, query, selected, rowHeight, active }: Props): 
 
   const open = (row: Row): void => {
     setCursor(row.index);
-    go(writeRoute(log, 'record', { hash: row.hash, from: 'live', q: query }, row.index));
+    go(
+      writeRoute(
+        log,
+        'record',
+        { hash: row.hash, from: 'live', q: query, ...tabbed(tab) },
+        row.index,
+      ),
+    );
   };
   const move = (by: number): void => {
     hold();

@@ -11,7 +11,7 @@ import { timeOfNs } from '../record/export.ts';
 import type { Row } from '../record/row.ts';
 import { sentenceOf } from '../record/sentence.ts';
 import { plainMessage, recordTree } from '../record/tree.ts';
-import { go, writeRoute } from '../route.ts';
+import { go, recordTabs, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { Around } from './around.tsx';
 import { Fields } from './fields.tsx';
 import { span, thousands } from '../seal.ts';
@@ -40,6 +40,8 @@ interface Props {
   /** The record hash of the link that led here, if it named one. */
   linkHash: string | undefined;
   back: string;
+  tab: RecordTab;
+  onTab: (tab: RecordTab) => void;
 }
 
 function plural(count: number, word: string): string {
@@ -92,15 +94,12 @@ function Sentence({ row, holds }: { row: Row; holds: boolean }): JSX.Element {
   );
 }
 
-function Neighbours({ log, row }: { log: string; row: Row }): JSX.Element {
+function Neighbours({ log, row, tab }: { log: string; row: Row; tab: RecordTab }): JSX.Element {
+  const to = (index: number): string => writeRoute(log, 'record', tabbed(tab), index);
   return (
     <p class="row neighbours">
-      {row.index > 0 && (
-        <a href={writeRoute(log, 'record', {}, row.index - 1)}>
-          ← record {thousands(row.index - 1)}
-        </a>
-      )}
-      <a href={writeRoute(log, 'record', {}, row.index + 1)}>record {thousands(row.index + 1)} →</a>
+      {row.index > 0 && <a href={to(row.index - 1)}>← record {thousands(row.index - 1)}</a>}
+      <a href={to(row.index + 1)}>record {thousands(row.index + 1)} →</a>
     </p>
   );
 }
@@ -163,12 +162,20 @@ function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element
   );
 }
 
-export function RecordPage({ link, feed, log, index, linkHash, back }: Props): JSX.Element {
+export function RecordPage({
+  link,
+  feed,
+  log,
+  index,
+  linkHash,
+  back,
+  tab,
+  onTab,
+}: Props): JSX.Element {
   const [latest, setProof] = useState<RecordProof>();
   // That of the record before is none of this one.
   const proof = latest?.row.index === index ? latest : undefined;
   const [error, setError] = useState<string>();
-  const [tab, setTab] = useState<'fields' | 'around' | 'json' | 'bytes' | 'proof'>('fields');
   const ready = feed.trust?.checkpoint !== undefined;
   const verify = useCallback(() => {
     setError(undefined);
@@ -182,7 +189,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
   }, [verify, ready]);
   useKeys({
     v: () => {
-      setTab('proof');
+      onTab('proof');
       verify();
     },
     Escape: () => go(back),
@@ -253,10 +260,10 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
           , as the server knew it; the actor is what the writer says.
         </p>
       )}
-      {row !== undefined && <Neighbours log={log} row={row} />}
+      {row !== undefined && <Neighbours log={log} row={row} tab={tab} />}
       {row !== undefined && (
         <div class="tabs" role="tablist" aria-label="Views of the record">
-          {(['fields', 'proof', 'around', 'json', 'bytes'] as const).map((name) => (
+          {recordTabs.map((name) => (
             <button
               key={name}
               type="button"
@@ -264,7 +271,7 @@ export function RecordPage({ link, feed, log, index, linkHash, back }: Props): J
               id={`record-${name}`}
               aria-selected={tab === name}
               aria-controls="record-panel"
-              onClick={() => setTab(name)}
+              onClick={() => onTab(name)}
             >
               {name === 'json' ? 'JSON' : name}
             </button>

@@ -175,7 +175,7 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
         <ul class="does-not">
           <li>
             That an event is true, or that everything that happened was sent: a log keeps what it
-            was given.
+            was given, and does not know of a sender that gave up.
           </li>
           <li>
             Records before {thousands(trust.recomputedFrom)} were not recomputed here, only those
@@ -260,6 +260,10 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
                 : pinnedHow(trust) === undefined
                   ? `As the server said ${span(now - trust.pin.at)} ago, when ${rememberer(trust)} was here first. Not pinned.`
                   : `Pinned ${pinnedHow(trust)} ${span(now - trust.pin.at)} ago.`}
+            </p>
+            <p class="fine">
+              It has no history: a log keeps its key for life, there is no older one. Another key is
+              another log, and the seal says so.
             </p>
             {trust.view === undefined ? (
               <KeyForm link={link} log={log} trust={trust} />

@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "base/encoding.h"
 #include "graven/v1/event.pb.h"
 #include "graven/v1/record.pb.h"
 #include "query/matcher.h"
@@ -255,6 +259,47 @@ TEST_F(Matching, OneViewReadsManyRecords) {
   EXPECT_EQ(view.actor_id, "bob");
   EXPECT_EQ(view.action, "");
   EXPECT_EQ(view.Read("not a record").code(), absl::StatusCode::kInvalidArgument);
+}
+
+// The page judges by the same file (ui/test/query.test.ts).
+TEST(MatchingVectors, AreJudgedAsTheySay) {
+  std::ifstream file("src/query/matching_vectors.txt");
+  ASSERT_TRUE(file.is_open());
+  std::map<std::string, std::string> records;
+  std::string line;
+  int judged = 0;
+  while (std::getline(file, line)) {
+    if (line.empty() || line[0] == '#') continue;
+    const size_t first = line.find('\t');
+    const size_t second = line.find('\t', first + 1);
+    ASSERT_TRUE(first != std::string::npos && second != std::string::npos) << line;
+    const std::string kind = line.substr(0, first);
+    const std::string name = line.substr(first + 1, second - first - 1);
+    const std::string text = line.substr(second + 1);
+    if (kind == "record") {
+      const std::optional<std::string> bytes = HexDecode(text);
+      ASSERT_TRUE(bytes.has_value()) << name;
+      records[name] = *bytes;
+      continue;
+    }
+    ++judged;
+    const absl::StatusOr<Query> query = Parse(text);
+    if (kind == "refused") {
+      const std::string message(query.status().message());
+      EXPECT_EQ(message.substr(0, message.find(':')), "column " + name) << text;
+      continue;
+    }
+    ASSERT_TRUE(query.ok()) << text << ": " << query.status();
+    if (kind == "same") {
+      EXPECT_EQ(Canonical(*query), name) << text;
+      continue;
+    }
+    ASSERT_TRUE(kind == "yes" || kind == "no") << line;
+    RecordView view;
+    ASSERT_TRUE(view.Read(records[name]).ok()) << name;
+    EXPECT_EQ(Matches(*query, view), kind == "yes") << line;
+  }
+  EXPECT_GT(judged, 250);
 }
 
 }  // namespace

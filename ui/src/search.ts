@@ -5,7 +5,8 @@ import { ApiError, bytesOf, countOf, getRecords, HttpDoor, type Json } from './a
 import type { Shown } from './engine/answer.ts';
 import type { Explained, Linked } from './engine/protocol.ts';
 import type { Link } from './link.ts';
-import { matcher, parseQuery } from './record/query.ts';
+import { matcher } from './record/matcher.ts';
+import { parseQuery, withTerm } from './record/query.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
 import type { Row } from './record/row.ts';
 
@@ -76,8 +77,7 @@ export function rangeOf(from: string, to: string): Range | undefined {
 
 /** A query and its range as one query. */
 export function withRange(query: string, range: Range | undefined): string {
-  if (range === undefined) return query;
-  return query === '' ? timeTerm(range) : `(${query}) ${timeTerm(range)}`;
+  return range === undefined ? query : withTerm(query, timeTerm(range));
 }
 
 export class Search {

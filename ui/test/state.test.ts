@@ -1,4 +1,4 @@
-// What the page says and where: the seal, addresses, queries, sampling, streams, the memory, policies.
+// What the page says and where: the seal, addresses, sampling, streams, the memory, policies.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,6 @@ import type { TrustState } from '../src/engine/protocol.ts';
 import { pinnedKey } from '../src/engine/view.ts';
 import { concat, toBase64, toHex, toUtf8 } from '../src/proof/bytes.ts';
 import { parseVkey, type Vkey } from '../src/proof/note.ts';
-import { matcher, narrowed, parseQuery, QueryError, quoted } from '../src/record/query.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
 import { pastTense, sentenceOf } from '../src/record/sentence.ts';
 import { readRoute, recordTab, withTab } from '../src/route.ts';
@@ -238,98 +237,6 @@ test('the commands of each view are whole, with the address and the log in them'
   assert.match(cpp, /tls\.enabled = true;\n/);
   assert.match(cpp, /Connect\(options\)[^]*->Append\(event\)/);
   assert.doesNotMatch(waysToSend('pay', { ...place, tls: false }, new Date(now))[3]!.text, /tls/);
-});
-
-test('a query means what the grammar says', () => {
-  const yes = [
-    '',
-    'actor:alice',
-    'action:invoice.*',
-    'outcome:denied NOT actor:bob',
-    'actor:(bob OR alice)',
-    '(actor:bob OR ip:10.0.0.0/8) service:billing',
-    'ip:10.1.2.3/32',
-    'label.env:prod',
-    'target.type:invoice target.id:42',
-    'müller',
-    'MÜLLER approve',
-    'text',
-    '"not authorized"',
-    'author*',
-    'time:2026-03-05..2026-03-06',
-    'time:>=2026-03-05T12:00:00+02:00',
-    'index:41',
-    'index:40..42',
-    'NOT (actor:bob OR outcome:success)',
-    'actor:bob OR actor:alice outcome:denied',
-  ];
-  const no = [
-    'actor:Alice',
-    'action:invoice',
-    'NOT actor:alice',
-    'ip:10.2.0.0/16',
-    'target.type:order target.id:42',
-    'time:2026-03-05..2026-03-05T10:00:00',
-    'index:41..41',
-    '"authorized not"',
-    'autho',
-    'label.env:pro',
-    'actor:alice AND outcome:success',
-  ];
-  for (const query of yes) assert.ok(matcher(parseQuery(query))(one), query);
-  for (const query of no) assert.ok(!matcher(parseQuery(query))(one), query);
-  assert.ok(matcher(parseQuery('ip:2001:db8::/32'))(row({ ip: '2001:db8:0:1::5' })));
-  assert.ok(!matcher(parseQuery('ip:2001:db8::/32'))(row({ ip: '2001:db9::5' })));
-});
-
-test('an error names its column, and limits are kept', () => {
-  const column = (query: string): number => {
-    try {
-      matcher(parseQuery(query));
-    } catch (error) {
-      if (error instanceof QueryError) return error.column;
-      throw error;
-    }
-    throw new Error(`no error: ${query}`);
-  };
-  assert.equal(column('actor:alice acton:x'), 13);
-  assert.equal(column('(actor:a'), 1);
-  assert.equal(column('actor:a)'), 8);
-  assert.equal(column('actor:"a'), 7);
-  assert.equal(column('actor:'), 7);
-  assert.equal(column('OR a'), 1);
-  assert.equal(column('a AND'), 6);
-  assert.equal(column('ip:10.0.0.0/40'), 4);
-  assert.equal(column('index:x'), 7);
-  assert.ok(column('('.repeat(17) + 'a' + ')'.repeat(17)) > 0);
-  assert.equal(column(Array.from({ length: 65 }, () => 'a').join(' ')), 129);
-  assert.equal(column('a'.repeat(5000)), 1);
-});
-
-test('a value that was clicked is the value that is found', () => {
-  for (const value of [
-    'alice',
-    'a b',
-    'x"y\\',
-    'AND',
-    'a..b',
-    '(x)',
-    'a*',
-    'http://x',
-    'ü',
-    '',
-    'a\u202eb',
-    '\u{e0041}',
-  ]) {
-    assert.ok(
-      matcher(parseQuery(`actor:${quoted(value)}`))(row({ actorId: value })),
-      JSON.stringify(value),
-    );
-  }
-  assert.equal(quoted('a\u202eb\u{e0041}'), '"a\\u202eb\\udb40\\udc41"');
-  assert.equal(narrowed('', 'actor.id', 'alice', false), 'actor.id:alice');
-  assert.equal(narrowed('actor.id:alice', 'actor.id', 'alice', false), 'actor.id:alice');
-  assert.equal(narrowed('a OR b', 'action', 'x', true), '(a OR b) NOT action:x');
 });
 
 test('a sentence says what was done, and of what was denied that it was not', () => {

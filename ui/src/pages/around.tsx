@@ -5,7 +5,7 @@ import type { JSX } from 'preact';
 import { ApiError, bytesOf, countOf, HttpDoor, type Json } from '../api/client.ts';
 import type { Link } from '../link.ts';
 import { OutcomeMark, ServerSays, Strange, dayTime } from '../parts/text.tsx';
-import { narrowed, quoted } from '../record/query.ts';
+import { narrowed, termOf } from '../record/query.ts';
 import { targetWords, type Row } from '../record/row.ts';
 import { writeRoute } from '../route.ts';
 import { thousands } from '../seal.ts';
@@ -59,7 +59,7 @@ export function Around({ link, log, row }: { link: Link; log: string; row: Row }
     let ended = false;
     setFound(undefined);
     setError('');
-    const term = `${way.field}:${quoted(way.value)}`;
+    const term = termOf(way.field, way.value);
     Promise.all([
       row.index === 0
         ? Promise.resolve([])

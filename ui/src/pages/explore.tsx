@@ -4,9 +4,9 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'p
 import type { JSX } from 'preact';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
-import { narrowed } from '../record/query.ts';
+import { isSameQuery, narrowed } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
-import { go, tabbed, writeRoute, type RecordTab } from '../route.ts';
+import { go, readRoute, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { rangeOf, Search, type Facet, type Order } from '../search.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
@@ -112,6 +112,22 @@ function useCover(
   return covered.current;
 }
 
+// The canonical form that the server tells goes into the address, and so into what is shared and saved; the line keeps what
+// was typed. A text that means something else stays out. Returns whether the address has it.
+function keepCanonical(typed: string, canonical: string): boolean {
+  const { log, page, parameters } = readRoute(location.hash);
+  if (page !== 'explore' || parameters.get('q') !== typed || errorOf(canonical) !== undefined)
+    return false;
+  if (canonical === typed || !isSameQuery(typed, canonical)) return false;
+  parameters.set('q', canonical);
+  history.replaceState(
+    history.state,
+    '',
+    writeRoute(log, 'explore', Object.fromEntries(parameters)),
+  );
+  return true;
+}
+
 function ColumnsMenu({
   chosen,
   choose,
@@ -186,11 +202,14 @@ export function Explore({
   const invalid = errorOf(state.query);
   const ready = feed.trust?.checkpoint !== undefined;
   const [search, setSearch] = useState<Search>();
+  // Canonical forms that the address got, and what had been typed: going back to one is no new search.
+  const typed = useRef(new Map<string, string>());
+  const query = typed.current.get(state.query) ?? state.query;
   useEffect(() => {
     if (invalid !== undefined || !ready) return;
     const limits = rangeOf(state.from, state.to);
     let scheduled = false;
-    const made = new Search(link, log, state.query, state.order, limits, state.here, () => {
+    const made = new Search(link, log, query, state.order, limits, state.here, () => {
       if (scheduled) return;
       scheduled = true;
       setTimeout(() => {
@@ -204,7 +223,7 @@ export function Explore({
   }, [
     link,
     log,
-    state.query,
+    query,
     state.order,
     state.from,
     state.to,
@@ -226,6 +245,12 @@ export function Explore({
   useEffect(() => {
     if (answer !== undefined && answer.facets.length > 0) onSeen(answer.facets);
   }, [answer?.facets]);
+  useEffect(() => {
+    // With a range, or of the search before, it is the form of another query.
+    if (answer === undefined || answer.canonical === '' || search?.query !== state.query) return;
+    if (state.query !== '' && keepCanonical(state.query, answer.canonical))
+      typed.current.set(answer.canonical, state.query);
+  }, [answer?.canonical, search, state.query, selected]);
   const covered = useCover(link, log, search, range, answer?.count ?? 0);
 
   const set = (change: Partial<ExploreState>): void =>

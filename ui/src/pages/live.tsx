@@ -4,7 +4,8 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { JSX } from 'preact';
 import { rateSeconds, type Feed } from '../feed.ts';
 import { outcomes, type Outcome } from '../record/schema.ts';
-import { matcher, narrowed, parseQuery } from '../record/query.ts';
+import { matcher } from '../record/matcher.ts';
+import { narrowed, parseQuery } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
 import { go, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { thousands } from '../seal.ts';

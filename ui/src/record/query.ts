@@ -1,10 +1,12 @@
-// The query language, read in the browser: for errors under their column, for completion, and for filtering live rows
-// without asking the server. The grammar is the server's; what the server answers is judged by the server's own reading.
+// The query language, read in the browser: for errors under their column, for completion, and for judging rows without
+// asking the server. It is the server's language to the letter: what this page finds by reading is held against what the
+// server signs. src/query/matching_vectors.txt binds the two.
 //
-//   or   = and { OR and }        and = not { [AND] not }        not = [NOT] unit
+//   or   = and { OR and }        and = not { [AND] not }        not = { NOT } unit
 //   unit = "(" or ")" | field ":" value | field ":" "(" or of values ")" | word | phrase
 
-import type { Row } from './row.ts';
+import { fold, wordsOf } from './folding.ts';
+import { decimalOf, networkOf, stretchOf, type Network, type Stretch } from './literal.ts';
 import { visibleJson } from './safety.ts';
 import { outcomes } from './schema.ts';
 
@@ -33,12 +35,20 @@ export const fields = [
   'text',
 ] as const;
 
+export type Field = (typeof fields)[number] | 'label';
+
 // What people type first, and what it means.
-const shortNames: Readonly<Record<string, string>> = { actor: 'actor.id', target: 'target.id' };
+const shortNames: Readonly<Record<string, Field>> = { actor: 'actor.id', target: 'target.id' };
 
 const queryBytesMax = 4096;
+// A canonical form is longer than what was written.
+const canonicalBytesMax = 64 * 1024;
+const labelKeyBytesMax = 128;
 const depthMax = 16;
 const termsMax = 64;
+const indexLimit = 1n << 63n;
+
+const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
 
 export class QueryError extends Error {
   /** From 1, in characters. */
@@ -49,163 +59,468 @@ export class QueryError extends Error {
   }
 }
 
+export type Match =
+  | { how: 'equals' | 'prefix'; value: string }
+  | { how: 'network'; network: Network }
+  /** low <= x < high */
+  | { how: 'range'; low: bigint | undefined; high: bigint | undefined }
+  | { how: 'words'; words: readonly string[]; lastIsBeginning: boolean }
+  | { how: 'phrase'; sought: string };
+
+export interface Term {
+  field: Field;
+  labelKey: string;
+  match: Match;
+}
+
 export type Expression =
-  | { kind: 'all' }
+  /** An "and" without parts is every record. */
   | { kind: 'and' | 'or'; parts: Expression[] }
   | { kind: 'not'; part: Expression }
-  | { kind: 'term'; field: string; value: string; exact: boolean; column: number };
+  /** There is one target of which it holds. */
+  | { kind: 'target'; part: Expression }
+  | { kind: 'term'; term: Term };
 
-interface Token {
-  kind: 'word' | 'phrase' | '(' | ')' | 'field';
+interface FieldName {
+  field: Field;
+  labelKey: string;
+}
+
+interface Literal {
   text: string;
-  column: number;
+  isQuoted: boolean;
+  hasStar: boolean;
 }
 
-function tokens(text: string): Token[] {
-  const found: Token[] = [];
-  let at = 0;
-  while (at < text.length) {
-    const character = text[at]!;
-    const column = at + 1;
-    if (/\s/.test(character)) at++;
-    else if (character === '(' || character === ')') {
-      found.push({ kind: character, text: character, column });
-      at++;
-    } else if (character === '"') {
-      const end = /^"(?:[^"\\]|\\.)*"/.exec(text.slice(at));
-      if (end === null) throw new QueryError(column, 'this quotation mark is not closed');
-      try {
-        found.push({ kind: 'phrase', text: JSON.parse(end[0]) as string, column });
-      } catch {
-        throw new QueryError(column, 'the escapes in quotation marks are those of JSON');
-      }
-      at += end[0].length;
-    } else {
-      const field = /^([a-z_][a-z_0-9]*(?:\.[A-Za-z_0-9./-]+)?):/.exec(text.slice(at));
-      const before = found[found.length - 1];
-      const isValue = before?.kind === 'field' && before.column + before.text.length + 1 === column;
-      if (field !== null && !isValue) {
-        found.push({ kind: 'field', text: field[1]!, column });
-        at += field[0].length;
-      } else {
-        const word = /^[^\s()"]+/.exec(text.slice(at))![0];
-        found.push({ kind: 'word', text: word, column });
-        at += word.length;
-      }
-    }
-  }
-  return found;
+interface Operand {
+  expression: Expression;
+  /** Of terms of target fields that want to be about the same target as those beside them. */
+  ofTarget: boolean;
 }
+
+const isOfTarget = (field: Field): boolean => field.startsWith('target.');
+
+const ranged = (text: string): boolean => text.startsWith('>=') || text.startsWith('<=');
+
+function combined(kind: 'and' | 'or', parts: Expression[]): Expression {
+  const flat = parts.flatMap((part) => (part.kind === kind ? part.parts : [part]));
+  return flat.length === 1 ? flat[0]! : { kind, parts: flat };
+}
+
+const negated = (part: Expression): Expression =>
+  part.kind === 'not' ? part.part : { kind: 'not', part };
+
+const ofOneTarget = (parts: Expression[]): Expression => ({
+  kind: 'target',
+  part: combined('and', parts),
+});
+
+function hasNot(expression: Expression): boolean {
+  if (expression.kind === 'not') return true;
+  return 'parts' in expression && expression.parts.some(hasNot);
+}
+
+function eachItsTarget(expression: Expression): Expression {
+  switch (expression.kind) {
+    case 'term':
+      return { kind: 'target', part: expression };
+    case 'and':
+    case 'or':
+      return { kind: expression.kind, parts: expression.parts.map(eachItsTarget) };
+    default:
+      return { kind: expression.kind, part: eachItsTarget(expression.part) };
+  }
+}
+
+// ---- values ----------------------------------------------------------------------------------------------------------
+
+// What is wrong with a value; its place is where it begins.
+class ValueError extends Error {}
+
+function readExact({ text, isQuoted, hasStar }: Literal): Match {
+  if (!isQuoted && ranged(text))
+    throw new ValueError('only time, occurred and index have a greater and a less');
+  if (!isQuoted && !hasStar && text === '')
+    throw new ValueError('a value is missing; an empty one is ""');
+  return { how: hasStar ? 'prefix' : 'equals', value: text };
+}
+
+function readAddress(literal: Literal): Match {
+  if (!literal.isQuoted && !literal.hasStar) {
+    const network = networkOf(literal.text);
+    if (network !== undefined) return { how: 'network', network };
+    if (literal.text.includes('/'))
+      throw new ValueError('not a network; right would be 10.0.0.0/8 or 2001:db8::/32');
+  }
+  return readExact(literal);
+}
+
+function readOutcome({ text, hasStar }: Literal): Match {
+  if (!hasStar) {
+    if ((outcomes as readonly string[]).includes(text)) return { how: 'equals', value: text };
+    const number = decimalOf(text);
+    if (number !== undefined && number < 1n << 31n)
+      return { how: 'equals', value: outcomes[Number(number)] ?? text };
+  }
+  throw new ValueError(`an outcome is ${outcomes.join(', ')}`);
+}
+
+function readRange<T>(
+  { text, hasStar }: Literal,
+  right: string,
+  read: (text: string) => T | undefined,
+  low: (value: T) => bigint,
+  end: (value: T) => bigint,
+): Match & { how: 'range' } {
+  const said = (part: string): T => {
+    const value = read(part);
+    if (value === undefined) throw new ValueError(right);
+    return value;
+  };
+  const range: Match & { how: 'range' } = { how: 'range', low: undefined, high: undefined };
+  const dots = text.indexOf('..');
+  if (hasStar || text === '' || text === '..' || text === '>=' || text === '<=')
+    throw new ValueError(right);
+  if (text.startsWith('>=')) range.low = low(said(text.slice(2)));
+  else if (text.startsWith('<=')) range.high = end(said(text.slice(2)));
+  else if (dots >= 0) {
+    if (dots > 0) range.low = low(said(text.slice(0, dots)));
+    if (dots + 2 < text.length) range.high = low(said(text.slice(dots + 2)));
+  } else {
+    range.low = low(said(text));
+    range.high = end(said(text));
+  }
+  if (range.low !== undefined && range.high !== undefined && range.low >= range.high)
+    throw new ValueError('the range ends before it begins (its end does not belong to it)');
+  return range;
+}
+
+const readTime = (literal: Literal): Match =>
+  readRange<Stretch>(
+    literal,
+    'not a time; right would be 2026-03-01, 2026-03-01T10:15:00+01:00, 2026-03..2026-04 or >=2026-03-01',
+    stretchOf,
+    (stretch) => stretch.low,
+    (stretch) => stretch.high,
+  );
+
+function readIndex(literal: Literal): Match {
+  const right = 'not a position; right would be 17, 100..200 (without 200), >=100 or <=200';
+  const range = readRange<bigint>(
+    literal,
+    right,
+    (text) => {
+      const value = decimalOf(text);
+      return value !== undefined && value <= indexLimit ? value : undefined;
+    },
+    (value) => value,
+    (value) => value + 1n,
+  );
+  // An end that does not belong to the range may be the first number that is no position.
+  if (range.low !== undefined && range.low >= indexLimit) throw new ValueError(right);
+  if (range.high !== undefined && range.high > indexLimit) throw new ValueError(right);
+  if (range.high === 0n)
+    throw new ValueError('the range ends before it begins (its end does not belong to it)');
+  // The beginning of the log is no bound.
+  if (range.low === 0n && range.high !== undefined) range.low = undefined;
+  return range;
+}
+
+function readWords({ text, isQuoted, hasStar }: Literal): Match {
+  if (!isQuoted && ranged(text))
+    throw new ValueError('only time, occurred and index have a greater and a less');
+  const folded = fold(text);
+  if (isQuoted) {
+    if (hasStar) throw new ValueError('a phrase takes no *');
+    if (folded === '') throw new ValueError('the phrase is empty');
+    return { how: 'phrase', sought: folded };
+  }
+  const words = wordsOf(folded);
+  if (words.length === 0)
+    throw new ValueError(
+      'there is no letter or digit in this word; as it stands it goes into quotes',
+    );
+  return { how: 'words', words, lastIsBeginning: hasStar };
+}
+
+function readMatch(field: Field, literal: Literal): Match {
+  switch (field) {
+    case 'ip':
+      return readAddress(literal);
+    case 'outcome':
+      return readOutcome(literal);
+    case 'time':
+    case 'occurred':
+      return readTime(literal);
+    case 'index':
+      return readIndex(literal);
+    case 'text':
+    case 'reason':
+      return readWords(literal);
+    default:
+      return readExact(literal);
+  }
+}
+
+// ---- the grammar -----------------------------------------------------------------------------------------------------
+
+const endsWord = /[ \t\n\r()"]/;
+const spaces = /[ \t\n\r]*/y;
+const quotes = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y;
+// Those of JSON, a pair of surrogates as one; a backslash alone is none.
+const escapes =
+  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u(?![dD][89a-fA-F])[\da-fA-F]{4}|["\\/bfnrt])|\\/g;
+const version = /^([ \t\n\r]*v(\d+):)(?=[ \t\n\r]|$)/;
 
 class Parser {
-  readonly #tokens: Token[];
-  readonly #end: number;
+  readonly #text: string;
   #at = 0;
+  #depth = 0;
   #terms = 0;
   constructor(text: string) {
-    this.#tokens = tokens(text);
-    this.#end = text.length + 1;
+    this.#text = text;
   }
 
   parse(): Expression {
-    if (this.#tokens.length === 0) return { kind: 'all' };
-    const whole = this.#or(undefined, 0);
-    const rest = this.#tokens[this.#at];
-    if (rest !== undefined) throw new QueryError(rest.column, 'this parenthesis was not opened');
+    const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.exec(this.#text);
+    if (control !== null)
+      throw this.#error(control.index, 'a control character goes into quotes as \\uXXXX');
+    const taken = version.exec(this.#text);
+    this.#skipSpace();
+    if (taken !== null && taken[2] !== '1')
+      throw this.#error(
+        this.#at,
+        'this version of the query language is not known here; known: v1',
+      );
+    if (taken !== null) this.#at = taken[1]!.length;
+    const size = bytesOf(this.#text);
+    if (size > (taken === null ? queryBytesMax : canonicalBytesMax))
+      throw new QueryError(1, `the query has ${size} bytes; at most ${queryBytesMax}`);
+    this.#skipSpace();
+    if (this.#isAtEnd()) return { kind: 'and', parts: [] };
+    const whole = this.#or(undefined);
+    if (!this.#isAtEnd()) throw this.#error(this.#at, 'there is no ( for this )');
     return whole;
   }
 
-  #or(field: string | undefined, depth: number): Expression {
-    if (depth > depthMax)
-      throw new QueryError(this.#column(), 'parentheses nest more than 16 levels deep');
-    const parts = [this.#and(field, depth)];
-    while (this.#takes('OR')) parts.push(this.#and(field, depth));
-    return parts.length === 1 ? parts[0]! : { kind: 'or', parts };
+  #error(at: number, message: string): QueryError {
+    return new QueryError(Array.from(this.#text.slice(0, at)).length + 1, message);
   }
 
-  #and(field: string | undefined, depth: number): Expression {
-    const parts = [this.#not(field, depth)];
-    for (;;) {
-      const next = this.#tokens[this.#at];
-      if (next === undefined || next.kind === ')' || (next.kind === 'word' && next.text === 'OR'))
-        break;
-      this.#takes('AND');
-      parts.push(this.#not(field, depth));
-    }
-    return parts.length === 1 ? parts[0]! : { kind: 'and', parts };
+  #isAtEnd(): boolean {
+    return this.#at >= this.#text.length;
   }
 
-  #not(field: string | undefined, depth: number): Expression {
-    if (this.#takes('NOT')) return { kind: 'not', part: this.#not(field, depth + 1) };
-    return this.#unit(field, depth);
+  #next(): string {
+    return this.#text[this.#at] ?? '';
   }
 
-  #unit(field: string | undefined, depth: number): Expression {
-    const token = this.#tokens[this.#at++];
-    if (token === undefined) throw new QueryError(this.#end, 'something is missing at the end');
-    switch (token.kind) {
-      case ')':
-        throw new QueryError(token.column, 'something is missing before this parenthesis');
-      case '(': {
-        const inner = this.#or(field, depth + 1);
-        if (this.#tokens[this.#at++]?.kind !== ')')
-          throw new QueryError(token.column, 'this parenthesis is not closed');
-        return inner;
-      }
-      case 'field': {
-        const name = shortNames[token.text] ?? token.text;
-        if (!(fields as readonly string[]).includes(name) && !name.startsWith('label.')) {
-          throw new QueryError(token.column, `there is no field “${token.text}”`);
-        }
-        if (field !== undefined) throw new QueryError(token.column, 'a field within a field');
-        const next = this.#tokens[this.#at];
-        if (next === undefined || next.kind === ')' || next.kind === 'field') {
-          throw new QueryError(
-            token.column + token.text.length + 1,
-            `a value is missing behind “${token.text}:”`,
-          );
-        }
-        if (next.kind === '(') return this.#unit(name, depth);
-        this.#at++;
-        return this.#term(name, next);
-      }
-      default:
-        if (token.kind === 'word' && (token.text === 'AND' || token.text === 'OR')) {
-          throw new QueryError(token.column, `something is missing before ${token.text}`);
-        }
-        return this.#term(field ?? 'text', token);
-    }
+  #skipSpace(): void {
+    spaces.lastIndex = this.#at;
+    spaces.test(this.#text);
+    this.#at = spaces.lastIndex;
   }
 
-  #term(field: string, token: Token): Expression {
-    if (++this.#terms > termsMax) throw new QueryError(token.column, 'more than 64 terms');
-    return {
-      kind: 'term',
-      field,
-      value: token.text,
-      exact: token.kind === 'phrase',
-      column: token.column,
-    };
+  #operatorEnd(word: string): number {
+    const end = this.#at + word.length;
+    if (!this.#text.startsWith(word, this.#at)) return -1;
+    return end === this.#text.length || endsWord.test(this.#text[end]!) ? end : -1;
   }
 
   #takes(word: string): boolean {
-    const token = this.#tokens[this.#at];
-    if (token?.kind !== 'word' || token.text !== word) return false;
-    this.#at++;
+    const end = this.#operatorEnd(word);
+    if (end < 0) return false;
+    this.#at = end;
+    this.#skipSpace();
     return true;
   }
 
-  #column(): number {
-    return this.#tokens[this.#at]?.column ?? this.#end;
+  // In these `values` is the field of a parenthesis behind one.
+  #or(values: FieldName | undefined): Expression {
+    const parts: Expression[] = [];
+    do parts.push(this.#and(values));
+    while (this.#takes('OR'));
+    return combined('or', parts);
+  }
+
+  #and(values: FieldName | undefined): Expression {
+    const parts: Expression[] = [];
+    const ofTarget: Expression[] = [];
+    let targetAt = 0;
+    do {
+      const operand = this.#not(values);
+      if (!operand.ofTarget || values !== undefined) parts.push(operand.expression);
+      else {
+        if (ofTarget.length === 0) targetAt = parts.length;
+        ofTarget.push(operand.expression);
+      }
+    } while (this.#takes('AND') || this.#anotherFollows());
+    if (ofTarget.length > 0) parts.splice(targetAt, 0, ofOneTarget(ofTarget));
+    return combined('and', parts);
+  }
+
+  #anotherFollows(): boolean {
+    return !this.#isAtEnd() && this.#next() !== ')' && this.#operatorEnd('OR') < 0;
+  }
+
+  #not(values: FieldName | undefined): Operand {
+    let count = 0;
+    while (this.#takes('NOT')) count++;
+    const operand = this.#primary(values);
+    if (count === 0) return operand;
+    // Whatever is below a NOT is about a target of its own.
+    const own = operand.ofTarget && values === undefined;
+    const expression = own ? ofOneTarget([operand.expression]) : operand.expression;
+    return {
+      expression: count % 2 === 1 ? negated(expression) : expression,
+      ofTarget: values !== undefined && operand.ofTarget,
+    };
+  }
+
+  #primary(values: FieldName | undefined): Operand {
+    if (this.#isAtEnd() || this.#next() === ')') throw this.#error(this.#at, 'a term is missing');
+    if (this.#next() === '(') {
+      return {
+        expression: this.#parenthesis(values),
+        ofTarget: values !== undefined && isOfTarget(values.field),
+      };
+    }
+    const start = this.#at;
+    for (const word of ['AND', 'OR']) {
+      if (this.#takes(word))
+        throw this.#error(start, `a term is missing before ${word}; as a word: "${word}"`);
+    }
+    if (values !== undefined) return this.#term(values);
+    const field = this.#takeField();
+    if (field === undefined) return this.#term({ field: 'text', labelKey: '' });
+    return this.#next() === '(' ? this.#values(field) : this.#term(field);
+  }
+
+  #parenthesis(values: FieldName | undefined): Expression {
+    const start = this.#at;
+    if (++this.#depth > depthMax)
+      throw this.#error(start, `parentheses nest deeper than ${depthMax}`);
+    this.#at++;
+    this.#skipSpace();
+    const inner = this.#or(values);
+    if (this.#isAtEnd()) throw this.#error(start, 'there is no ) for this (');
+    this.#at++;
+    this.#skipSpace();
+    this.#depth--;
+    return inner;
+  }
+
+  // field:( ... )
+  #values(field: FieldName): Operand {
+    const expression = this.#parenthesis(field);
+    if (!isOfTarget(field.field)) return { expression, ofTarget: false };
+    return hasNot(expression)
+      ? { expression: eachItsTarget(expression), ofTarget: false }
+      : { expression, ofTarget: true };
+  }
+
+  // "name:", or the name before ">=" or "<=", when one comes next.
+  #takeField(): FieldName | undefined {
+    const start = this.#at;
+    let name: string;
+    let labelKey = '';
+    if (this.#text.startsWith('label."', start)) {
+      this.#at += 'label.'.length;
+      labelKey = this.#takeQuoted();
+      name = 'label.';
+      if (this.#next() !== ':')
+        throw this.#error(this.#at, "a : is missing behind the label's key");
+      this.#at++;
+    } else {
+      const end = /[ \t\n\r()":]|>=|<=|$/.exec(this.#text.slice(start))!;
+      if (end[0] !== ':' && end[0] !== '>=' && end[0] !== '<=') return undefined;
+      name = this.#text.slice(start, start + end.index);
+      if (name.startsWith('label.')) labelKey = name.slice('label.'.length);
+      this.#at = start + end.index + (end[0] === ':' ? 1 : 0);
+    }
+    if (name.startsWith('label.')) {
+      if (labelKey === '') throw this.#error(start, "the label's key is missing: label.KEY:value");
+      if (bytesOf(labelKey) > labelKeyBytesMax)
+        throw this.#error(start, `the label's key is longer than ${labelKeyBytesMax} bytes`);
+      return { field: 'label', labelKey };
+    }
+    const field = Object.hasOwn(shortNames, name)
+      ? shortNames[name]
+      : fields.find((one) => one === name);
+    if (field === undefined)
+      throw this.#error(start, `there is no field “${name}” (a word with a : goes into quotes)`);
+    return { field, labelKey };
+  }
+
+  #takeQuoted(): string {
+    const start = this.#at;
+    quotes.lastIndex = start;
+    const found = quotes.exec(this.#text);
+    if (found === null) throw this.#error(start, 'the closing quote is missing');
+    for (const escape of found[0].matchAll(escapes)) {
+      if (escape[0] === '\\')
+        throw this.#error(
+          start + escape.index,
+          'not an escape; there are \\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX',
+        );
+    }
+    this.#at = start + found[0].length;
+    return JSON.parse(found[0]) as string;
+  }
+
+  // A value: quoted, or a word up to white space, parenthesis or quote.
+  #term({ field, labelKey }: FieldName): Operand {
+    const start = this.#at;
+    const literal: Literal = { text: '', isQuoted: this.#next() === '"', hasStar: false };
+    if (literal.isQuoted) {
+      literal.text = this.#takeQuoted();
+      literal.hasStar = this.#next() === '*';
+      if (literal.hasStar) this.#at++;
+      if (!this.#isAtEnd() && !endsWord.test(this.#next()))
+        throw this.#error(this.#at, 'a space is missing here');
+    } else {
+      const word = /^[^ \t\n\r()"]*/.exec(this.#text.slice(start))![0];
+      const star = word.indexOf('*');
+      if (star >= 0 && star + 1 !== word.length)
+        throw this.#error(
+          start + star,
+          'a * stands at the end only; as itself it goes into quotes',
+        );
+      literal.hasStar = star >= 0;
+      literal.text = star >= 0 ? word.slice(0, -1) : word;
+      this.#at = start + word.length;
+    }
+    if (this.#next() === '"') throw this.#error(this.#at, 'a space is missing before this quote');
+    if (++this.#terms > termsMax) throw this.#error(start, `more than ${termsMax} terms`);
+    this.#skipSpace();
+    try {
+      const match = readMatch(field, literal);
+      return {
+        expression: { kind: 'term', term: { field, labelKey, match } },
+        ofTarget: isOfTarget(field),
+      };
+    } catch (error) {
+      throw error instanceof ValueError ? this.#error(start, error.message) : error;
+    }
   }
 }
 
 /** Throws QueryError with the column. */
 export function parseQuery(text: string): Expression {
-  if (new TextEncoder().encode(text).length > queryBytesMax)
-    throw new QueryError(1, 'a query is at most 4 KiB');
-  return new Parser(text).parse();
+  return new Parser(text.toWellFormed()).parse();
 }
+
+/** Whether two queries are the same one in different spellings. */
+export function isSameQuery(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) =>
+    JSON.stringify(parseQuery(text), (_, value: unknown) =>
+      typeof value === 'bigint' ? `${value}n` : value,
+    ),
+  );
+  return a === b;
+}
+
+// ---- writing queries -------------------------------------------------------------------------------------------------
 
 /** A value as it stands in a query: in quotation marks where it would be read as something else. */
 export function quoted(value: string): string {
@@ -214,225 +529,47 @@ export function quoted(value: string): string {
     : visibleJson(value);
 }
 
+/** A field (`label.` and the key as it is, for a label) and a value that it has, as a term. */
+export function termOf(field: string, value: string): string {
+  const key = field.startsWith('label.') ? field.slice('label.'.length) : undefined;
+  const name = key === undefined ? field : `label.${quoted(key)}`;
+  switch (field) {
+    case 'outcome':
+      // One without a name is shown as its number and more.
+      return `${name}:${/^\d+/.exec(value)?.[0] ?? quoted(value)}`;
+    case 'ip':
+      return `${name}:${value.includes('/') ? visibleJson(value) : quoted(value)}`;
+    case 'reason':
+    case 'text':
+      return `${name}:${/^[A-Za-z0-9]+$/.test(value) ? quoted(value) : visibleJson(value)}`;
+    default:
+      return `${name}:${quoted(value)}`;
+  }
+}
+
+/** `query` and one more condition. */
+export function withTerm(query: string, term: string): string {
+  const prefix = version.exec(query)?.[1] ?? '';
+  const old = query.slice(prefix.length).trim();
+  const front = prefix === '' ? '' : prefix.trim() + ' ';
+  if (old === '') return front + term;
+  let isOr = true;
+  try {
+    isOr = parseQuery(query).kind === 'or';
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+  }
+  return front + (isOr ? `(${old}) ${term}` : `${old} ${term}`);
+}
+
 /** `query` with one more condition; what it already says is not said twice. */
 export function narrowed(query: string, field: string, value: string, exclude: boolean): string {
-  const term = `${exclude ? 'NOT ' : ''}${field}:${quoted(value)}`;
-  if (query.includes(term)) return query;
-  const old = query.trim();
-  return old === '' ? term : / OR /.test(old) ? `(${old}) ${term}` : `${old} ${term}`;
-}
-
-type Matcher = (row: Row) => boolean;
-
-/** A function that says whether a row matches: compiled once, run for each row. */
-export function matcher(expression: Expression): Matcher {
-  switch (expression.kind) {
-    case 'all':
-      return () => true;
-    case 'and': {
-      const parts = expression.parts.map(matcher);
-      const target = sameTarget(expression.parts);
-      return (row) => parts.every((part) => part(row)) && (target === undefined || target(row));
-    }
-    case 'or': {
-      const parts = expression.parts.map(matcher);
-      return (row) => parts.some((part) => part(row));
-    }
-    case 'not': {
-      const part = matcher(expression.part);
-      return (row) => !part(row);
-    }
-    case 'term':
-      return termMatcher(expression);
-  }
-}
-
-// target.type and target.id side by side mean the same target.
-function sameTarget(parts: readonly Expression[]): Matcher | undefined {
-  const terms = parts.filter(
-    (part): part is Expression & { kind: 'term' } =>
-      part.kind === 'term' && part.field.startsWith('target.'),
-  );
-  if (terms.length < 2) return undefined;
-  return (row) =>
-    row.targets.some((target) =>
-      terms.every((term) => termMatcher(term)({ ...row, targets: [target] })),
-    );
-}
-
-function valuesOf(row: Row, field: string): string[] {
-  switch (field) {
-    case 'actor.id':
-      return [row.actorId];
-    case 'actor.type':
-      return [row.actorType];
-    case 'actor.name':
-      return [row.actorName];
-    case 'action':
-      return [row.action];
-    case 'target.type':
-      return row.targets.map((target) => target.type);
-    case 'target.id':
-      return row.targets.map((target) => target.id);
-    case 'target.name':
-      return row.targets.map((target) => target.name);
-    case 'outcome':
-      return [row.outcome];
-    case 'reason':
-      return [row.reason];
-    case 'service':
-      return [row.service];
-    case 'ip':
-      return [row.ip];
-    case 'trace':
-      return [row.traceId];
-    case 'span':
-      return [row.spanId];
-    case 'request':
-      return [row.requestId];
-    case 'session':
-      return [row.sessionId];
-    case 'correlation':
-      return [row.correlationId];
-    case 'event_id':
-      return [row.eventId];
-    case 'written_by':
-      return [row.writtenBy];
-    default:
-      return field.startsWith('label.')
-        ? row.labels.filter(([key]) => key === field.slice(6)).map(([, value]) => value)
-        : [];
-  }
-}
-
-function termMatcher(term: Expression & { kind: 'term' }): Matcher {
-  const { field, value } = term;
-  if (field === 'text') return textMatcher(value, term.exact, wholeText);
-  if (field === 'reason') return textMatcher(value, term.exact, (row) => row.reason);
-  if (field === 'outcome' && !(outcomes as readonly string[]).includes(value)) {
-    throw new QueryError(term.column, `“${value}” is no outcome; there are ${outcomes.join(', ')}`);
-  }
-  if (field === 'index') return numberMatcher(term, (row) => row.index, Number);
-  if (field === 'time') return numberMatcher(term, (row) => row.receivedMs, timeOf);
-  if (field === 'occurred') return numberMatcher(term, (row) => row.occurredMs, timeOf);
-  if (field === 'ip' && !term.exact && value.includes('/')) return networkMatcher(term);
-  if (!term.exact && value.endsWith('*')) {
-    const prefix = value.slice(0, -1);
-    if (prefix.includes('*')) throw new QueryError(term.column, 'a star may only stand at the end');
-    return (row) => valuesOf(row, field).some((own) => own.startsWith(prefix));
-  }
-  return (row) => valuesOf(row, field).includes(value);
-}
-
-const folded = (text: string): string => text.normalize('NFKC').toLowerCase();
-const wordsOf = (text: string): string[] =>
-  folded(text)
-    .split(/[^\p{L}\p{N}\p{M}]+/u)
-    .filter((word) => word !== '');
-
-const wholeText = (row: Row): string =>
-  [
-    row.action,
-    row.actorName,
-    row.reason,
-    row.detailText,
-    ...row.targets.map((target) => target.name),
-    ...row.labels.map(([, label]) => label),
-  ].join('\n');
-
-function textMatcher(value: string, phrase: boolean, searched: (row: Row) => string): Matcher {
-  const prefix = !phrase && value.endsWith('*');
-  const wanted = wordsOf(value);
-  if (phrase) {
-    const text = folded(value);
-    return (row) => folded(searched(row)).includes(text);
-  }
-  return (row) => {
-    const words = wordsOf(searched(row));
-    return wanted.every((word, i) =>
-      words.some((own) =>
-        prefix && i === wanted.length - 1 ? own.startsWith(word) : own === word,
-      ),
-    );
-  };
-}
-
-/** A literal time: with an offset, or UTC. A day, a minute, a second. */
-function timeOf(text: string): number {
-  const whole = /^\d{4}-\d{2}-\d{2}$/.test(text)
-    ? `${text}T00:00:00Z`
-    : /(Z|[+-]\d{2}:\d{2})$/.test(text)
-      ? text
-      : `${text}Z`;
-  return Date.parse(whole.replace(' ', 'T'));
-}
-
-function numberMatcher(
-  term: Expression & { kind: 'term' },
-  own: (row: Row) => number | undefined,
-  read: (text: string) => number,
-): Matcher {
-  const number = (text: string): number => {
-    const value = read(text);
-    if (text === '' || Number.isNaN(value))
-      throw new QueryError(term.column, `“${text}” is not what ${term.field} holds`);
-    return value;
-  };
-  const { value } = term;
-  const compared = /^(>=|<=)(.*)$/.exec(value);
-  if (compared !== null) {
-    const limit = number(compared[2]!);
-    const least = compared[1] === '>=';
-    return (row) => own(row) !== undefined && (least ? own(row)! >= limit : own(row)! <= limit);
-  }
-  const range = value.split('..');
-  if (range.length === 2) {
-    const low = range[0] === '' ? -Infinity : number(range[0]!);
-    const high = range[1] === '' ? Infinity : number(range[1]!);
-    return (row) => own(row) !== undefined && own(row)! >= low && own(row)! < high;
-  }
-  const exact = number(value);
-  return (row) => own(row) === exact;
-}
-
-function networkMatcher(term: Expression & { kind: 'term' }): Matcher {
-  const [address, bits] = term.value.split('/');
-  const wanted = addressBits(address!);
-  const length = Number(bits);
-  if (wanted === undefined || !/^\d+$/.test(bits!) || length > wanted.length) {
-    throw new QueryError(term.column, `“${term.value}” is no network`);
-  }
-  return (row) => {
-    const own = addressBits(row.ip);
-    return (
-      own !== undefined &&
-      own.length === wanted.length &&
-      own.slice(0, length) === wanted.slice(0, length)
-    );
-  };
-}
-
-function addressBits(text: string): string | undefined {
-  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (four !== null) {
-    const parts = four.slice(1).map(Number);
-    return parts.some((part) => part > 255)
-      ? undefined
-      : parts.map((part) => part.toString(2).padStart(8, '0')).join('');
-  }
-  if (!/^[0-9a-fA-F:]+$/.test(text) || !text.includes(':')) return undefined;
-  const halves = text.split('::');
-  if (halves.length > 2) return undefined;
-  const head = halves[0] === '' ? [] : halves[0]!.split(':');
-  const tail = halves.length === 1 || halves[1] === '' ? [] : halves[1]!.split(':');
-  const missing = 8 - head.length - tail.length;
-  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  const groups = [
-    ...head,
-    ...new Array<string>(halves.length === 1 ? 0 : missing).fill('0'),
-    ...tail,
-  ];
-  return groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))
-    ? groups.map((group) => parseInt(group, 16).toString(2).padStart(16, '0')).join('')
-    : undefined;
+  const plain = termOf(field, value);
+  const term = exclude ? `NOT ${plain}` : plain;
+  const old = ` ${query.trim()} `;
+  const isSaid =
+    old.includes(` ${term} `) &&
+    (exclude || !old.includes(` NOT ${term} `)) &&
+    !/[()]|\sOR\s/.test(old);
+  return isSaid ? query : withTerm(query, term);
 }

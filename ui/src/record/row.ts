@@ -74,7 +74,7 @@ const emptyRow = (bytes: Uint8Array, hash: string): Row => ({
 
 const detailCharactersMax = 4096;
 
-class Reader {
+export class Reader {
   readonly bytes: Uint8Array;
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;

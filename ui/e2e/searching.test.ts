@@ -33,6 +33,9 @@ inChromium('searching', () => {
         return exact === 'true' && Number(count) > 0 && Number(count) < below && Number(count);
       });
     const all = await exactCount(page, await sizeOf());
+    await until("the answer's form is in the address", () =>
+      /q=v1:\+action:invoice/.test(page.url()),
+    );
     await page.locator('.facet[aria-label=service] button').first().click();
     const fewer = await exactCount(page, all);
     assert.match(decodeURIComponent(page.url()), /service:/);
@@ -125,6 +128,16 @@ inChromium('searching', () => {
       'reason:authorized',
       'reason:"the role"',
       'u-17',
+      'time:2026',
+      'time<=2026-01',
+      'occurred:2026',
+      'index>=17 index<=400',
+      'v1: outcome:denied',
+      'action:"invoice.*"',
+      'target.type:invoice (target.id:42)',
+      'not@authorized',
+      '"uthorized"',
+      'label."env":staging',
       'outcome:foo',
       'outcome:unknown',
       'acton:x',

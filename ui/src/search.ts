@@ -414,7 +414,7 @@ export class Search {
       `logs/${this.log}/statement?${this.#address({ size: String(treeSize) })}`,
     );
     const shown: Shown = {
-      query: canonical,
+      query: canonical === '' ? this.query : canonical,
       treeSize,
       count: exact ? count : undefined,
       matches:

@@ -353,7 +353,12 @@ test('a statement about a search is read strictly and held against what is shown
     (await explainAnswer(note(), { ...place, ...own }, { ...shown, ...change })).holds;
   // Without the log's key nothing is more than fitting.
   assert.equal(await holds({}), undefined);
+  // A page that did not ask the server knows the query as it was typed.
+  assert.equal(await holds({ query: '(outcome:3)' }), undefined);
   for (const change of [
+    { query: 'outcome:success' },
+    { query: '' },
+    { query: '(' },
     { matches: [3, 5, 7] },
     { matches: [3, 5] },
     { count: 4 },

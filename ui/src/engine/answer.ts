@@ -7,13 +7,14 @@ import { answerLeaf, parseAnswer, type Answer } from '../proof/answer.ts';
 import { Frontier } from '../proof/merkle.ts';
 import { checkLogSignature, parseVkey, type Checkpoint } from '../proof/note.ts';
 import { ApiError } from '../api/client.ts';
+import { isSameQuery, QueryError } from '../record/query.ts';
 import { Contradiction } from './contradiction.ts';
 import type { Standing } from './judge.ts';
 import type { Explained } from './protocol.ts';
 
 /** What the page shows of the same search. */
 export interface Shown {
-  /** Canonical; empty where the server was not asked. */
+  /** Canonical; as it was typed where the server was not asked. */
   query: string;
   treeSize: number;
   /** Undefined while it is not exact. */
@@ -34,10 +35,19 @@ export interface AnswerPlace {
   compare(checkpoint: Checkpoint): Promise<Standing | undefined>;
 }
 
+function isSpelling(one: string, of: string): boolean {
+  try {
+    return isSameQuery(one, of);
+  } catch (error) {
+    if (error instanceof QueryError) return false;
+    throw error;
+  }
+}
+
 function contradiction(answer: Answer, place: AnswerPlace, shown: Shown | undefined): string {
   if (answer.origin !== place.origin) return `it is about another log, ${answer.origin}`;
   if (shown === undefined) return '';
-  if (shown.query !== '' && shown.query !== answer.query)
+  if (shown.query !== answer.query && !isSpelling(answer.query, shown.query))
     return `it answers another query, ${answer.query}`;
   if (answer.low !== 0 || answer.high !== shown.treeSize)
     return `it is about records ${thousands(answer.low)} to ${thousands(answer.high)}`;

@@ -250,7 +250,7 @@ export function Explore({
     if (answer === undefined || answer.canonical === '' || search?.query !== state.query) return;
     if (state.query !== '' && keepCanonical(state.query, answer.canonical))
       typed.current.set(answer.canonical, state.query);
-  }, [answer?.canonical, search, state.query, selected]);
+  }, [answer?.canonical, search, state.query, selected, location.hash]);
   const covered = useCover(link, log, search, range, answer?.count ?? 0);
 
   const set = (change: Partial<ExploreState>): void =>

@@ -29,7 +29,9 @@ Hash RootOf(std::vector<LogIndex> indexes) {
 // What it says about the matches, against those that were shown. "" when it fits.
 std::string MatchesProblem(const note::Answer& answer, const AskedSearch& asked) {
   // Of a search in no tree at all nothing is known but what is stated.
-  if (asked.tree_size.value == 0) return "";
+  if (asked.tree_size.value == 0) {
+    return asked.shown == 0 ? "" : "matches were shown, and no tree was named that they are of";
+  }
   if (answer.count < asked.shown || (asked.complete && answer.count != asked.shown)) {
     return fmt::format("it states {} matches, and {} were shown", answer.count, asked.shown);
   }

@@ -204,6 +204,11 @@ CommandResult Search(CommandContext& context, const SearchFlags& flags) {
                        asked.matches.push_back(found.record.header.index);
                      return matches.Show(found);
                    }));
+  if (flags.tree_size != 0 && end.tree_size != 0 && end.tree_size != flags.tree_size) {
+    return absl::DataLossError(
+        fmt::format("the server answered for {} records, and {} were asked for", end.tree_size,
+                    flags.tree_size));
+  }
   if (!end.next_cursor.empty()) {
     context.PrintNotice(
         fmt::format("there may be more among the {} records: --limit 0 for all, or go on with "

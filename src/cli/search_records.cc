@@ -49,7 +49,8 @@ class Judge {
 absl::StatusOr<SearchEnd> ForEachMatch(
     client::Client& client, v1::SearchRequest request, uint64_t limit,
     const std::function<absl::Status(const FoundRecord&)>& take) {
-  Judge judge(request.follow() || request.order() == v1::SEARCH_ORDER_OLDEST_FIRST);
+  const bool follow = request.follow();
+  Judge judge(follow || request.order() == v1::SEARCH_ORDER_OLDEST_FIRST);
   // Ours, so that what it means is not the server's to say. What is wrong with it, the server says.
   if (const auto query = query::Parse(request.query()); query.ok()) {
     RETURN_IF_ERROR(judge.Use(query::Canonical(*query)));
@@ -60,7 +61,15 @@ absl::StatusOr<SearchEnd> ForEachMatch(
     ASSIGN_OR_RETURN(const auto reply, stream->Next());
     if (!reply) break;
     if (end.query.empty()) end.query = reply->query();
-    if (reply->tree_size() != 0) end.tree_size = reply->tree_size();
+    if (reply->tree_size() != 0) {
+      // Pages of one search are of one tree; what is followed grows.
+      if (!follow && end.tree_size != 0 && reply->tree_size() != end.tree_size) {
+        return absl::DataLossError(
+            fmt::format("the server answers for {} records, and before for {}", reply->tree_size(),
+                        end.tree_size));
+      }
+      end.tree_size = reply->tree_size();
+    }
     for (const v1::RecordView& view : reply->records()) {
       ASSIGN_OR_RETURN(const ReadRecord record, ReadRecordBytes(view.record(), view.record_hash()));
       RETURN_IF_ERROR(judge.Look(record.header.index, view.record()));

@@ -1,6 +1,5 @@
 #include "engine/housekeeper.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "base/thread_name.h"
+#include "engine/idle_priority.h"
 
 namespace graven::engine {
 namespace {
@@ -22,20 +22,6 @@ constexpr double kHasteAbove = 0.45;
 constexpr double kBurstBytesPerSecond = 120e6;
 constexpr double kBurstFillMax = 0.35;
 constexpr double kLeisureBelow = 0.25;
-
-bool SetPolicy(pid_t thread_id, int policy) {
-  sched_param param{};
-  return sched_setscheduler(thread_id, policy, &param) == 0;
-}
-
-// A thread may always be lowered, but raised again only with CAP_SYS_NICE or where RLIMIT_NICE
-// allows it (the unit in deploy/ does). Tried on a thread of its own: a sealer that could not be
-// raised again would stand still exactly when it is needed.
-bool MayRaiseAgain() {
-  bool raised = false;
-  std::thread([&] { raised = SetPolicy(0, SCHED_IDLE) && SetPolicy(0, SCHED_OTHER); }).join();
-  return raised;
-}
 
 }  // namespace
 
@@ -89,13 +75,13 @@ void Housekeeper::SetHaste() {
   if (now == was) return;
   in_haste_ = now;
   if (const pid_t sealer = sealer_thread_id_; sealer != 0 && may_lower_) {
-    SetPolicy(sealer, now ? SCHED_OTHER : SCHED_IDLE);
+    now ? RaiseAgain(sealer) : LowerToIdle(sealer);
   }
 }
 
 void Housekeeper::RunSealer() {
   sealer_thread_id_ = static_cast<pid_t>(syscall(SYS_gettid));
-  if (may_lower_) SetPolicy(sealer_thread_id_, SCHED_IDLE);
+  if (may_lower_) LowerToIdle(sealer_thread_id_);
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();

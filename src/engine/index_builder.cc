@@ -1,6 +1,8 @@
 #include "engine/index_builder.h"
 
-#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +11,7 @@
 
 #include "base/status_macros.h"
 #include "base/thread_name.h"
+#include "engine/idle_priority.h"
 #include "fmt/format.h"
 #include "index/chunk_builder.h"
 #include "query/record_view.h"
@@ -21,6 +24,8 @@ constexpr auto kLookEvery = std::chrono::seconds(1);
 constexpr int64_t kLookForDamageNs = 1'000'000'000;
 constexpr int64_t kRestMinNs = 1'000'000'000;
 constexpr int64_t kRestMaxNs = 60 * kRestMinNs;
+// Where a thread at idle priority could not be raised again.
+constexpr int kNice = 15;
 // While there is work, what was published is asked for so often: the publisher waits for that lock,
 // and a thread at idle priority may be stopped while it has it.
 constexpr int64_t kGatherNs = 50'000'000;
@@ -45,6 +50,7 @@ IndexBuilder::IndexBuilder(const ledger::Ledger& ledger, io::FileSystem& fs,
 IndexBuilder::~IndexBuilder() { Stop(); }
 
 void IndexBuilder::Start() {
+  may_lower_ = MayRaiseAgain();
   thread_ = std::thread([this] { Run(); });
   NameThread(thread_, "graven-index");
 }
@@ -72,7 +78,10 @@ void IndexBuilder::Stop() {
     stopping_ = true;
   }
   wake_.notify_one();
+  // Else the rest of its piece could wait for a processor for as long as appends are taken.
+  if (const pid_t thread = thread_id_; thread != 0 && may_lower_) RaiseAgain(thread);
   if (thread_.joinable()) thread_.join();
+  thread_id_ = 0;
 }
 
 std::shared_ptr<const index::ChunkSet> IndexBuilder::Chunks(ledger::LogRef log) const {
@@ -87,8 +96,12 @@ void IndexBuilder::Run() {
   // What nobody else wants of the processors. At a low nice value of the ordinary class it took a
   // fifth of the rate of appends under full load: the writer, woken by the disk, had to wait for
   // it.
-  const sched_param none{};
-  (void)sched_setscheduler(0, SCHED_IDLE, &none);
+  thread_id_ = static_cast<pid_t>(syscall(SYS_gettid));
+  if (may_lower_ && !stopping_) {
+    LowerToIdle(thread_id_);
+  } else {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(thread_id_.load()), kNice);
+  }
   while (!stopping_) {
     Work();
     std::unique_lock lock(mutex_);

@@ -157,6 +157,8 @@ class IndexBuilder {
   std::condition_variable wake_;
   std::map<uint32_t, ledger::LogRef> published_;  // since the last look; guarded by mutex_
   std::thread thread_;
+  std::atomic<pid_t> thread_id_ = 0;
+  bool may_lower_ = false;  // set before the thread begins
 };
 
 }  // namespace graven::engine

@@ -89,7 +89,10 @@ absl::StatusOr<pid_t> Spawn(const std::string& folder, const std::string& name,
 // Nothing while it runs.
 std::optional<int> ExitCodeNow(pid_t pid) {
   int status = 0;
-  if (waitpid(pid, &status, WNOHANG) == 0) return std::nullopt;
+  const pid_t ended = waitpid(pid, &status, WNOHANG);
+  if (ended == 0) return std::nullopt;
+  if (ended < 0)
+    return kNotStarted;  // somebody else has reaped it: of how it ended nothing is known
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

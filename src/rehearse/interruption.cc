@@ -9,7 +9,8 @@
 
 namespace graven::rehearse {
 
-Interruption::Interruption() : pipe_before_(std::signal(SIGPIPE, SIG_IGN)) {
+Interruption::Interruption()
+    : pipe_before_(std::signal(SIGPIPE, SIG_IGN)), child_before_(std::signal(SIGCHLD, SIG_DFL)) {
   sigemptyset(&stops_);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&stops_, signal);
   pthread_sigmask(SIG_BLOCK, &stops_, &before_);
@@ -25,6 +26,7 @@ Interruption::~Interruption() {
   close(signals_);
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   std::signal(SIGPIPE, pipe_before_);
+  std::signal(SIGCHLD, child_before_);
 }
 
 bool Interruption::Came() { return !Sleep(0).ok(); }

@@ -30,6 +30,8 @@ class Interruption {
   sigset_t stops_;
   sigset_t before_;
   void (*pipe_before_)(int);
+  // Ignored, as a supervisor may hand it on, it would take the exit codes of children with it.
+  void (*child_before_)(int);
   int signals_;
   bool came_ = false;
 };

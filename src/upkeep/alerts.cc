@@ -252,13 +252,18 @@ absl::Status Alerts::Begin(Watch* watch) {
     if (window.ok() && window->next().value <= size.value) {
       watch->kept = text->substr(head.size());
       watch->window.emplace(*std::move(window));
+      // One that a crash left beside the place would be believed once the place is gone.
+      ASSIGN_OR_RETURN(const bool left_behind, HasWaited(*watch));
+      if (left_behind) (void)fs_.Remove(WaitsPath(*watch));
       return absl::OkStatus();
     }
-    // A damaged file, or the log was put back to an older state.
-    log_.Warning(fmt::format("alert {}: its place is not one of this log; it begins at record {}",
-                             watch->rule.name, size.value));
   }
   ASSIGN_OR_RETURN(const bool from_the_start, HasWaited(*watch));
+  if (text.ok()) {
+    // A damaged file, or the log was put back to an older state.
+    log_.Warning(fmt::format("alert {}: its place is not one of this log; it begins at record {}",
+                             watch->rule.name, from_the_start ? 0 : size.value));
+  }
   watch->window.emplace(watch->rule, from_the_start ? LogIndex(0) : NextIndex(size));
   RETURN_IF_ERROR(KeepPlace(watch));
   watch->waits = false;
@@ -298,10 +303,11 @@ absl::Status Alerts::Tell(Watch* watch, const search::Alert& alert) {
   // First what may fail: what is tried again is neither logged nor counted twice.
   if (webhook_ != nullptr) RETURN_IF_ERROR(webhook_->Add(NoticeOf(*watch, alert)));
   watch->raised.Add();
-  log_.Warning(fmt::format(
-      "alert {}: {} matches{} in {} s, records {} to {}", rule.name, alert.count,
-      rule.by ? fmt::format(" of {} \"{}\"", rule.by->name(), SafeText(alert.value, 128)) : "",
-      rule.window_ns / kSecondNs, alert.first.value, alert.last.value));
+  log_.Warning(fmt::format("alert {}: {} matches{} in {} s, records {} to {}", rule.name,
+                           alert.count,
+                           // Not its value: that is content of records.
+                           rule.by ? fmt::format(" of one {}", rule.by->name()) : "",
+                           rule.window_ns / kSecondNs, alert.first.value, alert.last.value));
   return absl::OkStatus();
 }
 

@@ -7,6 +7,8 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import type { LogFacts } from '../src/api/client.ts';
 import { readEvents } from '../src/api/events.ts';
 import { makeLog, sameBy } from '../src/commands.ts';
+import { Acquaintance } from '../src/engine/acquaintance.ts';
+import type { Clock } from '../src/engine/clock.ts';
 import { ShortMemory, withSeen, type KnownLog, type Remembered } from '../src/engine/memory.ts';
 import { isMet, isMetBy, parsePolicy, type Policy } from '../src/engine/policy.ts';
 import type { TrustState } from '../src/engine/protocol.ts';
@@ -393,4 +395,24 @@ test('a view takes the key of the policy, also from a server that shows another 
   assert.equal(pinnedKey(policy, other, undefined), undefined);
   assert.equal(pinnedKey(policy, other, known('first visit')), undefined);
   assert.equal(pinnedKey(policy, other, known('policy')), logKey);
+});
+
+// Pages pin the key of their link while the log is being met.
+test('a key that is pinned while the log is met stays pinned, whichever of the two comes first', async () => {
+  class SlowMemory extends ShortMemory {
+    override async known(log: string): Promise<KnownLog | undefined> {
+      const known = await super.known(log);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return known;
+    }
+  }
+  const clock = { now: () => now } as Clock;
+  const facts = { vkey: logKey } as LogFacts;
+  for (const pinFirst of [true, false]) {
+    const memory = new SlowMemory();
+    const acquaintance = new Acquaintance(memory, clock, 'here', undefined);
+    const calls = [() => acquaintance.pin(logKey, 'link'), () => acquaintance.choose(facts)];
+    await Promise.all((pinFirst ? calls : calls.reverse()).map((call) => call()));
+    assert.equal((await memory.known('here'))?.how, 'link');
+  }
 });

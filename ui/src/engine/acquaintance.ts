@@ -19,6 +19,7 @@ export class Acquaintance {
   readonly #clock: Clock;
   readonly #knownAs: string;
   readonly #given: Policy | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** `given`: the policy of `graven view`, which nothing that the server says can change. */
   constructor(memory: Memory, clock: Clock, knownAs: string, given: Policy | undefined) {
@@ -29,7 +30,19 @@ export class Acquaintance {
   }
 
   /** The pinned key, else the one seen first. Another one that the server names now is used only to say so. */
-  async choose(facts: LogFacts): Promise<Chosen> {
+  choose(facts: LogFacts): Promise<Chosen> {
+    return this.#serially(() => this.#choose(facts));
+  }
+
+  // What was read of the memory is written back: between the two nobody else may write, or a key that was pinned while
+  // the log was met is gone again.
+  #serially<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #choose(facts: LogFacts): Promise<Chosen> {
     const claimed = parseVkey(facts.vkey);
     const known = await this.#memory.known(this.#knownAs);
     const pinned = this.#given && pinnedKey(this.#given, facts, known);
@@ -64,24 +77,29 @@ export class Acquaintance {
   }
 
   /** False: it was so already. */
-  async pin(vkey: string, how: 'link' | 'by hand'): Promise<boolean> {
-    const before = await this.#memory.known(this.#knownAs);
-    if (before !== undefined && before.vkey === vkey && before.how !== 'first visit') return false;
-    await this.#know(vkey, how, before?.witnesses ?? [], before?.quorum);
-    return true;
+  pin(vkey: string, how: 'link' | 'by hand'): Promise<boolean> {
+    return this.#serially(async () => {
+      const before = await this.#memory.known(this.#knownAs);
+      if (before !== undefined && before.vkey === vkey && before.how !== 'first visit')
+        return false;
+      await this.#know(vkey, how, before?.witnesses ?? [], before?.quorum);
+      return true;
+    });
   }
 
   /** Without a key: the witnesses of the one that is known, or of `shown`. */
-  async policy({ logs, witnesses, quorum }: Policy, shown: string): Promise<void> {
-    const vkey = logs[0];
-    const before = await this.#memory.known(this.#knownAs);
-    const how = vkey === undefined ? (before?.how ?? 'first visit') : 'by hand';
-    await this.#know(vkey ?? before?.vkey ?? shown, how, [...witnesses], quorum);
+  policy({ logs, witnesses, quorum }: Policy, shown: string): Promise<void> {
+    return this.#serially(async () => {
+      const vkey = logs[0];
+      const before = await this.#memory.known(this.#knownAs);
+      const how = vkey === undefined ? (before?.how ?? 'first visit') : 'by hand';
+      await this.#know(vkey ?? before?.vkey ?? shown, how, [...witnesses], quorum);
+    });
   }
 
   /** As if it were met for the first time. */
   async meet(vkey: string): Promise<void> {
-    await this.#know(vkey, 'first visit', []);
+    await this.#serially(() => this.#know(vkey, 'first visit', []));
   }
 
   async #know(

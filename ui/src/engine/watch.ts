@@ -140,7 +140,7 @@ export class LogWatch {
     } else if (error instanceof ApiError && error.reason === 'GAP') {
       // Known, and soon read anew.
       return;
-    } else if (error instanceof ApiError && error.status === 400) {
+    } else if (error instanceof ApiError && error.status === 400 && this.#accepted) {
       // The server does not know of the place from which this goes on: what it signs now says whether it may not.
       this.#accepted = false;
       return;

@@ -50,7 +50,7 @@ class Engine {
  public:
   // `failed` is told, on any thread, of what stopped writes or publication.
   Engine(ledger::Ledger& ledger, Clock& clock, const EngineOptions& options,
-         std::function<void(const absl::Status&)> failed)
+         const std::function<void(const absl::Status&)>& failed)
       : own_metrics_(options.metrics == nullptr ? std::make_unique<metrics::Registry>() : nullptr),
         sequencer_(options.queue_bytes_max),
         hub_(ledger, clock),

@@ -65,7 +65,8 @@ class IndexBuilderTest : public ledger::LedgerTest {
   // {first, level} of what there is.
   std::vector<std::pair<uint64_t, int>> Shape(ledger::LogRef log) {
     std::vector<std::pair<uint64_t, int>> shape;
-    for (const auto& chunk : builder_->Chunks(log)->chunks()) {
+    const auto chunks = builder_->Chunks(log);
+    for (const auto& chunk : chunks->chunks()) {
       shape.emplace_back(chunk->first(), chunk->level());
     }
     return shape;

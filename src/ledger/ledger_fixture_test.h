@@ -24,7 +24,8 @@ namespace graven::ledger {
 class SetClock final : public Clock {
  public:
   int64_t WallNs() override { return wall_ns; }
-  int64_t SteadyNs() override { return steady_ns += step_ns; }
+  // Any thread may look while it stands still.
+  int64_t SteadyNs() override { return step_ns == 0 ? steady_ns : steady_ns += step_ns; }
 
   int64_t wall_ns = 1'700'000'000'000'000'000;
   int64_t steady_ns = 1'000'000'000;

@@ -287,7 +287,8 @@ absl::Status Recovery::FillTable(Found& found) {
   uint64_t window = log.meta.duplicate_window;
   LogIndex from(found.size > window ? found.size - window : 0);
   ledger_.duplicates_->StartLog(log, from);
-  for (const shelf::SegmentEntry& entry : log.segments()->entries) {
+  const auto segments = log.segments();
+  for (const shelf::SegmentEntry& entry : segments->entries) {
     if (entry.end.value <= from.value) continue;
     ASSIGN_OR_RETURN(auto reader, ledger_.segments_.Get(entry.path));
     absl::Status read = reader->ReadFingerprints([&](uint64_t fingerprint, LogIndex index) {

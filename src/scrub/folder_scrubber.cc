@@ -399,7 +399,8 @@ void FolderScrubber::Watch() {
     look(name, folder_.paths.Meta(name));
     look(name, folder_.paths.Key(name));
     for (const KeptFile& file : KeptFilesOf(*log)) WatchKept(*log, file);
-    for (const shelf::SegmentEntry& entry : log->segments()->entries) {
+    const auto segments = log->segments();  // held: the sealer puts another list in its place
+    for (const shelf::SegmentEntry& entry : segments->entries) {
       std::optional<std::string> wrong = watch_.Look(entry.path, FileChange::kNever);
       if (wrong && IsUsed(*log, entry.path)) tell(name, entry.first, entry.path, std::move(wrong));
     }
@@ -425,7 +426,8 @@ void FolderScrubber::Watch() {
 void FolderScrubber::SetProgress() {
   uint64_t done = 0, total = 0;
   for (const shelf::Log* log : folder_.logs()) {
-    for (const shelf::SegmentEntry& entry : log->segments()->entries) {
+    const auto segments = log->segments();  // held: the sealer puts another list in its place
+    for (const shelf::SegmentEntry& entry : segments->entries) {
       const uint64_t bytes = watch_.SizeOf(entry.path);
       total += bytes;
       const auto at = std::tuple(log->meta.number, entry.first.value);

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/idle_priority.h"
 #include "base/thread_name.h"
-#include "engine/idle_priority.h"
 
 namespace graven::engine {
 namespace {

@@ -9,9 +9,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/idle_priority.h"
 #include "base/status_macros.h"
 #include "base/thread_name.h"
-#include "engine/idle_priority.h"
 #include "fmt/format.h"
 #include "index/chunk_builder.h"
 #include "query/record_view.h"

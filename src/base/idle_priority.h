@@ -2,7 +2,7 @@
 
 #include <sys/types.h>
 
-namespace graven::engine {
+namespace graven {
 
 // Threads that take what nobody else wants of the processors (SCHED_IDLE, sched(7)). Any thread may
 // call these.
@@ -16,4 +16,4 @@ bool MayRaiseAgain();
 void LowerToIdle(pid_t thread_id);
 void RaiseAgain(pid_t thread_id);
 
-}  // namespace graven::engine
+}  // namespace graven

@@ -1,10 +1,10 @@
-#include "engine/idle_priority.h"
+#include "base/idle_priority.h"
 
 #include <sched.h>
 
 #include <thread>
 
-namespace graven::engine {
+namespace graven {
 namespace {
 
 bool SetPolicy(pid_t thread_id, int policy) {
@@ -24,4 +24,4 @@ void LowerToIdle(pid_t thread_id) { SetPolicy(thread_id, SCHED_IDLE); }
 
 void RaiseAgain(pid_t thread_id) { SetPolicy(thread_id, SCHED_OTHER); }
 
-}  // namespace graven::engine
+}  // namespace graven

@@ -99,8 +99,8 @@ void Housekeeper::LookForBurst() {
   const auto arrived = static_cast<double>(bytes - std::exchange(bytes_seen_, bytes));
   in_burst_ = arrived > kBurstBytesPerSecond * passed.count();
   looked_at_ = now;
-  const bool passes = in_burst_ && ledger_.journal_fill() <= kBurstFillMax;
-  if (std::exchange(burst_told_, passes) != passes && on_burst_) on_burst_(passes);
+  // Sealing has to go on in one that fills the journal; what is told of it may wait for its end.
+  if (std::exchange(burst_told_, in_burst_) != in_burst_ && on_burst_) on_burst_(in_burst_);
 }
 
 void Housekeeper::SealWhileWanted() {

@@ -23,8 +23,8 @@ namespace graven::engine {
 class Housekeeper {
  public:
   // `failed` is told of errors other than a full disk, on one of the threads. `on_burst` is told,
-  // on the preparer's, when such a burst begins and when it is over or has filled the journal;
-  // either may be empty.
+  // on the preparer's, when such a burst begins and when it is over, however long it lasts; either
+  // may be empty.
   Housekeeper(ledger::Ledger& ledger, std::function<void(const absl::Status&)> failed,
               std::function<void(bool passes)> on_burst = nullptr);
   ~Housekeeper();

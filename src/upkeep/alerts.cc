@@ -201,7 +201,7 @@ absl::Status Alerts::Judge(Watch* watch, TreeSize size, LogIndex end, bool* any_
   search::Scan scan = search::Scan::Within(searches_.SourceOf(watch->log, query::Query(), size),
                                            watch->window->next().value, end.value);
   std::vector<search::Alert> raised;
-  const absl::Status read = scan.Step(search::Turn(), [&](const search::Hit& hit) {
+  absl::Status read = scan.Step(search::Turn(), [&](const search::Hit& hit) {
     watch->window->Add(hit.view, &raised);
     return stopping_ ? search::Verdict::kStop : search::Verdict::kGoOn;
   });

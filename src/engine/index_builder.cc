@@ -93,11 +93,10 @@ std::shared_ptr<const index::ChunkSet> IndexBuilder::Chunks(ledger::LogRef log) 
 }
 
 void IndexBuilder::Run() {
-  // What nobody else wants of the processors. At a low nice value of the ordinary class it took a
-  // fifth of the rate of appends under full load: the writer, woken by the disk, had to wait for
-  // it.
   thread_id_ = static_cast<pid_t>(syscall(SYS_gettid));
-  if (may_lower_ && !stopping_) {
+  // At a low nice value of the ordinary class it took a fifth of the rate of appends under full
+  // load: the writer, woken by the disk, had to wait for it.
+  if (may_lower_) {
     LowerToIdle(thread_id_);
   } else {
     setpriority(PRIO_PROCESS, static_cast<id_t>(thread_id_.load()), kNice);

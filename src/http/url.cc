@@ -95,4 +95,18 @@ std::string FormatUrl(const Url& url) {
   return fmt::format("{}://{}{}", url.tls ? "https" : "http", FormatAuthority(url), url.target);
 }
 
+std::string UrlEncode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                       std::string_view("-._~:*()").find(c) != std::string_view::npos;
+    if (plain) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
 }  // namespace graven::http

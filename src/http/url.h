@@ -32,4 +32,8 @@ std::string FormatUrl(const Url& url);
 // Host and port as they stand in a Host header field.
 std::string FormatAuthority(const Url& url);
 
+// `text` as a value in a query or a fragment (RFC 3986, section 2.1): bytes that could mean
+// something else there are percent-encoded, the others stay readable.
+std::string UrlEncode(std::string_view text);
+
 }  // namespace graven::http

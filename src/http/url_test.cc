@@ -72,5 +72,10 @@ TEST(AddressRuleTest, OnlyTheInternetAtLargeIsPublic) {
     EXPECT_FALSE(IsPublicAddress(address)) << address;
 }
 
+TEST(UrlEncode, WhatCouldMeanSomethingElseIsPercentEncoded) {
+  EXPECT_EQ(UrlEncode("log.example/a+3f69+Af1="), "log.example%2Fa%2B3f69%2BAf1%3D");
+  EXPECT_EQ(UrlEncode("(a:b*) ~-_.&#%?\xC3\xA9"), "(a:b*)%20~-_.%26%23%25%3F%C3%A9");
+}
+
 }  // namespace
 }  // namespace graven::http

@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "http/url.h"
 #include "io/durable_file.h"
 #include "note/checkpoint.h"
 #include "rehearse/lying_door.h"
@@ -18,19 +19,6 @@ namespace graven::rehearse {
 namespace {
 
 constexpr int kArrivingEventsMax = 600;  // while somebody looks at the page before the attack
-
-// A key as part of a URL.
-std::string InUrl(std::string_view text) {
-  std::string safe;
-  for (const char c : text) {
-    if (c == '%' || c == '+' || c == '/' || c == '=') {
-      safe += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    } else {
-      safe += c;
-    }
-  }
-  return safe;
-}
 
 class Rehearsal {
  public:
@@ -70,7 +58,7 @@ class Rehearsal {
   absl::Status LetAudienceSee(const RunningServer& server) {
     if (!options_.audience) return absl::OkStatus();
     options_.audience->invite(fmt::format("{}/#/{}/live?pin={}", server.http, options_.log,
-                                          InUrl(stage_->key().Format())));
+                                          http::UrlEncode(stage_->key().Format())));
     for (int i = 0;; ++i) {
       ASSIGN_OR_RETURN(const bool begin, options_.audience->ready());
       if (begin) return absl::OkStatus();

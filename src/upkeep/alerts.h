@@ -26,9 +26,10 @@ namespace graven::upkeep {
 //
 // Invariants: an alert is said at least once, through any crash: the rule's place in the log
 // (<folder>/<name>.place) moves on only after what was raised is durable in the webhook's queue.
-// After a crash it may be said again, with the same id. A record is judged, or it is said, in the
-// same way and in the log `_system` too, that it was not: damaged ones are stepped over, for one of
-// them must not hold up a rule for ever.
+// After a crash it may be said again, with the same id. A record is judged, or it is said in the
+// same way that it was not: damaged ones are stepped over, for one of them must not hold up a rule
+// for ever. The operational log and the log `_system` hear of it too, but a crash may cost their
+// word.
 //
 // Threads: its own after Start. Look is for who does not Start.
 class Alerts {

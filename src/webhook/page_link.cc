@@ -10,21 +10,6 @@ namespace {
 // What a canonical query begins with.
 constexpr std::string_view kVersionPrefix = "v1:";
 
-// As a value in the query of a URL; readable where that is unambiguous.
-std::string Encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       std::string_view("-._~:*()").find(c) != std::string_view::npos;
-    if (plain) {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> ParsePageUrl(std::string_view text) {
@@ -50,7 +35,7 @@ std::string LinkToMatches(std::string_view page, std::string_view log, std::stri
   while (canonical.starts_with(' ')) canonical.remove_prefix(1);
   const std::string range = fmt::format("index:{}..{}", first, end);
   const auto link = [&](const std::string& query) {
-    return fmt::format("{}/#/{}/explore?q={}", page, log, Encoded(query));
+    return fmt::format("{}/#/{}/explore?q={}", page, log, http::UrlEncode(query));
   };
   if (canonical.empty()) return link(range);
   std::string whole = link(fmt::format("({}) {}", canonical, range));

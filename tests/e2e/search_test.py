@@ -3,20 +3,16 @@ restart."""
 import collections
 import json
 import random
-import shutil
 import subprocess
 import time
 import threading
 import unittest
-import urllib.error
 import urllib.parse
-import urllib.request
 
 import brute_search as brute
-import oracle
 import serving
+from searching import Searching, get, http_pages, made_events
 
-serving.stubs()
 import grpc  # noqa: E402
 from graven.v1 import audit_log_service_pb2 as pb  # noqa: E402
 from graven.v1 import audit_log_service_pb2_grpc as rpc  # noqa: E402
@@ -24,80 +20,6 @@ from graven.v1 import event_pb2, record_pb2  # noqa: E402
 
 DATA = serving.SHARED / "data" / "cloudtrail"
 SEED = 4711
-
-
-def get(server, path, **parameters):
-    """(status, document)"""
-    url = f"{server.ready['http'][0]}/logs/default/{path}?{urllib.parse.urlencode(parameters)}"
-    try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def http_pages(server, query, order, limit, size):
-    """The indexes that all pages hold."""
-    found, cursor = [], None
-    while True:
-        more = {"cursor": cursor} if cursor else {"size": size}
-        status, page = get(server, "search", q=query, order=order, limit=limit, **more)
-        assert status == 200, page
-        assert page["treeSize"] == str(size), page
-        found += [int(record["index"]) for record in page["records"]]
-        cursor = page["nextCursor"]
-        if not cursor:
-            return found, page
-
-
-def made_events(first, count):
-    """Events that are small and various; the same for the same numbers."""
-    chance = random.Random(first)
-    events = []
-    for i in range(first, first + count):
-        event = event_pb2.Event(event_id=f"made-{i}", action=chance.choice(
-            ["invoice.read", "invoice.approve", "user.login", "user.logout", "Straße.Öffnen"]))
-        event.actor.id = f"user-{int(chance.paretovariate(1)) % 50}"
-        event.actor.name = chance.choice(["Ann Müller", "ANN LEE", "Bob  O'Neil", ""])
-        event.occurred_at.seconds = 1_700_000_000 + i
-        event.outcome = chance.choice([0, 1, 1, 1, 2, 3])
-        event.outcome_reason = chance.choice(["", "time-out", "not allowed: quota", "pay\u200bment refused"])
-        event.source.service = chance.choice(["billing", "gate", ""])
-        event.source.ip = chance.choice(["10.0.0.1", "10.8.8.10", "192.168.10.20", "2001:db8::1", "a host", ""])
-        event.trace_id = f"trace-{i // 5}"
-        for _ in range(chance.randrange(3)):
-            event.targets.add(type=chance.choice(["invoice", "user"]), id=str(chance.randrange(9)),
-                              name=chance.choice(["", "the big one"]))
-        if chance.random() < 0.5:
-            event.labels.add(key="env", value=chance.choice(["prod", "test", ""]))
-        if chance.random() < 0.3:
-            event.details_struct.update({"note": chance.choice(["a needle", "hay and straw"]), "n": [{"k": "deep"}]})
-        events.append(event)
-    return events
-
-
-class Searching(unittest.TestCase):
-    def setUp(self):
-        self.folder = serving.make_folder("search")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-
-    def serve(self):
-        return serving.Server(self.folder, "--http", "127.0.0.1:0")
-
-    def stub(self, server):
-        channel = grpc.insecure_channel(server.address)
-        self.addCleanup(channel.close)
-        return rpc.AuditLogServiceStub(channel)
-
-    def append(self, server, events, level=pb.RECEIPT_LEVEL_PUBLISHED):
-        request = pb.AppendRequest(events=events)
-        request.wait.level = level
-        request.wait.timeout.seconds = 30
-        return self.stub(server).Append(request)
-
-    def rows(self, server):
-        raw = serving.run("export", "--format", "records", "--server", server.address, text=False).stdout
-        return [brute.Row(record_pb2.Record.FromString(one)) for one in oracle.split_records(raw)]
 
 
 class AgainstBruteForce(Searching):
@@ -344,66 +266,6 @@ class Doors(Searching):
             serving.run("trace", "nothing", *at, check=1)
             serving.run("trace", 'odd " OR action:*', *at, check=1)
 
-    def test_an_answer_is_stated_and_searched_again(self):
-        with self.serve() as server:
-            at = ("--server", server.address)
-            key = server.ready["logs"]["default"]["vkey"]
-            self.append(server, made_events(0, 300))
-            rows = self.rows(server)
-            path = self.folder / "denied.answer"
-            done = serving.run("search", "outcome:denied", "--statement", path, *at)
-            answer_key = done.stderr.split("signed by ")[1].strip()
-            done = serving.run("verify", "--answer", path, "--key", key, "--answer-key", answer_key, "--json", *at)
-            verdict = json.loads(done.stdout)
-            self.assertEqual((verdict["verdict"], verdict["tree_size"]), ("HOLDS", 300))
-            self.assertEqual(verdict["count"], sum(r.outcome == "denied" for r in rows))
-            said = json.loads(serving.run("explain", path, "--key", key, "--json").stdout)
-            self.assertEqual((said["kind"], said["holds"], said["tree_size"]), ("ANSWER", "NOT_CHECKED", 300))
-            self.assertIn("match v1: outcome:denied, in a tree of 300 records that the log's key signed",
-                          said["sentence"])
-            # It is about its own tree, whatever came later.
-            self.append(server, made_events(300, 100))
-            self.assertIn("HOLDS", serving.run("verify", "--answer", path, "--key", key, *at).stdout)
-            # About an answer that was of a smaller tree: its records, under a checkpoint that has them.
-            serving.run("search", "outcome:denied", "--size", "150", "--statement", self.folder / "half.answer", *at)
-            done = serving.run("verify", "--answer", self.folder / "half.answer", "--key", key, "--json", *at)
-            verdict = json.loads(done.stdout)
-            self.assertEqual((verdict["verdict"], verdict["low"], verdict["high"], verdict["tree_size"]),
-                             ("HOLDS", 0, 150, 400))
-            self.assertEqual(verdict["count"], sum(r.outcome == "denied" for r in rows[:150]))
-            url = f"{server.ready['http'][0]}/logs/default/statement?q=outcome:denied&size=150"
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                self.assertEqual(answer.read(), (self.folder / "half.answer").read_bytes())
-            serving.run("search", "x", "--facet", "action", "--statement", path, *at, check=2)
-            # The same over HTTP and gRPC, signed by the same key.
-            url = f"{server.ready['http'][0]}/logs/default/statement?q=outcome:denied"
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                (self.folder / "http.answer").write_bytes(answer.read())
-            serving.run("verify", "--answer", self.folder / "http.answer", "--key", key, "--answer-key", answer_key,
-                        *at)
-            response = self.stub(server).GetStatement(pb.GetStatementRequest(query="outcome:denied"))
-            self.assertEqual(response.vkey, answer_key)
-            # Lies: a count of its own without the signature's consent, and one that is signed by nobody we asked for.
-            lines = path.read_text().split("\n")
-            lines[6] = str(int(lines[6]) - 1)
-            path.write_text("\n".join(lines))
-            done = serving.run("verify", "--answer", path, "--key", key, *at, check=1)
-            self.assertIn("DOES NOT HOLD: it states", done.stdout)
-            serving.run("verify", "--answer", path, "--key", key, "--answer-key", answer_key, *at, check=1)
-            serving.run("verify", "--answer", self.folder / "http.answer", "--key", answer_key, *at, check=1)
-            done = serving.run("verify", "--answer", self.folder / "http.answer", "--key", key, "--answer-key", key,
-                               "--json", *at, check=1)
-            self.assertEqual((json.loads(done.stdout)["verdict"], json.loads(done.stdout)["problem"]),
-                             ("DOES_NOT_HOLD", "the answer's key did not sign it"))
-            serving.run("verify", "--answer", path, "--indexes", *at, check=2)
-            serving.run("verify", "--answer", path, "--evidence", path, *at, check=2)
-            serving.run("verify", "--answer", self.folder / "nothing", *at, check=3)
-            serving.run("search", "actr:x", "--statement", path, *at, check=1)
-            self.assertEqual(server.stop(), 0)
-        with self.serve() as server:  # the key stays
-            response = self.stub(server).GetStatement(pb.GetStatementRequest())
-            self.assertEqual(response.vkey, answer_key)
-
     def test_a_server_that_invents_matches_is_called_out(self):
         """A proxy that answers with records of another query."""
         class Liar(rpc.AuditLogServiceServicer):
@@ -424,82 +286,6 @@ class Doors(Searching):
             try:
                 done = serving.run("search", "outcome:denied", "--server", f"127.0.0.1:{port}", check=1)
                 self.assertIn("does not match", done.stderr)
-            finally:
-                liar.stop(None)
-
-
-    def test_a_statement_that_does_not_fit_the_search_is_not_filed_as_one(self):
-        """A proxy that searches honestly and states something else."""
-        class Liar(rpc.AuditLogServiceServicer):
-            def __init__(self, real):
-                self.real = real
-                self.lie = None
-
-            def Search(self, request, context):
-                yield from self.real.Search(request)
-
-            def GetLog(self, request, context):
-                return self.real.GetLog(request)
-
-            def GetStatement(self, request, context):
-                return self.lie(request)
-
-        from concurrent import futures
-        with self.serve() as server:
-            self.append(server, made_events(0, 60))
-            key = server.ready["logs"]["default"]["vkey"]
-            real = self.stub(server)
-            lying = Liar(real)
-            liar = grpc.server(futures.ThreadPoolExecutor(4))
-            rpc.add_AuditLogServiceServicer_to_server(lying, liar)
-            port = liar.add_insecure_port("127.0.0.1:0")
-            liar.start()
-            path = self.folder / "filed.answer"
-            contradicts = self.folder / "filed.answer.contradicts"
-            search = ("search", "outcome:denied", "--statement", path, "--server", f"127.0.0.1:{port}")
-
-            def state(lie, *flags, check=1):
-                lying.lie = lie
-                for old in (path, contradicts):
-                    old.unlink(missing_ok=True)
-                return serving.run(*search, *flags, check=check)
-
-            def changed(find, put):
-                def lie(request):
-                    answer = real.GetStatement(request)
-                    self.assertIn(find, answer.statement)
-                    answer.statement = answer.statement.replace(find, put, 1)
-                    return answer
-                return lie
-
-            try:
-                state(real.GetStatement, check=0)
-                self.assertTrue(path.exists())
-                # Signed, and about something else: evidence, and not what was asked for.
-                for lie, word in [
-                        (lambda r: real.GetStatement(pb.GetStatementRequest(query="outcome:success")), "another query"),
-                        (lambda r: real.GetStatement(pb.GetStatementRequest(query=r.query, tree_size=30)),
-                         "records 0 to 30")]:
-                    said = state(lie).stderr
-                    self.assertIn(word, said)
-                    self.assertIn(str(contradicts), said)
-                    self.assertFalse(path.exists())
-                    serving.run("verify", "--answer", contradicts, "--key", key, "--server", server.address)
-                # Not signed by anybody: worth nothing.
-                for lie in (changed(b"denied", b"failure"), changed(b"\n0 60\n", b"\n0 59\n"),
-                            lambda r: pb.GetStatementResponse(statement=b"none\n", vkey=key),
-                            lambda r: pb.GetStatementResponse()):
-                    self.assertIn("the server's statement", state(lie).stderr)
-                    self.assertFalse(path.exists() or contradicts.exists())
-                # Another log's key than the one that the auditor knows.
-                other = "example.org/other+" + key.split("+", 1)[1]
-                state(real.GetStatement, "--key", other, check=2)
-                serving.run("keys", "generate", key.split("+")[0], "--output", self.folder / "other.key")
-                other = serving.run("keys", "show", "--file", self.folder / "other.key").stdout.strip()
-                self.assertIn("the checkpoint in it", state(real.GetStatement, "--key", other).stderr)
-                self.assertFalse(path.exists() or contradicts.exists())
-                self.assertIn("--statement",
-                              serving.run("search", "x", "--key", key, "--server", server.address, check=2).stderr)
             finally:
                 liar.stop(None)
 

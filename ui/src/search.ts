@@ -6,7 +6,8 @@ import type { Shown } from './engine/answer.ts';
 import type { Explained, Linked } from './engine/protocol.ts';
 import type { Link } from './link.ts';
 import { matcher } from './record/matcher.ts';
-import { parseQuery, withTerm } from './record/query.ts';
+import { withTerm } from './record/narrow.ts';
+import { parseQuery } from './record/query.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
 import type { Row } from './record/row.ts';
 

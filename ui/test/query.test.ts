@@ -5,14 +5,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fromHex } from '../src/proof/bytes.ts';
 import { matcher } from '../src/record/matcher.ts';
-import {
-  isSameQuery,
-  narrowed,
-  parseQuery,
-  QueryError,
-  quoted,
-  termOf,
-} from '../src/record/query.ts';
+import { narrowed, quoted, termOf } from '../src/record/narrow.ts';
+import { isSameQuery, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
 import { withRange } from '../src/search.ts';
 

@@ -5,7 +5,7 @@ import type { JSX } from 'preact';
 import { ApiError, bytesOf, countOf, HttpDoor, type Json } from '../api/client.ts';
 import type { Link } from '../link.ts';
 import { OutcomeMark, ServerSays, Strange, dayTime } from '../parts/text.tsx';
-import { narrowed, termOf } from '../record/query.ts';
+import { narrowed, termOf } from '../record/narrow.ts';
 import { targetWords, type Row } from '../record/row.ts';
 import { writeRoute } from '../route.ts';
 import { thousands } from '../seal.ts';

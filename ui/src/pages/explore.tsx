@@ -4,7 +4,8 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'p
 import type { JSX } from 'preact';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
-import { isSameQuery, narrowed } from '../record/query.ts';
+import { narrowed } from '../record/narrow.ts';
+import { isSameQuery } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
 import { go, readRoute, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { rangeOf, Search, type Facet, type Order } from '../search.ts';

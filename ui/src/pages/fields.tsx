@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from 'preact';
 import { timeOfNs } from '../record/export.ts';
-import { narrowed } from '../record/query.ts';
+import { narrowed } from '../record/narrow.ts';
 import { plainMessage, timestampText, type Plain, type TreeNode } from '../record/tree.ts';
 import { go, writeRoute } from '../route.ts';
 import { Copy, Hash, Section, Strange } from '../parts/text.tsx';

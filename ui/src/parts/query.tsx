@@ -2,7 +2,8 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { fields, parseQuery, QueryError, quoted } from '../record/query.ts';
+import { quoted } from '../record/narrow.ts';
+import { fields, parseQuery, QueryError } from '../record/query.ts';
 import { Strange } from './text.tsx';
 
 export const examples = [

@@ -1,0 +1,133 @@
+// What is dropped on the page, and records as they are read: evidence, exports, chains.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Contradiction } from '../src/engine/contradiction.ts';
+import { explain } from '../src/engine/explain.ts';
+import { hashRows } from '../src/engine/leaves.ts';
+import { ShortMemory } from '../src/engine/memory.ts';
+import { concat, toHex, toUtf8 } from '../src/proof/bytes.ts';
+import '../src/proof/ed25519.ts';
+import { genesisHash, leafHash, type Hash } from '../src/proof/merkle.ts';
+import { type Checkpoint } from '../src/proof/note.ts';
+import { jsonLine } from '../src/record/export.ts';
+import { decodeRow } from '../src/record/row.ts';
+import { writeVarint } from '../src/record/wire.ts';
+import { origin, log, FakeLog, names, judgeOf, contradiction, signer, signed } from './fake-log.ts';
+
+test('evidence is judged here as the command line judges it, and proves nothing when it proves nothing', async () => {
+  const memory = new ShortMemory();
+  const honest = new FakeLog(...names(8));
+  await judgeOf(honest, memory).judge(honest.note());
+  const longer = new FakeLog(...names(5), 'other', ...names(9));
+  const { evidence: fork } = await contradiction(judgeOf(longer, memory).judge(longer.note()));
+  const verdict = async (text: string): Promise<[unknown, string]> => {
+    const { holds, sentence } = await explain(toUtf8(text), undefined);
+    return [holds, sentence];
+  };
+  assert.match((await verdict(fork!)).join(), /^true,.*proves a fork/);
+  // The larger tree in place of the smaller: no fork, and no order.
+  const [small, large] = fork!.match(/^note .*$/gm)!;
+  for (const nothing of [
+    fork!.replace(small!, large!),
+    fork!.replace(/^proof \d+$/m, 'proof 6'),
+    fork!.replace(/^node .*\n/m, ''),
+    fork!.replace(/^key .*$/m, `key ${signer('other.example', 1, 3).vkey.text}`),
+  ])
+    assert.match((await verdict(nothing)).join(), /^false,.*proves nothing/, nothing);
+  for (const unread of [
+    fork!.slice(0, -1),
+    fork!.replace('claim fork', 'claim spoon'),
+    fork!.replace(/^leaf .*$/m, 'leaf AAAA'),
+    fork! + large! + '\n',
+    fork! + 'said twice\n',
+  ])
+    assert.match((await verdict(unread)).join(), /^false,.*cannot be read/, unread);
+  const bent = longer.note().replace('\n15\n', '\n16\n');
+  const { evidence: unsigned } = await contradiction(judgeOf(longer).judge(bent));
+  assert.match((await verdict(unsigned!)).join(), /^true,.*the key did not sign the checkpoint/);
+  // In a page that checked one of the two histories, the other is a finding.
+  const place = {
+    origin,
+    vkey: log.vkey.text,
+    compare: (one: Checkpoint) => judgeOf(honest).compare(one, signed(honest)),
+    contains: () => Promise.resolve(true),
+  };
+  assert.match(
+    (await explain(toUtf8(fork!), place)).sentence,
+    /the key that this page checks with.*It contradicts what this page checked: The log was 15/,
+  );
+});
+
+test('an export is hashed, its words are held against its bytes, and the log is asked for it', async () => {
+  const records: Uint8Array[] = [];
+  for (let i = 0; i < 5; i++)
+    records.push(record(i, i === 0 ? genesisHash(origin) : leafHash(records[i - 1]!)));
+  const rows = hashRows(records, 0, genesisHash(origin)).rows;
+  const text = rows.map(jsonLine).join('');
+  const asked: number[] = [];
+  const place = {
+    origin,
+    vkey: log.vkey.text,
+    compare: () => Promise.resolve(undefined),
+    contains: (index: number, hash: string) => {
+      asked.push(index);
+      return Promise.resolve(index < 4 && hash === rows[index]!.hash);
+    },
+  };
+  const said = async (lines: string): Promise<string> => {
+    const { holds, sentence } = await explain(toUtf8(lines), place);
+    return `${holds} ${sentence}`;
+  };
+  const lines = text.trimEnd().split('\n');
+  assert.match(await said(lines.slice(0, 4).join('\n')), /^true An export of 4 records.*3 of them/);
+  assert.deepEqual(asked, [0, 1, 2, 3]);
+  assert.match(await said(text), /^false .*now shows ANOTHER record 4/);
+  for (const [from, to, words] of [
+    ['"index":2', '"index":3', /line 3, its bytes are of another record/],
+    ['"actorId":""', '"actorId":"eve"', /line 1, its “actorId” is not what its bytes say/],
+    [/"record":"..../, '"record":"AAAA', /line 1, its bytes are no record/],
+    [/"recordHash":"......../, '"recordHash":"00000000', /line 1, its bytes have another hash/],
+    [/^\{/, '{{', /line 1 is no JSON/],
+  ] as const)
+    assert.match(await said(text.replace(from, to)), words);
+  const torn = decodeRow(record(1, genesisHash(origin)), '');
+  torn.hash = toHex(leafHash(torn.bytes));
+  assert.match(
+    await said(lines[0] + '\n' + jsonLine(torn)),
+    /^false .*record 1 does not name the one before it/,
+  );
+});
+
+function record(index: number, previous: Hash): Uint8Array {
+  const head = index === 0 ? new Uint8Array() : concat(new Uint8Array([8]), writeVarint(index));
+  return concat(
+    head,
+    new Uint8Array([0x11, 1, 0, 0, 0, 0, 0, 0, 0, 0x1a, 32]),
+    previous,
+    new Uint8Array([0x7a, 0]),
+  );
+}
+
+test('records that do not link, have another index or are none are named', () => {
+  const genesis = genesisHash(origin);
+  const chain: Uint8Array[] = [];
+  for (let i = 0; i < 5; i++) chain.push(record(i, i === 0 ? genesis : leafHash(chain[i - 1]!)));
+  assert.equal(hashRows(chain, 0, genesis).rows.length, 5);
+  assert.equal(hashRows(chain.slice(2), 2, undefined).leaves.length, 3);
+  const found = (records: Uint8Array[], first = 0): Contradiction['finding'] => {
+    try {
+      hashRows(records, first, first === 0 ? genesis : undefined);
+    } catch (error) {
+      assert.ok(error instanceof Contradiction);
+      return error.finding;
+    }
+    throw new Error('no contradiction');
+  };
+  assert.deepEqual(
+    [found(chain.with(3, record(3, genesis))).kind, found(chain.with(3, record(3, genesis))).index],
+    ['broken chain', 3],
+  );
+  assert.equal(found(chain, 1).kind, 'wrong record');
+  assert.equal(found(chain.with(2, new Uint8Array([0x0b]))).kind, 'wrong record');
+});

@@ -1,4 +1,4 @@
-// One log, watched: records as they come are hashed, linked, put into the tree and held against each signed checkpoint, and
+// One log, followed: records as they come are hashed, linked, put into the tree and held against each signed checkpoint, and
 // each checkpoint against what this browser remembers. One of these in the shared worker serves all tabs.
 //
 // The tree begins at the last records before the checkpoint: the inclusion proof of the record before them is the frontier
@@ -7,25 +7,22 @@
 //
 // A contradiction counts only when a second look past all caches finds it too. What is missing is amber, never red.
 
-import { ApiError, getLog, getRecords, type Door, type LogFacts } from '../api/client.ts';
-import { fromHex, toHex } from '../proof/bytes.ts';
-import { genesisHash, type Hash } from '../proof/merkle.ts';
-import { parseVkey, type Checkpoint, type Cosignature, type Vkey } from '../proof/note.ts';
+import { ApiError, getLog, type Door, type LogFacts } from '../api/client.ts';
 import type { Row } from '../record/row.ts';
-import { Acquaintance, type Chosen } from './acquaintance.ts';
-import { askAhead, readBack, type Ahead } from './beginning.ts';
+import { Acquaintance } from './acquaintance.ts';
+import { askAhead } from './beginning.ts';
 import { Bulletin } from './bulletin.ts';
 import type { Clock } from './clock.ts';
 import { Contradiction, thousands } from './contradiction.ts';
+import { Findings } from './findings.ts';
 import { follow, type Followed } from './follow.ts';
-import { CheckpointJudge, withheldReason, type Standing } from './judge.ts';
-import type { Leaves } from './leaves.ts';
-import type { Memory, Remembered } from './memory.ts';
+import { withheldReason } from './judge.ts';
+import type { Memory } from './memory.ts';
 import { Missing } from './missing.ts';
 import type { Policy } from './policy.ts';
-import { contradictionIn, isIncluded, proveRecord } from './prove.ts';
-import type { Finding, RecordProof, Told, TrustState } from './protocol.ts';
-import { Trail } from './trail.ts';
+import type { Told, TrustState } from './protocol.ts';
+import { Questions } from './questions.ts';
+import { SignedTree } from './signed-tree.ts';
 import { whoIsAway, type Terms } from './view.ts';
 
 const confirmEveryMs = 8_000;
@@ -43,25 +40,18 @@ export function askFirst(door: Door, log: string): First {
 
 export class LogWatch {
   readonly log: string;
+  readonly questions: Questions;
   readonly #door: Door;
   readonly #memory: Memory;
   readonly #clock: Clock;
   readonly #knownAs: string;
   readonly #acquaintance: Acquaintance;
   readonly #bulletin: Bulletin;
-  readonly #trail = new Trail();
+  readonly #findings: Findings;
   readonly #missing = new Missing();
-  readonly #openedAt: number;
+  readonly #tree: SignedTree;
   #end = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
-  #busy: Promise<unknown> = Promise.resolve();
-  #key: Vkey | undefined;
-  #judge: CheckpointJudge | undefined;
-  #witnesses: Vkey[] = [];
-  #remembered: Remembered | undefined;
-  #checkpoint: Checkpoint | undefined;
-  // The newest with lines of witnesses: they follow, so it is the same tree or a smaller one.
-  #cosigned: Checkpoint | undefined;
   #accepted = false;
   #first: First | undefined;
 
@@ -78,12 +68,18 @@ export class LogWatch {
     this.#door = door;
     this.#memory = memory;
     this.#clock = clock;
-    this.#openedAt = clock.now();
     this.log = log;
     this.#knownAs = `${base}\n${log}`;
     this.#acquaintance = new Acquaintance(memory, clock, this.#knownAs, terms?.policy);
     const view = terms && { server: terms.server, folder: terms.folder };
-    this.#bulletin = new Bulletin(log, memory.kept, clock, tell, view);
+    const bulletin = new Bulletin(log, memory.kept, clock, tell, view);
+    const findings = new Findings(memory, clock, bulletin, this.#knownAs);
+    const tree = new SignedTree({ door, memory, clock, log, bulletin, missing: this.#missing });
+    this.#bulletin = bulletin;
+    this.#findings = findings;
+    this.#tree = tree;
+    const ended = (): AbortSignal => this.#end.signal;
+    this.questions = new Questions({ door, clock, log, tree, findings, bulletin, ended });
   }
 
   get state(): TrustState {
@@ -91,11 +87,11 @@ export class LogWatch {
   }
 
   get recent(): readonly Row[] {
-    return this.#trail.recent;
+    return this.#tree.trail.recent;
   }
 
   get next(): number {
-    return this.#trail.next;
+    return this.#tree.trail.next;
   }
 
   /** Runs until `stop`: starts over, ever later, whenever the connection ends. `first`: what was asked already. */
@@ -133,7 +129,7 @@ export class LogWatch {
 
   async #failed(error: unknown): Promise<void> {
     if (error instanceof Contradiction) {
-      await this.#record(error);
+      await this.#findings.add(error, this.#tree.lastGood);
       this.#accepted = false;
     } else if (error instanceof ApiError && error.reason === withheldReason) {
       this.#missing.withheld = error.message;
@@ -144,217 +140,51 @@ export class LogWatch {
       // The server does not know of the place from which this goes on: what it signs now says whether it may not.
       this.#accepted = false;
       return;
-    } else if (error instanceof ApiError) {
-      this.#missing.unreachable =
-        error.status === 0
-          ? this.state.view === undefined
-            ? 'The server does not answer.'
-            : whoIsAway(error)
-          : error.status === 401
-            ? 'The server asks for a token.'
-            : `The server answered: ${error.message}.`;
     } else {
-      this.#missing.unreachable = `The page could not read an answer: ${error instanceof Error ? error.message : String(error)}.`;
+      this.#missing.unreachable = this.#whyNothingCame(error);
     }
     this.#judgeAbsence();
   }
 
-  // ---- beginning -------------------------------------------------------------------------------------------------
-
-  // What was found before is shown before anything that the server says, and once more when the key is known.
-  async #recall(): Promise<void> {
-    const kept = await this.#memory.findings(this.#knownAs, this.state.vkey);
-    const here = this.state.broken.filter((one) => !kept.some(({ id }) => id === one.id));
-    this.state.broken = [...kept, ...here];
-    this.#bulletin.publish();
+  #whyNothingCame(error: unknown): string {
+    if (!(error instanceof ApiError))
+      return `The page could not read an answer: ${error instanceof Error ? error.message : String(error)}.`;
+    if (error.status === 0)
+      return this.state.view === undefined ? 'The server does not answer.' : whoIsAway(error);
+    if (error.status === 401) return 'The server asks for a token.';
+    return `The server answered: ${error.message}.`;
   }
 
   async #begin(): Promise<void> {
     const first = this.#first ?? askFirst(this.#door, this.log);
     this.#first = undefined;
-    await this.#recall();
+    // By the log's name at once, and once more when the key is known.
+    await this.#findings.recall();
     this.#bulletin.checking('asking the server for the log', 0, 1);
     const [facts, note] = await Promise.all(first);
     const ahead = askAhead(this.#door, this.log, note);
     this.state.facts = facts;
     this.state.durable = facts.durableSize;
-    this.#use(await this.#acquaintance.choose(facts));
-    await this.#recall();
-    this.#remembered = await this.#memory.remembered(this.#judge!.memoryKey);
-    this.#showMemory();
-    await this.#accept(note, false);
-    await this.#load(ahead);
+    this.#tree.judgeBy(await this.#acquaintance.choose(facts));
+    await this.#findings.recall();
+    await this.#tree.recall();
+    await this.#tree.take(note);
+    await this.#tree.load(ahead);
     this.#accepted = true;
     this.state.checking = undefined;
     this.#judgeAbsence();
   }
 
-  #use({ known, key, changed }: Chosen): void {
-    this.#missing.changed = changed;
-    this.#key = key;
-    this.#witnesses = known.witnesses
-      .map(parseVkey)
-      .filter((one): one is Vkey => typeof one !== 'string');
-    this.state.origin = key.name;
-    this.state.vkey = key.text;
-    this.state.pin = { how: known.how, at: known.at };
-    this.state.witnessKeys = this.#witnesses.length;
-    this.#missing.witnesses = this.#witnesses;
-    this.#missing.quorum = known.quorum;
-    this.#judge = new CheckpointJudge({
-      door: this.#door,
-      memory: this.#memory,
-      now: () => this.#clock.now(),
-      log: this.log,
-      key,
-      witnesses: this.#witnesses,
-      grown: (size, newSize) => this.#trail.rootAt(size, newSize),
-    });
-  }
-
-  #showMemory(): void {
-    const kept = this.#remembered;
-    this.state.memory =
-      // What this very visit saw is no memory.
-      kept === undefined || kept.first.at >= this.#openedAt
-        ? undefined
-        : {
-            firstSize: kept.first.size,
-            firstAt: kept.first.at,
-            lastSize: kept.last.size,
-            lastAt: kept.last.at,
-          };
-    this.state.seen = kept?.seen ?? [];
-  }
-
-  #fetchCheckpoint(): Promise<string> {
-    return this.#door.getText(`logs/${this.log}/checkpoint`, true);
-  }
-
-  // The last records before the checkpoint, folded into a tree whose root must be the signed one.
-  async #load(ahead: Ahead | undefined): Promise<void> {
-    try {
-      await this.#loadOnce(false, ahead);
-    } catch (error) {
-      if (!(error instanceof Contradiction)) throw error;
-      await this.#loadOnce(true);
-      this.#bulletin.flicker(error.message);
-    }
-  }
-
-  async #loadOnce(fresh: boolean, ahead?: Ahead): Promise<void> {
-    const beginning = await readBack(
-      {
-        door: this.#door,
-        log: this.log,
-        genesis: this.#genesis(),
-        bench: this.#judge!.bench,
-        progress: (sentence, done, of) => this.#bulletin.checking(sentence, done, of),
-      },
-      this.#checkpoint!,
-      fresh,
-      ahead,
-    );
-    this.#trail.begin(beginning, this.#genesis());
-    this.state.recomputedFrom = beginning.first;
-    this.state.recomputed += beginning.rows.length;
-    this.#bulletin.rows(beginning.rows, beginning.first, this.#trail.next, true);
-  }
-
-  #genesis(): Hash {
-    return genesisHash(this.#key!.name);
-  }
-
-  // ---- checkpoints -----------------------------------------------------------------------------------------------
-
-  /** One after the other: two checkpoints that are judged at once would race for the memory. */
-  #serially<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#busy.then(work, work);
-    this.#busy = result.catch(() => undefined);
-    return result;
-  }
-
-  async #accept(noteText: string, again: boolean): Promise<void> {
-    try {
-      await this.#judgeNote(noteText);
-    } catch (error) {
-      if (!(error instanceof Contradiction) || again) throw error;
-      // The second look, past all caches.
-      await this.#accept(await this.#fetchCheckpoint(), true);
-      this.#bulletin.flicker(error.message);
-    }
-  }
-
-  async #judgeNote(noteText: string): Promise<void> {
-    const verdict = await this.#judge!.judge(noteText);
-    const now = this.#clock.now();
-    switch (verdict.kind) {
-      case 'older':
-        this.#missing.lagging = verdict.sentence;
-        return;
-      case 'cosigned':
-        this.#missing.lagging = undefined;
-        return this.#takeCosigned(verdict.checkpoint, verdict.cosignatures, now);
-      case 'newest':
-        this.#remembered = verdict.remembered;
-        this.state.seen = verdict.remembered.seen;
-        this.state.consistentSince = Math.min(
-          verdict.remembered.first.size,
-          this.state.consistentSince ?? Infinity,
-        );
-        this.#take(verdict.checkpoint, verdict.cosignatures, now);
-    }
-  }
-
-  #take(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
-    const before = this.#checkpoint;
-    this.#checkpoint = checkpoint;
-    this.#missing.confirmedAt = now;
-    this.#missing.lagging = undefined;
-    this.#missing.withheld = undefined;
-    if (
-      before === undefined ||
-      before.size !== checkpoint.size ||
-      this.state.checkpoint === undefined
-    ) {
-      this.state.checkpoint = {
-        size: checkpoint.size,
-        root: toHex(checkpoint.root),
-        note: checkpoint.noteText,
-        at: now,
-      };
-      this.#bulletin.step({ kind: 'checkpoint', at: now, size: checkpoint.size });
-    } else {
-      this.state.checkpoint = { ...this.state.checkpoint, note: checkpoint.noteText };
-    }
-    if (cosignatures.length > 0) this.#takeCosigned(checkpoint, cosignatures, now);
-  }
-
-  #takeCosigned(checkpoint: Checkpoint, cosignatures: Cosignature[], now: number): void {
-    this.#missing.confirmedAt = now;
-    if (checkpoint.size < (this.state.cosignedSize ?? 0)) return;
-    this.#cosigned = checkpoint;
-    this.state.cosignatures = cosignatures;
-    this.state.cosignedSize = checkpoint.size;
-    this.#bulletin.step({
-      kind: 'cosigned',
-      at: now,
-      size: checkpoint.size,
-      by: cosignatures.map((one) => one.name),
-    });
-  }
-
   // ---- following -------------------------------------------------------------------------------------------------
 
   #followed(): Followed {
-    const next = (): number => this.#trail.next;
-    const size = (): number | undefined => this.#checkpoint?.size;
+    const tree = this.#tree;
     return {
       get next() {
-        return next();
+        return tree.trail.next;
       },
       get size() {
-        return size();
+        return tree.checkpoint?.size;
       },
       transport: (kind) => {
         this.state.transport = kind;
@@ -362,56 +192,35 @@ export class LogWatch {
       },
       rows: (first, records) => this.#rows(first, records),
       checkpoint: async (told) => {
-        const note = told ?? (await this.#fetchCheckpoint());
-        await this.#serially(() => this.#accept(note, false));
-        await this.#fold();
+        await (told === undefined ? tree.renew() : tree.take(told));
+        await tree.fold();
         this.#judgeAbsence();
       },
       gap: (from, to) => this.#gap(from, to),
-      stats: (sizeThere, durable, rate) => {
+      stats: (size, durable, rate) => {
         this.state.durable = durable;
-        const at = this.#clock.now();
-        this.#bulletin.step({ kind: 'stats', at, size: sizeThere, durable, rate });
+        this.#bulletin.step({ kind: 'stats', at: this.#clock.now(), size, durable, rate });
       },
     };
   }
 
   async #rows(first: number, records: readonly Uint8Array[]): Promise<void> {
-    const { next } = this.#trail;
-    if (first < next) return this.#rows(next, records.slice(next - first));
-    if (first > next) return this.#gap(next, first);
+    const { trail } = this.#tree;
+    if (first < trail.next) return this.#rows(trail.next, records.slice(trail.next - first));
+    if (first > trail.next) return this.#gap(trail.next, first);
     if (records.length === 0) return;
-    const read = await this.#read(first, records);
-    this.#trail.take(read);
+    const read = await this.#tree.read(first, records);
+    trail.take(read);
     this.state.recomputed += read.rows.length;
     const now = this.#clock.now();
     if (this.state.uncovered === 0) this.#missing.uncoveredBegins(now);
-    this.#bulletin.rows(read.rows, first, this.#trail.next, false);
+    this.#bulletin.rows(read.rows, first, trail.next, false);
     this.#bulletin.step({ kind: 'batch', at: now, first, count: read.rows.length });
-    await this.#fold();
-    if (this.#trail.pending > pendingMax) {
+    await this.#tree.fold();
+    if (trail.pending > pendingMax) {
       // Nobody signs what comes in. Half a million hashes is what a browser should hold; begin again behind them.
       this.#accepted = false;
       throw new ApiError(200, 'NO_CHECKPOINT', 'no checkpoint covers the records that come');
-    }
-  }
-
-  async #read(first: number, records: readonly Uint8Array[]): Promise<Leaves> {
-    try {
-      return this.#trail.read(records, first);
-    } catch (error) {
-      if (!(error instanceof Contradiction)) throw error;
-      const page = await getRecords(this.#door, this.log, first, records.length, true);
-      try {
-        const read = this.#trail.read(page.records, first);
-        this.#bulletin.flicker(error.message);
-        return read;
-      } catch (still) {
-        // Another history looks like a broken chain at first. What was signed says which it is, and is evidence.
-        const note = await this.#fetchCheckpoint();
-        await this.#serially(() => this.#accept(note, false));
-        throw still;
-      }
     }
   }
 
@@ -422,28 +231,6 @@ export class LogWatch {
     throw new ApiError(200, 'GAP', `${thousands(to - from)} records were passed over`);
   }
 
-  // Folds what the newest checkpoint covers into the tree, and compares the root.
-  async #fold(): Promise<void> {
-    const checkpoint = this.#checkpoint;
-    const first = this.#trail.size;
-    if (checkpoint === undefined || first === undefined) return;
-    if (!this.#trail.fold(checkpoint)) {
-      // One of the rows was not what was signed. Begin again past all caches: what is still wrong then is a finding.
-      this.#trail.drop();
-      await this.#loadOnce(true);
-      this.#bulletin.flicker(
-        `The records ${thousands(first)} to ${thousands(checkpoint.size - 1)} did not lead to the signed root at first.`,
-      );
-      return;
-    }
-    const before = this.state.uncovered;
-    this.state.uncovered = this.#trail.pending;
-    if (before > this.state.uncovered) this.#missing.uncoveredBegins(this.#clock.now());
-    this.#bulletin.publish();
-  }
-
-  // ---- what is missing, and what does not fit --------------------------------------------------------------------
-
   // The stream says what is new; that nothing is new has to be asked for.
   async #confirmAgainAndAgain(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -451,9 +238,8 @@ export class LogWatch {
       if (signal.aborted) return;
       if (this.#accepted && this.#clock.now() - this.#missing.confirmedAt >= confirmEveryMs) {
         try {
-          const note = await this.#fetchCheckpoint();
-          await this.#serially(() => this.#accept(note, false));
-          await this.#fold();
+          await this.#tree.renew();
+          await this.#tree.fold();
           this.#missing.unreachable = undefined;
         } catch (error) {
           await this.#failed(error);
@@ -468,103 +254,7 @@ export class LogWatch {
     this.#bulletin.publish();
   }
 
-  async #record(contradiction: Contradiction): Promise<void> {
-    const last = this.#remembered?.last;
-    const same = this.state.broken.find(
-      (one) => one.kind === contradiction.finding.kind && one.index === contradiction.finding.index,
-    );
-    if (same !== undefined) return;
-    const now = this.#clock.now();
-    const finding: Finding = {
-      ...contradiction.finding,
-      id: now * 1000 + this.state.broken.length,
-      at: now,
-      lastGood: last === undefined ? undefined : { size: last.size, root: last.root, at: last.at },
-    };
-    this.state.broken = [...this.state.broken, finding];
-    this.state.checking = undefined;
-    this.#bulletin.publish();
-    try {
-      await this.#memory.addFinding(this.#knownAs, this.state.vkey, finding);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#bulletin.flicker(`A finding could not be kept: ${error.message}.`);
-    }
-  }
-
-  // ---- on request ------------------------------------------------------------------------------------------------
-
-  /** Fetches a record and its path, and recomputes everything up to the signed root. */
-  async prove(index: number): Promise<RecordProof> {
-    const first = await this.#proveOnce(index, false);
-    if (first.holds) return first;
-    const second = await this.#proveOnce(index, true);
-    if (second.holds) {
-      this.#bulletin.flicker(
-        `Record ${thousands(index)} did not lead to the signed root at first.`,
-      );
-      return second;
-    }
-    await this.#record(contradictionIn(second, index, this.#judge!.bench));
-    return second;
-  }
-
-  async #proveOnce(index: number, fresh: boolean): Promise<RecordProof> {
-    const checkpoint = await this.#checkpointWith(index);
-    const parts = { door: this.#door, log: this.log, key: this.#key!, witnesses: this.#witnesses };
-    return proveRecord(parts, checkpoint, index, fresh);
-  }
-
-  async #checkpointWith(index: number): Promise<Checkpoint> {
-    for (let tries = 0; ; tries++) {
-      // One that witnesses signed says more.
-      if (this.#cosigned !== undefined && index < this.#cosigned.size) return this.#cosigned;
-      if (this.#checkpoint !== undefined && index < this.#checkpoint.size) return this.#checkpoint;
-      if (tries === 20 || this.#end.signal.aborted) {
-        throw new ApiError(
-          404,
-          'NOT_COVERED',
-          `no checkpoint covers a record ${thousands(index)} yet`,
-        );
-      }
-      await this.#clock.sleep(250, this.#end.signal);
-    }
-  }
-
-  /** Whether a row that the page shows is the record that is under the checkpoint: for answers of the search. */
-  async cover(index: number, hash: string): Promise<boolean> {
-    const held = this.recent.find((row) => row.index === index);
-    const folded = this.#trail.size;
-    if (
-      held !== undefined &&
-      folded !== undefined &&
-      index < folded &&
-      index >= this.state.recomputedFrom
-    ) {
-      return held.hash === hash;
-    }
-    const checkpoint = await this.#checkpointWith(index);
-    const leaf = fromHex(hash)!;
-    for (const fresh of [false, true]) {
-      if (await isIncluded(this.#door, this.log, checkpoint, { index, leaf, fresh })) return true;
-    }
-    return (await this.prove(index)).row.hash === hash;
-  }
-
-  /**
-   * Holds a tree that the log's key signed, and that came by another way, against the newest one that was checked here; none
-   * was: undefined. Throws a Contradiction, which is a finding then, and ApiError where no proof is to be had.
-   */
-  async compare(checkpoint: Checkpoint): Promise<Standing | undefined> {
-    const known = this.#checkpoint;
-    if (known === undefined || this.#judge === undefined) return undefined;
-    try {
-      return await this.#judge.compare(checkpoint, known);
-    } catch (error) {
-      if (error instanceof Contradiction) await this.#record(error);
-      throw error;
-    }
-  }
+  // ---- what the reader decides -----------------------------------------------------------------------------------
 
   async pin(vkey: string, how: 'link' | 'by hand'): Promise<void> {
     if (await this.#acquaintance.pin(vkey, how)) await this.#restart();
@@ -584,7 +274,8 @@ export class LogWatch {
   }
 
   async forget(): Promise<void> {
-    if (this.#judge !== undefined) await this.#memory.forget(this.#knownAs, this.#judge.memoryKey);
+    const { memoryKey } = this.#tree;
+    if (memoryKey !== undefined) await this.#memory.forget(this.#knownAs, memoryKey);
     this.state.broken = [];
     this.state.flickers = [];
     await this.#restart();
@@ -596,8 +287,7 @@ export class LogWatch {
     await this.#running;
     this.#end = new AbortController();
     this.#accepted = false;
-    this.#checkpoint = this.#cosigned = undefined;
-    this.#trail.drop();
+    this.#tree.forget();
     this.#missing.forget();
     Object.assign(this.state, {
       checkpoint: undefined,

@@ -134,8 +134,8 @@ async function chain(watch: LogWatch, first: number, records: Uint8Array[]): Pro
     if (!(error instanceof Contradiction)) throw error;
     // Looked at by itself, past all caches, it becomes a finding or was a passing fault.
     const { index } = error.finding;
-    if (index !== undefined) await watch.prove(index);
-    if (index !== undefined && index > 0) await watch.prove(index - 1);
+    if (index !== undefined) await watch.questions.prove(index);
+    if (index !== undefined && index > 0) await watch.questions.prove(index - 1);
     throw new ApiError(200, 'CONTRADICTION', error.message);
   }
 }
@@ -152,7 +152,7 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'unwatch':
       return unwatch(port, asked.log);
     case 'prove':
-      return (await watchOf(asked.log)).prove(asked.index);
+      return (await watchOf(asked.log)).questions.prove(asked.index);
     case 'decode':
       return asked.records.map(({ index, bytes }) => {
         const row = decodeRow(bytes, toHex(leafHash(bytes)));
@@ -167,7 +167,7 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'chain':
       return chain(await watchOf(asked.log), asked.first, asked.records);
     case 'cover':
-      return (await watchOf(asked.log)).cover(asked.index, asked.hash);
+      return (await watchOf(asked.log)).questions.cover(asked.index, asked.hash);
     case 'pin':
       // A link is not where a view takes keys from.
       if (inView) return undefined;
@@ -188,7 +188,7 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
         asked.bytes,
         watch === undefined
           ? undefined
-          : { ...placeOf(watch), contains: (index, hash) => watch.cover(index, hash) },
+          : { ...placeOf(watch), contains: (index, hash) => watch.questions.cover(index, hash) },
       );
     }
     case 'answer':
@@ -199,7 +199,7 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
 const placeOf = (watch: LogWatch): AnswerPlace => ({
   origin: watch.state.origin,
   vkey: watch.state.vkey,
-  compare: (checkpoint) => watch.compare(checkpoint),
+  compare: (checkpoint) => watch.questions.compare(checkpoint),
 });
 
 function connect(port: Port): void {

@@ -106,8 +106,8 @@ double TopTenMs(const Built& built, query::Field field) {
   return MedianMs([&](int) {
     ValueCounts counts;
     for (const auto& chunk : built.chunks) {
-      GRAVEN_CHECK(
-          *CountValues(*chunk, field, "", Bitmap::Range(0, chunk->leaves()), SIZE_MAX, &counts));
+      GRAVEN_CHECK(*CountValues(*chunk, field, "", Bitmap::Range(0, chunk->leaves()), {}, SIZE_MAX,
+                                &counts));
     }
     std::vector<std::pair<uint64_t, std::string_view>> all;
     for (const auto& [value, count] : counts.counts) all.emplace_back(count, value);

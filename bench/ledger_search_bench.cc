@@ -175,7 +175,7 @@ class Bench {
   }
   double TopMs(const std::string& field) {
     return MedianMs([&](int) {
-      const auto work = Must(search::FacetWork::Begin(Ask("").source, {field}, 10, {}));
+      const auto work = Must(search::FacetWork::Begin(Ask("").source, {.fields = {field}}, {}));
       Finish(*work);
       GRAVEN_CHECK(work->facets().matches == records_);
       if (!work->facets().is_exact) std::fprintf(stderr, "top of %s: not exact\n", field.c_str());

@@ -237,20 +237,53 @@ void AddNumbers(CLI::App& command, SearchFlags& flags, CLI::Option* follow) {
       ->type_name("N")
       ->capture_default_str()
       ->needs(facet);
+  command
+      .add_option("--facet-prefix", numbers.prefix, "Only values that begin so, letter by letter")
+      ->type_name("TEXT")
+      ->needs(facet);
+  command
+      .add_option("--facet-contains", numbers.contains,
+                  "Only values that have this in them (upper or lower case of A to Z alike)")
+      ->type_name("TEXT")
+      ->needs(facet);
   CLI::Option* histogram =
       command.add_flag("--histogram", numbers.histogram, "Count over time (of receipt) instead")
           ->excludes(follow)
           ->excludes(facet);
-  command.add_option("--buckets", numbers.buckets, "Stretches of time in the histogram")
-      ->type_name("N")
+  CLI::Option* buckets =
+      command.add_option("--buckets", numbers.buckets, "Stretches of time in the histogram")
+          ->type_name("N")
+          ->capture_default_str()
+          ->needs(histogram);
+  CLI::Option* from = command
+                          .add_option("--from", numbers.from,
+                                      "Where the histogram begins: 2026-03-01, or with a time, "
+                                      "2026-03-01T10:00+01:00")
+                          ->type_name("TIME")
+                          ->needs(histogram);
+  CLI::Option* to = command.add_option("--to", numbers.to, "Where the histogram ends")
+                        ->type_name("TIME")
+                        ->needs(histogram);
+  CLI::Option* by =
+      command
+          .add_option("--by", numbers.by, "Stretches of the calendar: hour, day, week, month, year")
+          ->type_name("UNIT")
+          ->check(CLI::IsMember({"hour", "day", "week", "month", "year"}))
+          ->needs(histogram)
+          ->excludes(buckets);
+  command.add_option("--zone", numbers.zone, "Of this zone: UTC, +01:00, Europe/Berlin")
+      ->type_name("ZONE")
       ->capture_default_str()
-      ->needs(histogram);
-  command.add_option("--from", numbers.from, "Where the histogram begins (RFC 3339)")
-      ->type_name("TIME")
-      ->needs(histogram);
-  command.add_option("--to", numbers.to, "Where the histogram ends")
-      ->type_name("TIME")
-      ->needs(histogram);
+      ->needs(by);
+  command.add_option("--at", numbers.at, "Where stretches begin and end, at least two, in order")
+      ->type_name("TIME,TIME")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->needs(histogram)
+      ->excludes(buckets)
+      ->excludes(from)
+      ->excludes(to)
+      ->excludes(by);
 }
 
 }  // namespace
@@ -267,6 +300,7 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
       "  graven search actor:alice outcome:denied\n"
       "  graven search 'time:2026-03 (refund OR \"credit note\")' --oldest --json | jq .event\n"
       "  graven search outcome:denied --facet actor.id --facet action\n"
+      "  graven search outcome:denied --histogram --by day --zone Europe/Berlin\n"
       "  graven search target.type:invoice target.id:42 --limit 0 --proofs ./evidence\n"
       "  graven search outcome:denied --statement denied.answer\n"
       "  graven search outcome:denied --follow");

@@ -11,10 +11,15 @@ namespace graven::cli {
 struct NumberFlags {
   std::vector<std::string> facets;
   uint32_t top = 10;
+  std::string prefix;    // of the values that are counted
+  std::string contains;  // and what they have in them
   bool histogram = false;
   uint32_t buckets = 24;
   std::string from;
   std::string to;
+  std::vector<std::string> at;  // in place of these three: where stretches begin and end
+  std::string by;               // in place of `buckets`: a unit of the calendar,
+  std::string zone = "UTC";     // of this zone
 };
 
 // Both end with kNo when the server could not count to the end.

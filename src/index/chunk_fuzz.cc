@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)FindInChunk(**chunk, key, query->root);
   ValueCounts counts;
   (void)CountValues(**chunk, graven::query::Field::kActorId, "",
-                    Bitmap::Range(0, (*chunk)->leaves()), SIZE_MAX, &counts);
+                    Bitmap::Range(0, (*chunk)->leaves()), {"u", "R"}, SIZE_MAX, &counts);
   std::vector<int64_t> times;
   (void)(*chunk)->ReadTimes(&times);
   std::vector<IdEntry> ids;

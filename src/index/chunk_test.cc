@@ -128,7 +128,7 @@ TEST_F(SmallChunk, CountsOfValuesAreThoseOfTheRecords) {
     EXPECT_FALSE(chunk_->LeavesOf(key)->empty());
     ValueCounts none;
     // Records that are not wholly in the index cannot be counted.
-    EXPECT_FALSE(*CountValues(*chunk_, query::Field::kActorId, "", leaves, SIZE_MAX, &none));
+    EXPECT_FALSE(*CountValues(*chunk_, query::Field::kActorId, "", leaves, {}, SIZE_MAX, &none));
     EXPECT_TRUE(none.counts.empty());
     if (!everything) leaves = FindInChunk(*chunk_, kKey, query.root)->possible;
     leaves -= *chunk_->LeavesOf(key);
@@ -158,7 +158,7 @@ TEST_F(SmallChunk, CountsOfValuesAreThoseOfTheRecords) {
       }
       ValueCounts counts;
       const absl::StatusOr<bool> counted =
-          CountValues(*chunk_, field, "env", leaves, SIZE_MAX, &counts);
+          CountValues(*chunk_, field, "env", leaves, {}, SIZE_MAX, &counts);
       ASSERT_TRUE(counted.ok() && *counted);
       EXPECT_EQ(counts.counts, expected);
       EXPECT_EQ(counts.with_value, with_value);
@@ -166,7 +166,7 @@ TEST_F(SmallChunk, CountsOfValuesAreThoseOfTheRecords) {
       // Not all have room: those that have are right.
       ValueCounts few;
       const size_t bytes_max = counts.bytes / 2;
-      ASSERT_TRUE(*CountValues(*chunk_, field, "env", leaves, bytes_max, &few));
+      ASSERT_TRUE(*CountValues(*chunk_, field, "env", leaves, {}, bytes_max, &few));
       EXPECT_FALSE(few.is_whole);
       EXPECT_LE(few.bytes, bytes_max);
       EXPECT_LT(few.counts.size(), expected.size());
@@ -176,7 +176,70 @@ TEST_F(SmallChunk, CountsOfValuesAreThoseOfTheRecords) {
   }
   ValueCounts cut;
   EXPECT_FALSE(
-      *CountValues(*chunk_, query::Field::kLabel, "long", Bitmap::Range(0, 1), SIZE_MAX, &cut));
+      *CountValues(*chunk_, query::Field::kLabel, "long", Bitmap::Range(0, 1), {}, SIZE_MAX, &cut));
+}
+
+TEST_F(SmallChunk, CountsOfValuesThatAreAskedForAreThoseAmongAll) {
+  std::string key;
+  MakeKey(KeyKind::kOverfull, "", &key);
+  const query::Query query = *query::Parse("label.env:* actor:user-1*");
+  size_t told = 0;
+  for (const bool everything : {true, false}) {
+    Bitmap leaves =
+        everything ? Bitmap::Range(0, 4096) : FindInChunk(*chunk_, kKey, query.root)->possible;
+    leaves -= *chunk_->LeavesOf(key);
+    for (const query::Field field : {query::Field::kActorId, query::Field::kAction,
+                                     query::Field::kTargetId, query::Field::kLabel}) {
+      ValueCounts all;
+      ASSERT_TRUE(*CountValues(*chunk_, field, "env", leaves, {}, SIZE_MAX, &all));
+      for (const ValueFilter& filter : {ValueFilter{"user-1", ""},
+                                        {"", "-1"},
+                                        {"user", "R-2"},
+                                        {"t", "T"},
+                                        {"i", ""},
+                                        {"", "PRO"},
+                                        {"zzz", ""},
+                                        {"", "zzz"},
+                                        {std::string(90, 'u'), ""},
+                                        {"\xff", ""}}) {
+        std::unordered_map<std::string, uint64_t> expected;
+        for (const auto& [value, count] : all.counts) {
+          if (filter.Passes(value)) expected[value] = count;
+        }
+        ValueCounts counts;
+        ASSERT_TRUE(*CountValues(*chunk_, field, "env", leaves, filter, SIZE_MAX, &counts));
+        EXPECT_EQ(counts.counts, expected) << filter.prefix << " " << filter.contains;
+        EXPECT_LE(counts.with_value, all.with_value);
+        told += expected.size();
+      }
+    }
+  }
+  EXPECT_GT(told, 50U);
+  // A value that was cut stands for several, unless it does not begin so.
+  ValueCounts cut;
+  const Bitmap first = Bitmap::Range(0, 1);
+  EXPECT_FALSE(
+      *CountValues(*chunk_, query::Field::kLabel, "long", first, {"", "q"}, SIZE_MAX, &cut));
+  EXPECT_TRUE(
+      *CountValues(*chunk_, query::Field::kLabel, "long", first, {"\x01", ""}, SIZE_MAX, &cut));
+  EXPECT_FALSE(*CountValues(*chunk_, query::Field::kLabel, "long", first,
+                            {std::string(kValueBytesMax, 'x'), ""}, SIZE_MAX, &cut));
+}
+
+TEST(ValueFilterTest, PrefixesAreBytesAndWhatIsContainedHasNoCase) {
+  EXPECT_TRUE((ValueFilter{}.Passes("")));
+  EXPECT_TRUE((ValueFilter{"Ann", ""}.Passes("Anna")));
+  EXPECT_FALSE((ValueFilter{"ann", ""}.Passes("Anna")));
+  EXPECT_FALSE((ValueFilter{"Anna", ""}.Passes("Ann")));
+  EXPECT_TRUE((ValueFilter{"", "NN"}.Passes("Anna")));
+  EXPECT_TRUE((ValueFilter{"", "nn"}.Passes("ANNA")));
+  EXPECT_FALSE((ValueFilter{"", "anna"}.Passes("ann")));
+  EXPECT_FALSE((ValueFilter{"", "a"}.Passes("")));
+  // Of ASCII only: the rest are bytes.
+  EXPECT_TRUE((ValueFilter{"", "ü"}.Passes("Müller")));
+  EXPECT_FALSE((ValueFilter{"", "Ü"}.Passes("Müller")));
+  EXPECT_TRUE((ValueFilter{"A", "b"}.Passes("AB")));
+  EXPECT_FALSE((ValueFilter{"B", "b"}.Passes("AB")));
 }
 
 TEST_F(SmallChunk, TheSameRecordsMakeTheSameBytes) {

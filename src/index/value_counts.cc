@@ -1,5 +1,7 @@
 #include "index/value_counts.h"
 
+#include <string.h>
+
 #include <optional>
 #include <vector>
 
@@ -28,12 +30,23 @@ absl::Status CountColumn(const Chunk& chunk, size_t column, const std::vector<ui
   return absl::OkStatus();
 }
 
+std::string Lowered(std::string_view text) {
+  std::string lowered(text);
+  for (char& c : lowered) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lowered;
+}
+
 class Counting {
  public:
-  Counting(const Chunk& chunk, const Bitmap& leaves)
-      : chunk_(chunk), leaves_(leaves), is_all_(leaves.count() == chunk.leaves()) {}
+  Counting(const Chunk& chunk, const Bitmap& leaves, const ValueFilter& filter)
+      : chunk_(chunk),
+        leaves_(leaves),
+        filter_(filter),
+        is_all_(leaves.count() == chunk.leaves()) {}
 
-  // False: a value was cut.
+  // `prefix` is what all keys of the field begin with. False: a value was cut.
   absl::StatusOr<bool> Run(KeyKind kind, const std::string& prefix, size_t bytes_max,
                            ValueCounts* counts) {
     if (const auto column = ColumnOf(kind); column && !is_all_) {
@@ -44,12 +57,19 @@ class Counting {
     std::vector<uint32_t> with;
     TermCursor cursor(chunk_);
     RETURN_IF_ERROR(cursor.Seek(prefix));
-    for (uint64_t number = 1; cursor.valid() && cursor.key().starts_with(prefix); ++number) {
-      if (cursor.key().size() - prefix.size() >= kValueBytesMax) return false;
-      ASSIGN_OR_RETURN(const uint64_t count, CountOf(kind, cursor, number, several, &with));
+    const uint64_t first = cursor.valid() ? cursor.number() : 0;
+    const std::string start = prefix + filter_.prefix;
+    if (!filter_.prefix.empty()) RETURN_IF_ERROR(cursor.Seek(start));
+    while (cursor.valid() && cursor.key().starts_with(start)) {
+      const std::string_view value = cursor.key().substr(prefix.size());
+      if (value.size() >= kValueBytesMax) return false;
+      uint64_t count = 0;
+      if (filter_.Passes(value)) {
+        const uint64_t number = cursor.number() - first + 1;
+        ASSIGN_OR_RETURN(count, CountOf(kind, cursor, number, several, &with));
+      }
       if (count > 0) {
         if (!several) counts->with_value += count;
-        const std::string_view value = cursor.key().substr(prefix.size());
         const size_t bytes = value.size() + kValueOverheadBytes;
         if (counts->bytes + bytes > bytes_max) {
           counts->is_whole = false;
@@ -85,6 +105,7 @@ class Counting {
 
   const Chunk& chunk_;
   const Bitmap& leaves_;
+  const ValueFilter& filter_;
   const bool is_all_;
   std::vector<uint64_t> by_value_;
   Bitmap with_;
@@ -92,10 +113,21 @@ class Counting {
 
 }  // namespace
 
+bool ValueFilter::Passes(std::string_view value) const {
+  if (!value.starts_with(prefix)) return false;
+  if (contains.empty()) return true;
+  const std::string lowered = Lowered(value);
+  const std::string wanted = Lowered(contains);
+  // Linear in both, whatever they are: a stranger wrote the one, and another the other.
+  return ::memmem(lowered.data(), lowered.size(), wanted.data(), wanted.size()) != nullptr;
+}
+
 absl::StatusOr<bool> CountValues(const Chunk& chunk, query::Field field, std::string_view label_key,
-                                 const Bitmap& leaves, size_t bytes_max, ValueCounts* counts) {
+                                 const Bitmap& leaves, const ValueFilter& filter, size_t bytes_max,
+                                 ValueCounts* counts) {
   const std::optional<KeyKind> kind = KeyKindOf(field);
-  if (!kind) return false;
+  // Values are cut there: what begins so is not told apart.
+  if (!kind || filter.prefix.size() >= kValueBytesMax) return false;
   std::string key;
   MakeKey(KeyKind::kOverfull, "", &key);
   ASSIGN_OR_RETURN(const Bitmap overfull, chunk.LeavesOf(key));
@@ -105,7 +137,7 @@ absl::StatusOr<bool> CountValues(const Chunk& chunk, query::Field field, std::st
   } else if (!MakeLabelKey(label_key, "", &key)) {
     return false;
   }
-  return Counting(chunk, leaves).Run(*kind, key, bytes_max, counts);
+  return Counting(chunk, leaves, filter).Run(*kind, key, bytes_max, counts);
 }
 
 }  // namespace graven::index

@@ -154,8 +154,32 @@ TEST_F(IndexedSearchTest, NumbersAreTheSameToo) {
         EXPECT_EQ(with.facets[i].values[j].count, without.facets[i].values[j].count) << query;
       }
     }
+    for (const index::ValueFilter& filter :
+         {index::ValueFilter{"t", ""}, {"", "A1"}, {"a", "3"}, {"den", ""}}) {
+      const Facets some = *CountFacets(Source(*indexed_, query), fields, 100, {}, filter);
+      const Facets same = *CountFacets(Source(*searches_, query), fields, 100, {}, filter);
+      for (size_t i = 0; i < fields.size(); ++i) {
+        EXPECT_EQ(some.facets[i].without, same.facets[i].without) << query << ' ' << fields[i];
+        ASSERT_EQ(some.facets[i].values.size(), same.facets[i].values.size()) << query;
+        for (size_t j = 0; j < some.facets[i].values.size(); ++j) {
+          EXPECT_EQ(some.facets[i].values[j].value, same.facets[i].values[j].value) << query;
+          EXPECT_EQ(some.facets[i].values[j].count, same.facets[i].values[j].count) << query;
+        }
+      }
+    }
     HistogramShape shape;
     shape.buckets = 13;
+    EXPECT_EQ(CountHistogram(Source(*indexed_, query), shape, {})->buckets,
+              CountHistogram(Source(*searches_, query), shape, {})->buckets)
+        << query;
+    shape.borders_ns.emplace();
+    for (uint64_t i = 0; i < kAll; i += 601) {
+      const int64_t ns = *ReceivedAt(*ledger, default_log(), i);
+      if (shape.borders_ns->empty() || ns > shape.borders_ns->back()) {
+        shape.borders_ns->push_back(ns);
+      }
+    }
+    ASSERT_GT(shape.borders_ns->size(), 3U);
     EXPECT_EQ(CountHistogram(Source(*indexed_, query), shape, {})->buckets,
               CountHistogram(Source(*searches_, query), shape, {})->buckets)
         << query;

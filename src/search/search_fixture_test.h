@@ -101,8 +101,10 @@ class SearchTest : public ledger::LedgerTest {
   }
 
   absl::StatusOr<Facets> CountFacets(ScanSource source, const std::vector<std::string>& fields,
-                                     uint64_t top, const TallyLimits& limits) {
-    ASSIGN_OR_RETURN(const auto work, FacetWork::Begin(std::move(source), fields, top, limits));
+                                     uint64_t top, const TallyLimits& limits,
+                                     const index::ValueFilter& values = {}) {
+    ASSIGN_OR_RETURN(const auto work,
+                     FacetWork::Begin(std::move(source), {fields, top, values}, limits));
     RETURN_IF_ERROR(Finish(*work, {&clock_, 0}));
     return work->facets();
   }

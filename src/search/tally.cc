@@ -10,7 +10,7 @@
 #include "engine/error_details.h"
 #include "fmt/format.h"
 #include "index/chunk_format.h"
-#include "index/value_counts.h"
+#include "record/utf8.h"
 #include "search/column.h"
 
 namespace graven::search {
@@ -28,8 +28,9 @@ struct CountedColumn {
 // Counts values until they take too much.
 class FacetCounter final : public Adder {
  public:
-  FacetCounter(std::vector<CountedColumn> columns, const TallyLimits& limits)
-      : columns_(std::move(columns)), limits_(limits) {}
+  FacetCounter(std::vector<CountedColumn> columns, index::ValueFilter filter,
+               const TallyLimits& limits)
+      : columns_(std::move(columns)), filter_(std::move(filter)), limits_(limits) {}
   FacetCounter(const FacetCounter&) = delete;
   ~FacetCounter() override {
     if (limits_.values != nullptr) limits_.values->GiveBack(bytes_);
@@ -39,6 +40,7 @@ class FacetCounter final : public Adder {
     ++matches_;
     for (CountedColumn& column : columns_) {
       column.column.Collect(view, &number_, &values_);
+      std::erase_if(values_, [this](std::string_view value) { return !filter_.Passes(value); });
       if (values_.empty()) ++column.without;
       for (const std::string_view value : values_) Count(value, 1, &column);
     }
@@ -52,7 +54,7 @@ class FacetCounter final : public Adder {
       const Column& column = columns_[i].column;
       ASSIGN_OR_RETURN(const bool known,
                        index::CountValues(chunk, column.field(), column.label_key(), leaves,
-                                          bytes_left, &counted[i]));
+                                          filter_, bytes_left, &counted[i]));
       if (!known) return false;
       bytes_left -= counted[i].bytes;
     }
@@ -89,6 +91,7 @@ class FacetCounter final : public Adder {
   }
 
   std::vector<CountedColumn> columns_;
+  const index::ValueFilter filter_;
   const TallyLimits limits_;
   uint64_t matches_ = 0;
   std::vector<std::string_view> values_;  // of one record and column
@@ -159,10 +162,8 @@ class BucketCounter final : public Adder {
   explicit BucketCounter(Histogram* histogram) : histogram_(*histogram) {}
 
   void Add(const query::RecordView& view) override {
-    const auto bucket =
-        static_cast<size_t>((view.received_at_ns - histogram_.from_ns) / histogram_.bucket_ns);
     const size_t column = view.outcome >= 0 ? static_cast<size_t>(view.outcome) : SIZE_MAX;
-    ++histogram_.buckets[bucket][std::min(column, kOutcomeColumns - 1)];
+    ++histogram_.buckets[BucketOf(view.received_at_ns)][std::min(column, kOutcomeColumns - 1)];
   }
 
   // Times grow with the leaves: the leaves of a bucket lie between two borders.
@@ -178,9 +179,7 @@ class BucketCounter final : public Adder {
     }
     std::vector<std::array<uint64_t, kOutcomeColumns>> below(histogram_.buckets.size() + 1);
     for (size_t bucket = 0; bucket < below.size(); ++bucket) {
-      ASSIGN_OR_RETURN(const uint32_t border,
-                       chunk.FirstSince(histogram_.from_ns +
-                                        static_cast<int64_t>(bucket) * histogram_.bucket_ns));
+      ASSIGN_OR_RETURN(const uint32_t border, chunk.FirstSince(histogram_.borders_ns[bucket]));
       uint64_t named = 0;
       for (size_t outcome = 0; outcome < by_outcome.size(); ++outcome) {
         below[bucket][outcome] = by_outcome[outcome].CountBelow(border);
@@ -197,8 +196,78 @@ class BucketCounter final : public Adder {
   }
 
  private:
+  // REQUIRES: at or behind the first border, before the last.
+  size_t BucketOf(int64_t ns) const {
+    if (histogram_.bucket_ns > 0) {
+      return static_cast<size_t>((ns - histogram_.from_ns) / histogram_.bucket_ns);
+    }
+    const std::vector<int64_t>& borders = histogram_.borders_ns;
+    return static_cast<size_t>(std::upper_bound(borders.begin(), borders.end(), ns) -
+                               borders.begin() - 1);
+  }
+
   Histogram& histogram_;
 };
+
+absl::Status CheckFilter(const char* field, const std::string& text) {
+  if (text.size() > kFacetTextBytesMax) {
+    return engine::InvalidField(
+        field, fmt::format("has {} bytes; at most {}", text.size(), kFacetTextBytesMax));
+  }
+  if (!record::IsUtf8(text)) return engine::InvalidField(field, "is not UTF-8");
+  return absl::OkStatus();
+}
+
+absl::Status CheckBorders(const std::vector<int64_t>& borders_ns) {
+  if (borders_ns.size() < 2 || borders_ns.size() > kBucketsMax + 1) {
+    return engine::InvalidField(
+        "at", fmt::format("has {} times; from 2 to {}", borders_ns.size(), kBucketsMax + 1));
+  }
+  for (size_t i = 1; i < borders_ns.size(); ++i) {
+    if (borders_ns[i] > borders_ns[i - 1]) continue;
+    return engine::InvalidField(fmt::format("at[{}]", i), "is not behind the one before it");
+  }
+  return absl::OkStatus();
+}
+
+// The stretches of `shape` over what can match, the records of [low, high); none when there is none
+// and the caller has not said where they lie.
+absl::StatusOr<Histogram> Laid(const ScanSource& source, const HistogramShape& shape, uint64_t low,
+                               uint64_t high) {
+  Histogram histogram;
+  if (shape.borders_ns) {
+    RETURN_IF_ERROR(CheckBorders(*shape.borders_ns));
+    histogram.borders_ns = *shape.borders_ns;
+    histogram.from_ns = histogram.borders_ns.front();
+    histogram.to_ns = histogram.borders_ns.back();
+    histogram.buckets.resize(histogram.borders_ns.size() - 1);
+    return histogram;
+  }
+  if (shape.buckets == 0 || shape.buckets > kBucketsMax) {
+    return engine::InvalidField("buckets",
+                                fmt::format("is {}; from 1 to {}", shape.buckets, kBucketsMax));
+  }
+  histogram.from_ns = shape.from_ns;
+  histogram.to_ns = shape.to_ns;
+  RETURN_IF_ERROR(FillTimes(source, low, high, &histogram));
+  if (histogram.to_ns < histogram.from_ns) {
+    return engine::InvalidField("to", "is before from");
+  }
+  if (histogram.to_ns == histogram.from_ns) return histogram;
+  // Unsigned: the difference of two int64 may be larger than one.
+  const uint64_t from = static_cast<uint64_t>(histogram.from_ns);
+  const uint64_t width = (static_cast<uint64_t>(histogram.to_ns) - from - 1) / shape.buckets + 1;
+  const uint64_t whole = width * shape.buckets;
+  if (width > INT64_MAX / shape.buckets || whole > static_cast<uint64_t>(INT64_MAX) - from) {
+    return engine::InvalidField("to", "is too far away");
+  }
+  histogram.bucket_ns = static_cast<int64_t>(width);
+  histogram.buckets.resize(shape.buckets);
+  for (uint64_t bucket = 0; bucket <= shape.buckets; ++bucket) {
+    histogram.borders_ns.push_back(static_cast<int64_t>(from + bucket * width));
+  }
+  return histogram;
+}
 
 }  // namespace
 
@@ -209,17 +278,19 @@ FacetWork::FacetWork(Pass pass, std::unique_ptr<FacetCounter> counter, uint64_t 
 FacetWork::~FacetWork() = default;
 
 absl::StatusOr<std::unique_ptr<FacetWork>> FacetWork::Begin(ScanSource source,
-                                                            const std::vector<std::string>& fields,
-                                                            uint64_t top,
+                                                            const FacetShape& shape,
                                                             const TallyLimits& limits) {
+  const std::vector<std::string>& fields = shape.fields;
   if (fields.empty()) return engine::InvalidField("field", "at least one is needed");
   if (fields.size() > kFacetFieldsMax) {
     return engine::InvalidField(
         "field", fmt::format("there are {}; at most {}", fields.size(), kFacetFieldsMax));
   }
-  if (top == 0 || top > kFacetTopMax) {
-    return engine::InvalidField("top", fmt::format("is {}; from 1 to {}", top, kFacetTopMax));
+  if (shape.top == 0 || shape.top > kFacetTopMax) {
+    return engine::InvalidField("top", fmt::format("is {}; from 1 to {}", shape.top, kFacetTopMax));
   }
+  RETURN_IF_ERROR(CheckFilter("prefix", shape.values.prefix));
+  RETURN_IF_ERROR(CheckFilter("contains", shape.values.contains));
   std::vector<CountedColumn> columns;
   for (const std::string& name : fields) {
     ASSIGN_OR_RETURN(Column column, Column::Find(name));
@@ -233,9 +304,9 @@ absl::StatusOr<std::unique_ptr<FacetWork>> FacetWork::Begin(ScanSource source,
   uint64_t low = 0;
   uint64_t high = 0;
   RETURN_IF_ERROR(Narrow(source, &low, &high));
-  return std::unique_ptr<FacetWork>(
-      new FacetWork(Pass(std::move(source), low, high),
-                    std::make_unique<FacetCounter>(std::move(columns), limits), top, limits));
+  return std::unique_ptr<FacetWork>(new FacetWork(
+      Pass(std::move(source), low, high),
+      std::make_unique<FacetCounter>(std::move(columns), shape.values, limits), shape.top, limits));
 }
 
 absl::StatusOr<bool> FacetWork::GoOn(const Turn& turn) {
@@ -256,38 +327,17 @@ absl::StatusOr<bool> FacetWork::GoOn(const Turn& turn) {
 absl::StatusOr<std::unique_ptr<HistogramWork>> HistogramWork::Begin(ScanSource source,
                                                                     const HistogramShape& shape,
                                                                     const TallyLimits& limits) {
-  if (shape.buckets == 0 || shape.buckets > kBucketsMax) {
-    return engine::InvalidField("buckets",
-                                fmt::format("is {}; from 1 to {}", shape.buckets, kBucketsMax));
-  }
   uint64_t low = 0;
   uint64_t high = 0;
   RETURN_IF_ERROR(Narrow(source, &low, &high));
-  Histogram histogram;
-  histogram.from_ns = shape.from_ns;
-  histogram.to_ns = shape.to_ns;
-  RETURN_IF_ERROR(FillTimes(source, low, high, &histogram));
-  if (histogram.to_ns < histogram.from_ns) {
-    return engine::InvalidField("to", "is before from");
-  }
-  if (histogram.to_ns == histogram.from_ns) {
+  ASSIGN_OR_RETURN(Histogram histogram, Laid(source, shape, low, high));
+  if (histogram.buckets.empty()) {
     high = low;
   } else {
-    // Unsigned: the difference of two int64 may be larger than one.
-    const uint64_t span =
-        static_cast<uint64_t>(histogram.to_ns) - static_cast<uint64_t>(histogram.from_ns);
-    const uint64_t width = (span - 1) / shape.buckets + 1;
-    const uint64_t whole = width * shape.buckets;
-    if (width > INT64_MAX / shape.buckets ||
-        whole > static_cast<uint64_t>(INT64_MAX) - static_cast<uint64_t>(histogram.from_ns)) {
-      return engine::InvalidField("to", "is too far away");
-    }
-    histogram.bucket_ns = static_cast<int64_t>(width);
-    histogram.buckets.resize(shape.buckets);
     // What was received in [from, to): whole records lie between two indexes.
     RETURN_IF_ERROR(NarrowToTimes(*source.ledger, source.log, {histogram.from_ns, histogram.to_ns},
                                   &low, &high));
-    histogram.to_ns = histogram.from_ns + static_cast<int64_t>(whole);
+    histogram.to_ns = histogram.borders_ns.back();
   }
   return std::unique_ptr<HistogramWork>(
       new HistogramWork(Pass(std::move(source), low, high), std::move(histogram), limits));

@@ -3,12 +3,14 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "index/value_counts.h"
 #include "search/byte_budget.h"
 #include "search/pass.h"
 #include "search/turn.h"
@@ -22,6 +24,8 @@ inline constexpr uint64_t kFacetTopDefault = 10;
 inline constexpr uint64_t kFacetTopMax = 1000;
 inline constexpr uint64_t kBucketsDefault = 60;
 inline constexpr uint64_t kBucketsMax = 1000;
+// Of a text that values must begin with or contain: so much of every value is in the index.
+inline constexpr size_t kFacetTextBytesMax = 100;
 
 // What it may cost.
 struct TallyLimits {
@@ -35,6 +39,13 @@ struct TallyLimits {
 // Of values in one answer, all fields together, so that it fits into a message.
 inline constexpr size_t kFacetBytesMax = size_t{1} << 20;
 
+struct FacetShape {
+  std::vector<std::string> fields;
+  uint64_t top = kFacetTopDefault;
+  // Of all fields: other values are not told of and count as if they were not there.
+  index::ValueFilter values;
+};
+
 struct FacetValue {
   std::string value;
   uint64_t count = 0;  // records
@@ -46,7 +57,7 @@ struct Facet {
   // record that has a value twice (targets), it counts once.
   std::vector<FacetValue> values;
   uint64_t others = 0;   // counts of the values that are left out, together
-  uint64_t without = 0;  // records that have no value
+  uint64_t without = 0;  // records that have no value, or none that was asked for
 };
 
 struct Facets {
@@ -61,10 +72,11 @@ class FacetCounter;
 class FacetWork final : public Work {
  public:
   // Reads a few records, to find where the query's times lie. kInvalidArgument: a field that has no
-  // values to count (index, time, text), one that is there twice, or too many. kDataLoss.
+  // values to count (index, time, text), one that is there twice, or too many; a filter that is too
+  // long or no UTF-8. kDataLoss.
   static absl::StatusOr<std::unique_ptr<FacetWork>> Begin(ScanSource source,
-                                                          const std::vector<std::string>& fields,
-                                                          uint64_t top, const TallyLimits& limits);
+                                                          const FacetShape& shape,
+                                                          const TallyLimits& limits);
   ~FacetWork() override;
 
   absl::StatusOr<bool> GoOn(const Turn& turn) override;
@@ -87,6 +99,9 @@ struct HistogramShape {
   int64_t from_ns = INT64_MIN;
   int64_t to_ns = INT64_MAX;
   uint64_t buckets = kBucketsDefault;
+  // In place of all these: where each stretch begins and the one before it ends. 2 to
+  // kBucketsMax + 1, each behind the one before.
+  std::optional<std::vector<int64_t>> borders_ns;
 };
 
 inline constexpr size_t kOutcomeColumns = 5;  // unknown, success, failure, denied, any other
@@ -94,16 +109,17 @@ inline constexpr size_t kOutcomeColumns = 5;  // unknown, success, failure, deni
 struct Histogram {
   bool is_exact = false;
   int64_t from_ns = 0;
-  int64_t to_ns = 0;  // from_ns + buckets * bucket_ns
-  int64_t bucket_ns = 0;
+  int64_t to_ns = 0;
+  int64_t bucket_ns = 0;            // 0: the caller's own borders
+  std::vector<int64_t> borders_ns;  // one more than there are buckets, from from_ns to to_ns
   std::vector<std::array<uint64_t, kOutcomeColumns>> buckets;
 };
 
-// How many in each stretch of time.
+// How many in each stretch of time; what lies before the first or behind the last is in none.
 class HistogramWork final : public Work {
  public:
   // Reads a few records, to find where the times lie. Empty when no record can match.
-  // kInvalidArgument: a range that ends before it begins. kDataLoss.
+  // kInvalidArgument: a range that ends before it begins, borders that do not ascend. kDataLoss.
   static absl::StatusOr<std::unique_ptr<HistogramWork>> Begin(ScanSource source,
                                                               const HistogramShape& shape,
                                                               const TallyLimits& limits);

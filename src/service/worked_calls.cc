@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "engine/error_details.h"
+#include "fmt/format.h"
 #include "record/time_text.h"
 #include "search/statement.h"
 #include "search/tally.h"
@@ -66,11 +67,13 @@ class FacetsCall final
                                                       int64_t until_ns) override {
     response_.set_query(search.canonical);
     response_.set_tree_size(search.source.size.value);
-    const std::vector<std::string> fields(asked_.fields().begin(), asked_.fields().end());
-    const uint64_t top = asked_.top() == 0 ? search::kFacetTopDefault : asked_.top();
+    search::FacetShape shape;
+    shape.fields.assign(asked_.fields().begin(), asked_.fields().end());
+    if (asked_.top() != 0) shape.top = asked_.top();
+    shape.values = {asked_.prefix(), asked_.contains()};
     ASSIGN_OR_RETURN(auto work,
                      search::FacetWork::Begin(
-                         std::move(search.source), fields, top,
+                         std::move(search.source), shape,
                          {.until_ns = until_ns, .values = &environment_.searches.value_budget()}));
     facets_ = &work->facets();
     return work;
@@ -116,6 +119,20 @@ class HistogramCall final : public CallOf<HistogramCall, graven::v1::GetHistogra
     RETURN_IF_ERROR(ReadTime(asked_.has_from(), asked_.from(), "from", &shape_.from_ns));
     RETURN_IF_ERROR(ReadTime(asked_.has_to(), asked_.to(), "to", &shape_.to_ns));
     if (asked_.buckets() != 0) shape_.buckets = asked_.buckets();
+    if (asked_.at().empty()) return absl::OkStatus();
+    if (asked_.has_from() || asked_.has_to() || asked_.buckets() != 0) {
+      return engine::InvalidField("at", "goes without from, to and buckets");
+    }
+    std::vector<int64_t>& borders_ns = shape_.borders_ns.emplace();
+    for (const google::protobuf::Timestamp& time : asked_.at()) {
+      const std::string name = fmt::format("at[{}]", borders_ns.size());
+      RETURN_IF_ERROR(ReadTime(true, time, name.c_str(), &borders_ns.emplace_back()));
+      // One too many is refused, with how many there are, before the rest is read.
+      if (borders_ns.size() > search::kBucketsMax + 1) {
+        return engine::InvalidField("at", fmt::format("has {} times; from 2 to {}",
+                                                      asked_.at_size(), search::kBucketsMax + 1));
+      }
+    }
     return absl::OkStatus();
   }
 
@@ -132,11 +149,16 @@ class HistogramCall final : public CallOf<HistogramCall, graven::v1::GetHistogra
   std::string Answer() override {
     response_.set_exact(histogram_->is_exact);
     SetTime(histogram_->from_ns, response_.mutable_from());
-    const record::TimePoint width = record::FromNs(histogram_->bucket_ns);
-    response_.mutable_bucket()->set_seconds(width.seconds);
-    response_.mutable_bucket()->set_nanos(width.nanos);
-    for (const auto& counts : histogram_->buckets) {
+    SetTime(histogram_->to_ns, response_.mutable_to());
+    if (!shape_.borders_ns) {
+      const record::TimePoint width = record::FromNs(histogram_->bucket_ns);
+      response_.mutable_bucket()->set_seconds(width.seconds);
+      response_.mutable_bucket()->set_nanos(width.nanos);
+    }
+    for (size_t i = 0; i < histogram_->buckets.size(); ++i) {
+      const auto& counts = histogram_->buckets[i];
       auto* bucket = response_.add_buckets();
+      SetTime(histogram_->borders_ns[i], bucket->mutable_start());
       bucket->set_unknown(counts[0]);
       bucket->set_success(counts[1]);
       bucket->set_failure(counts[2]);

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "engine/error_details.h"
 #include "json/object_text.h"
+#include "query/time_literal.h"
 #include "record/time_text.h"
 #include "search/page.h"
 #include "search/question.h"
@@ -175,18 +176,20 @@ std::string FacetsJson(json::ObjectText body, const search::Facets& facets) {
 }
 
 absl::Status AskForFacets(const http::Parameters& parameters, Job* job) {
-  ASSIGN_OR_RETURN(const Arguments arguments,
-                   Arguments::Take(parameters, {"q", "field", "top", "size", "wait_ms"}));
-  ASSIGN_OR_RETURN(const uint64_t top, arguments.Number("top", search::kFacetTopDefault));
+  ASSIGN_OR_RETURN(
+      const Arguments arguments,
+      Arguments::Take(parameters, {"q", "field", "top", "prefix", "contains", "size", "wait_ms"}));
+  search::FacetShape shape;
+  shape.fields = SplitAtCommas(arguments.Text("field").value_or(""));
+  shape.values = {arguments.Text("prefix").value_or(""), arguments.Text("contains").value_or("")};
+  ASSIGN_OR_RETURN(shape.top, arguments.Number("top", search::kFacetTopDefault));
   RETURN_IF_ERROR(TakeCommon(arguments, kTallyWaitMs, job));
   const search::TallyLimits limits{.until_ns = job->until_ns,
                                    .values = &job->searches.value_budget()};
-  job->begin = [top, fields = SplitAtCommas(arguments.Text("field").value_or("")),
-                limits](search::Search search) -> absl::StatusOr<Making> {
+  job->begin = [shape = std::move(shape), limits](search::Search search) -> absl::StatusOr<Making> {
     const std::string canonical = search.canonical;
     const TreeSize size = search.start.size;
-    ASSIGN_OR_RETURN(auto work,
-                     search::FacetWork::Begin(std::move(search.source), fields, top, limits));
+    ASSIGN_OR_RETURN(auto work, search::FacetWork::Begin(std::move(search.source), shape, limits));
     const search::Facets& facets = work->facets();
     return Making{std::move(work), [canonical, size, &facets] {
                     return FacetsJson(BodyOf(canonical, size), facets);
@@ -207,20 +210,39 @@ absl::StatusOr<int64_t> TimeOf(const Arguments& arguments, std::string_view name
   return *ns;
 }
 
+// The borders of stretches, each as a query writes a time: where what it names begins.
+absl::Status TakeBorders(const Arguments& arguments, std::optional<std::vector<int64_t>>* borders) {
+  const std::optional<std::string> text = arguments.Text("at");
+  if (!text) return absl::OkStatus();
+  if (arguments.Text("from") || arguments.Text("to") || arguments.Text("buckets")) {
+    return engine::InvalidField("at", "goes without from, to and buckets");
+  }
+  borders->emplace();
+  for (const std::string& part : SplitAtCommas(*text)) {
+    const auto range = query::ParseTimeLiteral(part);
+    const std::optional<int64_t> ns = range ? record::ToNs(range->low) : std::nullopt;
+    if (!ns || *ns < 0) {
+      return engine::InvalidField(fmt::format("at[{}]", (*borders)->size()),
+                                  "must be a time as queries have it, from 1970 to 2262");
+    }
+    (*borders)->push_back(*ns);
+  }
+  return absl::OkStatus();
+}
+
 std::string HistogramJson(json::ObjectText body, const search::Histogram& histogram) {
   constexpr std::array<std::string_view, search::kOutcomeColumns> kNames = {
       "unknown", "success", "failure", "denied", "other"};
   json::ArrayText buckets;
-  int64_t start_ns = histogram.from_ns;
-  for (const auto& bucket : histogram.buckets) {
+  for (size_t bucket = 0; bucket < histogram.buckets.size(); ++bucket) {
     json::ObjectText counts;
     for (size_t i = 0; i < kNames.size(); ++i) {
-      if (bucket[i] != 0) counts.Uint64(kNames[i], bucket[i]);
+      const uint64_t count = histogram.buckets[bucket][i];
+      if (count != 0) counts.Uint64(kNames[i], count);
     }
     json::ObjectText one;
-    one.TimeNs("start", start_ns).Raw("counts", counts.Finish());
+    one.TimeNs("start", histogram.borders_ns[bucket]).Raw("counts", counts.Finish());
     buckets.Raw(one.Finish());
-    start_ns += histogram.bucket_ns;
   }
   body.Bool("exact", histogram.is_exact);
   body.TimeNs("from", histogram.from_ns).TimeNs("to", histogram.to_ns);
@@ -232,7 +254,7 @@ std::string HistogramJson(json::ObjectText body, const search::Histogram& histog
 absl::Status AskForHistogram(const http::Parameters& parameters, Job* job) {
   ASSIGN_OR_RETURN(
       const Arguments arguments,
-      Arguments::Take(parameters, {"q", "from", "to", "buckets", "by", "size", "wait_ms"}));
+      Arguments::Take(parameters, {"q", "from", "to", "buckets", "at", "by", "size", "wait_ms"}));
   if (arguments.Text("by").value_or("outcome") != "outcome") {
     return engine::InvalidField("by", "must be outcome");
   }
@@ -240,8 +262,10 @@ absl::Status AskForHistogram(const http::Parameters& parameters, Job* job) {
   ASSIGN_OR_RETURN(shape.from_ns, TimeOf(arguments, "from", INT64_MIN));
   ASSIGN_OR_RETURN(shape.to_ns, TimeOf(arguments, "to", INT64_MAX));
   ASSIGN_OR_RETURN(shape.buckets, arguments.Number("buckets", search::kBucketsDefault));
+  RETURN_IF_ERROR(TakeBorders(arguments, &shape.borders_ns));
   RETURN_IF_ERROR(TakeCommon(arguments, kTallyWaitMs, job));
-  job->begin = [shape, until_ns = job->until_ns](search::Search search) -> absl::StatusOr<Making> {
+  job->begin = [shape = std::move(shape),
+                until_ns = job->until_ns](search::Search search) -> absl::StatusOr<Making> {
     const std::string canonical = search.canonical;
     const TreeSize size = search.start.size;
     ASSIGN_OR_RETURN(auto work, search::HistogramWork::Begin(std::move(search.source), shape,

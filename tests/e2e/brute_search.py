@@ -33,6 +33,10 @@ def fold(text):
     return "".join(c for c in text if unicodedata.category(c) != "Cf")
 
 
+def ascii_lower(text):
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
 def is_word(c):
     return unicodedata.category(c)[0] in "LNM"
 

@@ -74,6 +74,57 @@ class AgainstBruteForce(Searching):
         for bucket in histogram["buckets"]:
             counts.update({name: int(count) for name, count in bucket["counts"].items()})
         self.assertEqual(counts, collections.Counter(row.outcome for row in matches), text)
+        self.compare_values(server, matches, text, size)
+        self.compare_borders(server, matches, text, size)
+
+    def compare_values(self, server, matches, text, size):
+        """Those that begin so, and have that in them, over both doors."""
+        for field, begins, contains in (("action", "user.", ""), ("label.env", "p", "R"), ("ip", "10.", ".8"),
+                                        ("target.type", "", "NVOI"), ("action", "", "Ö"), ("action", "nothing", "")):
+            def asked_for(value):
+                return value.startswith(begins) and brute.ascii_lower(contains) in brute.ascii_lower(value)
+            want = collections.Counter(value for row in matches for value in set(row.values(field)) if asked_for(value))
+            without = sum(not any(asked_for(value) for value in row.values(field)) for row in matches)
+            status, facets = get(server, "facets", q=text, size=size, field=field, top=2, prefix=begins,
+                                 contains=contains)
+            self.assertEqual((status, facets["exact"]), (200, True))
+            facet = facets["facets"][0]
+            told = {v["value"]: int(v["count"]) for v in facet["values"]}
+            first = dict(sorted(want.items(), key=lambda one: (-one[1], one[0].encode()))[:2])
+            self.assertEqual(told, first, (text, field))
+            self.assertEqual(int(facet["others"]), sum(want.values()) - sum(first.values()))
+            self.assertEqual(int(facet["without"]), without, (text, field, begins, contains))
+            same = self.stub(server).GetFacets(pb.GetFacetsRequest(
+                query=text, tree_size=size, fields=[field], top=2, prefix=begins, contains=contains)).facets[0]
+            self.assertEqual({v.value: v.count for v in same.values}, told)
+            self.assertEqual((same.others, same.without), (int(facet["others"]), without))
+
+    def compare_borders(self, server, matches, text, size):
+        """Stretches that end where records are, and where none is, over both doors."""
+        chance = random.Random(size)
+        times = [row.record.received_at for row in matches] or [1]
+        borders = {0, 1, max(times) + 1}
+        for _ in range(12):
+            borders.add(chance.choice(times) + chance.choice([0, 0, 1]))
+        for _ in range(3):
+            borders.add(min(times) + chance.randrange(max(times) - min(times) + 1))
+        borders = sorted(borders)[chance.randrange(3):]
+        want = [collections.Counter(row.outcome for row in matches if low <= row.record.received_at < high)
+                for low, high in zip(borders, borders[1:])]
+        status, histogram = get(server, "histogram", q=text, size=size, at=",".join(map(brute.rfc3339, borders)))
+        self.assertEqual((status, histogram["exact"], histogram["bucketNs"]), (200, True, "0"), histogram)
+        got = [collections.Counter({name: int(count) for name, count in bucket["counts"].items()})
+               for bucket in histogram["buckets"]]
+        self.assertEqual(got, want, (text, borders))
+        request = pb.GetHistogramRequest(query=text, tree_size=size)
+        for border in borders:
+            request.at.add(seconds=border // 10**9, nanos=border % 10**9)
+        same = self.stub(server).GetHistogram(request)
+        self.assertEqual([collections.Counter({name: count for name in brute.OUTCOMES.values()
+                                               if (count := getattr(bucket, name))}) for bucket in same.buckets], want)
+        self.assertEqual([b.start.seconds * 10**9 + b.start.nanos for b in same.buckets], borders[:-1])
+        self.assertEqual(same.to.seconds * 10**9 + same.to.nanos, borders[-1])
+        self.assertFalse(same.HasField("bucket"))
 
     def test_random_queries_find_what_brute_force_finds(self):
         chance = random.Random(SEED)
@@ -141,6 +192,66 @@ class Doors(Searching):
             for wrong in ({"buckets": 0}, {"by": "action"}, {"from": "yesterday"},
                           {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}):
                 self.assertEqual(get(server, "histogram", **wrong)[0], 400, wrong)
+            for wrong, field, why in (({"prefix": "a" * 101}, "prefix", "101 bytes; at most 100"),
+                                      ({"contains": "a" * 101}, "contains", "101 bytes; at most 100"),
+                                      ({"contains": b"\xc3"}, None, "")):
+                status, error = get(server, "facets", field="action", **wrong)
+                self.assertEqual(status, 400, wrong)
+                if field:
+                    self.assertEqual(error["field"], field)
+                    self.assertIn(why, error["message"])
+
+    def test_borders_that_cannot_be_are_refused_on_every_door(self):
+        with self.serve() as server:
+            self.append(server, made_events(0, 10))
+            for wrong, field, why in (({"at": ""}, "at", "0 times; from 2 to 1001"),
+                                      ({"at": "2026"}, "at", "1 times"),
+                                      ({"at": "2026-02,2026-01"}, "at[1]", "not behind the one before"),
+                                      ({"at": "2026-01,soon"}, "at[1]", "must be a time"),
+                                      ({"at": "1960,2026"}, "at[0]", "from 1970 to 2262"),
+                                      ({"at": "2026,2027", "buckets": 2}, "at", "goes without"),
+                                      ({"at": "2026,2027", "to": "2026-01-01T00:00:00Z"}, "at", "goes without")):
+                status, error = get(server, "histogram", **wrong)
+                self.assertEqual((status, error["field"]), (400, field), error)
+                self.assertIn(why, error["message"])
+            stub = self.stub(server)
+
+            def refusal(seconds, **more):
+                request = pb.GetHistogramRequest(**more)
+                for second in seconds:
+                    request.at.add(seconds=second)
+                with self.assertRaises(grpc.RpcError) as raised:
+                    stub.GetHistogram(request)
+                self.assertEqual(raised.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+                return raised.exception.details()
+            self.assertIn("at: has 1 times; from 2 to 1001", refusal([1]))
+            self.assertIn("at: has 5000 times; from 2 to 1001", refusal(range(5000)))
+            self.assertIn("at[2]: is not behind the one before it", refusal([1, 3, 2]))
+            self.assertIn("at[1]: must be a time from 1970 to 2262", refusal([1, -1]))
+            self.assertIn("at: goes without from, to and buckets", refusal([1, 2], buckets=3))
+            most = pb.GetHistogramRequest()
+            for second in range(1001):
+                most.at.add(seconds=second)
+            self.assertEqual(len(stub.GetHistogram(most).buckets), 1000)
+            with self.assertRaises(grpc.RpcError) as raised:
+                stub.GetFacets(pb.GetFacetsRequest(fields=["action"], contains="x" * 101))
+            self.assertIn("contains: has 101 bytes; at most 100", raised.exception.details())
+
+            at = ("--server", server.address)
+            for arguments, code, why in ((("--at", "2026-02,2026-01"), 1, "not behind the one before"),
+                                         (("--at", "2026"), 1, "1 times; from 2"),
+                                         (("--at", "2026,soon"), 2, "--at: a time is written"),
+                                         (("--at", "2026,2027", "--by", "day"), 2, "excludes"),
+                                         (("--by", "decade"), 2, "--by"),
+                                         (("--by", "day", "--zone", "Mars"), 2, "--zone: must be UTC"),
+                                         (("--by", "hour", "--from", "2026-01", "--to", "2026-12"), 2,
+                                          "more than 1000 stretches"),
+                                         (("--by", "day", "--from", "2026-02", "--to", "2026-01"), 2,
+                                          "not behind --from")):
+                done = serving.run("search", "--histogram", *arguments, *at, check=code)
+                self.assertIn(why, done.stderr, arguments)
+            serving.run("search", "--by", "day", *at, check=2)
+            serving.run("search", "--facet-prefix", "a", *at, check=2)
 
     def test_a_search_ends_with_its_time_and_goes_on_from_there(self):
         with self.serve() as server:
@@ -191,6 +302,13 @@ class Doors(Searching):
             self.assertEqual(len(json.loads(done.stdout)["buckets"]), 4)
             self.assertEqual(len(serving.run("search", "--histogram", "--buckets", "4", *at).stdout.splitlines()), 5)
 
+            done = serving.run("search", "--facet", "actor.name", "--facet-contains", "ann", "--json", *at)
+            self.assertEqual({one["value"] for one in json.loads(done.stdout)["facets"][0]["values"]},
+                             {"Ann Müller", "ANN LEE"})
+            done = serving.run("search", "--facet", "actor.name", "--facet-prefix", "Ann", "--json", *at)
+            self.assertEqual([one["value"] for one in json.loads(done.stdout)["facets"][0]["values"]], ["Ann Müller"])
+            self.compare_calendar(rows, at)
+
             proofs = self.folder / "proofs"
             serving.run("search", "index:3..5", "--proofs", proofs, *at)
             self.assertEqual(sorted(proof.name for proof in proofs.iterdir()),
@@ -201,6 +319,34 @@ class Doors(Searching):
             done = serving.run("search", "actr:x", *at, check=1)
             self.assertIn("column 1: there is no field", done.stderr)
             serving.run("search", "--follow", "--oldest", *at, check=2)
+
+    def compare_calendar(self, rows, at):
+        """Days as a zone has them, and whatever times are given."""
+        def histogram(*arguments):
+            return json.loads(serving.run("search", "outcome:denied", "--histogram", *arguments, "--json", *at).stdout)
+        denied = [row.record.received_at for row in rows if row.outcome == "denied"]
+        hour_ns, day_ns = 3600 * 10**9, 86_400 * 10**9
+        for arguments, offset_ns, unit_ns in ((("--by", "day", "--zone", "+05:30"), 5.5 * hour_ns, day_ns),
+                                              (("--by", "day"), 0, day_ns), (("--by", "hour"), 0, hour_ns)):
+            answer = histogram(*arguments)
+            first = (min(denied) + int(offset_ns)) // unit_ns * unit_ns - int(offset_ns)
+            self.assertEqual(answer["from"], brute.rfc3339(first).replace(".000000000", ""))
+            self.assertEqual(sum(one["denied"] for one in answer["buckets"]), len(denied))
+            last = (max(denied) + int(offset_ns)) // unit_ns * unit_ns - int(offset_ns)
+            self.assertEqual(len(answer["buckets"]), (last - first) // unit_ns + 1)
+            self.assertEqual((answer["exact"], answer["bucket_ns"]), (True, 0))
+        middle = sorted(denied)[len(denied) // 2]
+        answer = histogram("--at", f"2026-01-01,{brute.rfc3339(middle)},{brute.rfc3339(max(denied))}")
+        self.assertEqual([one["denied"] for one in answer["buckets"]],
+                         [sum(t < middle for t in denied), sum(middle <= t < max(denied) for t in denied)])
+        # Exactly from and to, whatever the calendar says.
+        answer = histogram("--by", "year", "--from", brute.rfc3339(middle), "--to", brute.rfc3339(middle + 1))
+        self.assertEqual([one["denied"] for one in answer["buckets"]], [sum(t == middle for t in denied)])
+        self.assertEqual(histogram("--by", "month", "--from", "2100")["buckets"], [])
+        text = serving.run("search", "outcome:denied", "--histogram", "--by", "day", "--zone", "+05:30", *at).stdout
+        self.assertIn("T00:00:00+05:30", text)
+        self.assertIn("no record can match",
+                      serving.run("search", "actor:nobody", "--histogram", "--by", "week", *at).stdout)
 
     def test_follow_shows_the_last_matches_and_those_that_come(self):
         with self.serve() as server:

@@ -43,7 +43,7 @@ struct FacetShape {
   std::vector<std::string> fields;
   uint64_t top = kFacetTopDefault;
   // Of all fields: other values are not told of and count as if they were not there.
-  index::ValueFilter values;
+  index::ValueFilter values = {};
 };
 
 struct FacetValue {

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <memory>
 
-#include "audit/verify_output.h"
 #include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
@@ -234,7 +233,7 @@ CommandResult VerifyFolder(CommandContext& context, const FolderRun& run) {
   return code;
 }
 
-CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
+absl::StatusOr<ShownVerdict> CheckExport(CommandContext& context, const ExportRun& run) {
   verify::ExportOptions options;
   options.key = run.key;
   options.origin = run.origin;
@@ -247,8 +246,7 @@ CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
   const OpenFile file(run.path == "-" ? stdin : std::fopen(run.path.c_str(), "rbe"));
   if (file == nullptr) return Unreachable(run.path, absl::ErrnoToStatus(errno, "cannot be opened"));
   auto checker = verify::ExportChecker::Start(options);
-  if (!checker.ok())
-    return PrintVerdict(context, BadCheckpoint(checker.status()), run.completeness.required);
+  if (!checker.ok()) return BadCheckpoint(checker.status());
   absl::Status read;
   {
     ProgressLine progress(context.err(), "verified", ProgressLine::Unit::kBytes,
@@ -259,14 +257,18 @@ CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
   if (!read.ok()) {
     ShownVerdict refused = Refused(*checker, read);
     refused.bad_file = run.path;
-    return PrintVerdict(context, refused, run.completeness.required);
+    return refused;
   }
   const auto verdict = checker->Finish();
-  if (!verdict.ok())
-    return PrintVerdict(context, Refused(*checker, verdict.status()), run.completeness.required);
+  if (!verdict.ok()) return Refused(*checker, verdict.status());
   ShownVerdict shown = Shown(*verdict);
   shown.of_export = true;
   if (shown.origin.empty()) shown.origin = run.key ? run.key->name() : run.origin;
+  return shown;
+}
+
+CommandResult VerifyExport(CommandContext& context, const ExportRun& run) {
+  ASSIGN_OR_RETURN(const ShownVerdict shown, CheckExport(context, run));
   return PrintVerdict(context, shown, run.completeness.required);
 }
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "audit/verify_output.h"
 #include "console/command_context.h"
 #include "note/keys.h"
 #include "verify/producer_sequences.h"
@@ -35,6 +36,8 @@ struct ExportRun {
 
 console::CommandResult VerifyFolder(console::CommandContext& context, const FolderRun& run);
 console::CommandResult VerifyExport(console::CommandContext& context, const ExportRun& run);
+// The same without a word; the verdict may be a no.
+absl::StatusOr<ShownVerdict> CheckExport(console::CommandContext& context, const ExportRun& run);
 
 // A file of evidence, offline. kNo: it shows nothing.
 console::CommandResult VerifyEvidence(console::CommandContext& context, const std::string& path,

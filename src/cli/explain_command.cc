@@ -5,20 +5,20 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "audit/verify_output.h"
 #include "audit/verify_run.h"
-#include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/status_macros.h"
 #include "base/text_safety.h"
 #include "cli/commands.h"
+#include "cli/log_word.h"
 #include "console/key_flag.h"
 #include "console/policy_flag.h"
 #include "fmt/format.h"
-#include "merkle/proof.h"
 #include "verify/explanation.h"
 
 namespace graven::cli {
-using audit::VerifyExport;
+using audit::ShownVerdict;
 using console::KeyFlag;
 using console::ReadPolicy;
 using console::WasTyped;
@@ -35,6 +35,10 @@ struct ExplainFlags {
   const CLI::App* command = nullptr;
 };
 
+std::string_view FirstLine(std::string_view text) {
+  return text.substr(0, text.find_first_of("\r\n"));
+}
+
 // The whole file, or what an export begins with.
 absl::StatusOr<std::string> ReadHead(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
@@ -48,71 +52,32 @@ absl::StatusOr<std::string> ReadHead(const std::string& path) {
   return head;
 }
 
-// What the log of the flags, as it is now, says about a receipt or checkpoint.
-struct LogWord {
-  bool holds = false;
-  std::string sentence;
-};
-
-std::vector<Hash> HashesOf(const v1::GetConsistencyProofResponse& answer) {
-  std::vector<Hash> hashes;
-  for (const std::string& hash : answer.hashes()) {
-    // One of another length makes the proof one hash short, and so no proof.
-    if (hash.size() == Hash::kSize) hashes.push_back(Hash::FromBytes(hash));
-  }
-  return hashes;
-}
-
-// The log's newest checkpoint, whose signature is checked when its key is at hand.
-absl::StatusOr<note::Checkpoint> Newest(client::Client& client,
-                                        const std::vector<note::VerifierKey>& keys) {
-  ASSIGN_OR_RETURN(const v1::GetCheckpointResponse answer, client.GetCheckpoint());
-  const verify::Explanation found = verify::Explain(answer.checkpoint(), keys, {});
-  if (found.kind == verify::FileKind::kCheckpoint && found.holds != verify::Holds::kNo) {
-    return *found.checkpoint;
-  }
-  return absl::DataLossError("the log's newest checkpoint does not hold: " + found.sentence);
-}
-
-// Whether the tree that `checkpoint` names is a prefix of the log's now: the server's proof is
-// recomputed here.
-absl::StatusOr<LogWord> AskAboutTree(client::Client& client, const note::Checkpoint& checkpoint,
-                                     const std::vector<note::VerifierKey>& keys) {
-  ASSIGN_OR_RETURN(const note::Checkpoint now, Newest(client, keys));
-  if (now.origin != checkpoint.origin) {
-    return LogWord{false, fmt::format("The server's log is another one: {}.", now.origin)};
-  }
-  if (now.size < checkpoint.size) {
-    return LogWord{false, fmt::format("The log shows {} records now: it was rolled back, or does "
-                                      "not show all of them.",
-                                      now.size.value)};
-  }
-  absl::Status consistent = absl::OkStatus();
-  if (checkpoint.size.value > 0) {
-    ASSIGN_OR_RETURN(const v1::GetConsistencyProofResponse answer,
-                     client.GetConsistencyProof(checkpoint.size, now.size));
-    consistent = merkle::CheckConsistency(checkpoint.size, now.size, HashesOf(answer),
-                                          checkpoint.root, now.root);
-  }
-  if (!consistent.ok()) {
-    return LogWord{false,
-                   "The log does not contain it any more, or proves it wrongly: keep this "
-                   "file, and run graven monitor."};
-  }
-  return LogWord{true,
-                 fmt::format("The log, of {} records now, still contains it.", now.size.value)};
+bool MustAsk(const ExplainFlags& flags) {
+  return WasTyped(*flags.command, *flags.command->get_option("--server"));
 }
 
 // Nothing when there is nothing to ask.
 absl::StatusOr<std::optional<LogWord>> AskTheLog(CommandContext& context, const ExplainFlags& flags,
+                                                 std::string_view file,
                                                  const verify::Explanation& found,
                                                  const std::vector<note::VerifierKey>& keys) {
-  if (!found.checkpoint || !WasTyped(*flags.command, *flags.command->get_option("--server"))) {
-    return std::nullopt;
-  }
+  if (!MustAsk(flags)) return std::nullopt;
   ASSIGN_OR_RETURN(const auto client, context.Connect());
-  ASSIGN_OR_RETURN(LogWord word, AskAboutTree(*client, *found.checkpoint, keys));
-  return word;
+  if (found.checkpoint) return AskAboutTree(*client, *found.checkpoint, keys);
+  switch (found.kind) {
+    case verify::FileKind::kEvidence:
+      return AskAboutEvidence(*client, file, keys);
+    case verify::FileKind::kVerifierKey: {
+      ASSIGN_OR_RETURN(const note::VerifierKey key, note::VerifierKey::Parse(FirstLine(file)));
+      return AskAboutKey(*client, key);
+    }
+    case verify::FileKind::kPolicy: {
+      ASSIGN_OR_RETURN(const note::Policy policy, note::Policy::Parse(file));
+      return AskAboutPolicy(*client, policy);
+    }
+    default:
+      return std::nullopt;
+  }
 }
 
 Colour ColourOf(verify::Holds holds) {
@@ -127,19 +92,32 @@ Colour ColourOf(verify::Holds holds) {
   return Colour::kYellow;
 }
 
-CommandResult Print(CommandContext& context, const verify::Explanation& found,
-                    const std::optional<LogWord>& word) {
-  const bool contradicted = word && !word->holds;
-  const ExitCode code =
-      found.holds == verify::Holds::kNo || contradicted ? ExitCode::kNo : ExitCode::kDone;
+// What the log said, or why it could not be asked, behind what the file itself says: a server that
+// is away makes no file worth less. `code` is what the file says without it.
+CommandResult PrintWord(CommandContext& context, const absl::StatusOr<std::optional<LogWord>>& word,
+                        bool counts, ExitCode code, Json body) {
   if (!context.json()) {
     Terminal& out = context.out();
-    out.Line(out.Paint(ColourOf(found.holds), SafeText(found.sentence)));
-    if (word) {
-      out.Line(out.Paint(word->holds ? Colour::kGreen : Colour::kRed, SafeText(word->sentence)));
+    if (word.ok() && *word) {
+      out.Line(
+          out.Paint((*word)->holds ? Colour::kGreen : Colour::kRed, SafeText((*word)->sentence)));
     }
-    return code;
+  } else {
+    if (word.ok() && *word) {
+      body[std::string((*word)->name)] = (*word)->holds;
+      body["log_says"] = (*word)->sentence;
+    }
+    context.PrintJson(body);
   }
+  RETURN_IF_ERROR(context.out().Finish());
+  RETURN_IF_ERROR(word.status());
+  return counts && *word && !(*word)->holds ? ExitCode::kNo : code;
+}
+
+CommandResult Print(CommandContext& context, const verify::Explanation& found,
+                    const absl::StatusOr<std::optional<LogWord>>& word) {
+  Terminal& out = context.out();
+  if (!context.json()) out.Line(out.Paint(ColourOf(found.holds), SafeText(found.sentence)));
   Json body = {{"kind", verify::KindName(found.kind)},
                {"holds", verify::HoldsName(found.holds)},
                {"sentence", found.sentence}};
@@ -150,12 +128,34 @@ CommandResult Print(CommandContext& context, const verify::Explanation& found,
   }
   if (found.index) body["index"] = found.index->value;
   if (found.record_hash) body["record_hash"] = HexEncode(*found.record_hash);
-  if (word) {
-    body["log_contains_it"] = word->holds;
-    body["log_says"] = word->sentence;
+  const ExitCode code = found.holds == verify::Holds::kNo ? ExitCode::kNo : ExitCode::kDone;
+  // That a log denies one of two trees of a fork is what evidence is about.
+  return PrintWord(context, word, found.kind != verify::FileKind::kEvidence, code, std::move(body));
+}
+
+CommandResult ExplainExport(CommandContext& context, const ExplainFlags& flags,
+                            const verify::Explanation& found,
+                            const std::optional<note::VerifierKey>& key,
+                            const std::vector<note::VerifierKey>& keys) {
+  // A key alone has nothing to check in an export, which holds no signature.
+  ASSIGN_OR_RETURN(
+      const ShownVerdict verdict,
+      audit::CheckExport(context, {flags.path, "", key ? key->name() : "", std::nullopt}));
+  if (!context.json()) {
+    context.out().Line(found.sentence);
+    audit::WriteVerdict(verdict, context.out());
   }
-  context.PrintJson(body);
-  return code;
+  const auto ask = [&]() -> absl::StatusOr<std::optional<LogWord>> {
+    if (!MustAsk(flags)) return std::nullopt;
+    ASSIGN_OR_RETURN(const auto client, context.Connect());
+    return AskAboutExport(*client, verdict, keys);
+  };
+  Json body = audit::VerdictJson(verdict);
+  body["kind"] = verify::KindName(found.kind);
+  body["holds"] = verify::HoldsName(verdict.status.ok() ? verify::Holds::kYes : verify::Holds::kNo);
+  body["sentence"] = found.sentence;
+  return PrintWord(context, ask(), true, verdict.status.ok() ? ExitCode::kDone : ExitCode::kNo,
+                   std::move(body));
 }
 
 CommandResult Run(CommandContext& context, const ExplainFlags& flags) {
@@ -166,14 +166,11 @@ CommandResult Run(CommandContext& context, const ExplainFlags& flags) {
   if (key) keys = {*key};
   ASSIGN_OR_RETURN(const std::string head, ReadHead(flags.path));
   const verify::Explanation found = verify::Explain(head, keys, policy);
-  const bool lines = found.kind == verify::FileKind::kExportLines;
-  if (lines || found.kind == verify::FileKind::kExportRecords) {
-    if (!context.json()) context.out().Line(found.sentence);
-    // A key alone has nothing to check in an export, which holds no signature.
-    return VerifyExport(context, {flags.path, "", key ? key->name() : "", std::nullopt});
+  if (found.kind == verify::FileKind::kExportLines ||
+      found.kind == verify::FileKind::kExportRecords) {
+    return ExplainExport(context, flags, found, key, keys);
   }
-  ASSIGN_OR_RETURN(const auto word, AskTheLog(context, flags, found, keys));
-  return Print(context, found, word);
+  return Print(context, found, AskTheLog(context, flags, head, found, keys));
 }
 
 }  // namespace
@@ -182,9 +179,15 @@ void AddExplainCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command =
       app.add_subcommand("explain", "Says what a file is, and whether it holds, in one sentence");
   command->footer(
-      "Knows receipts, checkpoints, evidence, exports, public keys and policies. With --key or\n"
-      "--policy signatures are checked; with --server, whether the log still contains it.\n"
-      "Exit code 1: it does not hold, or is nothing that Graven makes.\n"
+      "Knows receipts, checkpoints, evidence, exports, statements about searches, public keys and\n"
+      "policies. With --key or --policy signatures are checked; with --server, whether the log "
+      "still\n"
+      "contains it (of a key: is signed with it; of a policy: meets it), by proofs that are\n"
+      "recomputed here. Of an export that begins with the first record all records are compared, "
+      "by\n"
+      "the root of their tree; of another one the last, whose chain of hashes names those before.\n"
+      "Exit code 1: it does not hold, the log does not contain it, or it is nothing that Graven\n"
+      "makes. 3: the server could not be asked.\n"
       "\n"
       "Example:\n"
       "  graven explain found.file --key audit.vkey --server 127.0.0.1:7465");

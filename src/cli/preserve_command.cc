@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -35,62 +36,182 @@ std::string Heading() {
                      machine.nodename);
 }
 
-// A copy inside what is copied would have no end, and the first thing done would be a change.
-bool LiesInside(const std::string& path, const std::string& folder) {
-  std::error_code error;
-  const auto inner = std::filesystem::weakly_canonical(path, error);
-  const auto outer = std::filesystem::weakly_canonical(folder, error);
-  const auto relative = inner.lexically_relative(outer);
+namespace fs = std::filesystem;
+
+// Of paths without links in them.
+bool LiesInside(const fs::path& path, const fs::path& folder) {
+  const auto relative = path.lexically_relative(folder);
   return !relative.empty() && *relative.begin() != "..";
+}
+
+// As far as it exists and may be looked at, without links.
+fs::path RealPath(const fs::path& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  fs::path real = fs::weakly_canonical(absolute, error);
+  if (error) real = absolute.lexically_normal();
+  return real.has_filename() ? real : real.parent_path();
+}
+
+// Who may write into a data folder may also put a link or a pipe there, before he is found out.
+// The one who preserves it is often root: a link is followed only to what its owner owns anyhow,
+// and from the folder itself, where an operator has reason to put one. Never to the keys, nor back
+// into what is copied.
+class PathJudge {
+ public:
+  PathJudge(const std::string& folder, const std::vector<std::string>& sources,
+            const std::string& output)
+      : keys_(RealPath(fs::path(folder) / "keys")), output_(RealPath(output)) {
+    for (const std::string& source : sources) roots_.push_back(RealPath(source));
+    struct stat info {};
+    if (stat(folder.c_str(), &info) == 0) owner_ = info.st_uid;
+  }
+
+  store::Oddity operator()(const std::string& path) const {
+    std::error_code error;
+    const fs::file_status own = fs::symlink_status(path, error);
+    if (own.type() == fs::file_type::symlink) return Link(path);
+    if (const char* kind = KindOf(own); kind != nullptr) return {kind, true};
+    if (own.type() == fs::file_type::directory && RealPath(path) == keys_) {
+      return {"the keys", true};
+    }
+    return {};
+  }
+
+ private:
+  // Null for files and folders, and for what is not there.
+  static const char* KindOf(const fs::file_status& status) {
+    switch (status.type()) {
+      case fs::file_type::fifo:
+        return "a pipe";
+      case fs::file_type::socket:
+        return "a socket";
+      case fs::file_type::block:
+      case fs::file_type::character:
+        return "a device";
+      default:
+        return nullptr;
+    }
+  }
+
+  store::Oddity Link(const std::string& path) const {
+    std::error_code error;
+    std::string words = "a link to " + fs::read_symlink(path, error).string();
+    const std::string why = WhyNotFollowed(path);
+    if (why.empty()) return {words, false};
+    return {fmt::format("{}, {}", words, why), true};
+  }
+
+  std::string WhyNotFollowed(const std::string& path) const {
+    std::error_code error;
+    const fs::path target = fs::canonical(path, error);
+    struct stat info {};
+    if (error || stat(target.c_str(), &info) != 0) return "which leads nowhere";
+    if (const char* kind = KindOf(fs::status(target, error)); kind != nullptr) {
+      return std::string("which is ") + kind;
+    }
+    const fs::path place = RealPath(fs::path(path).parent_path());
+    bool from_inside = false;
+    for (const fs::path& root : roots_) {
+      if (LiesInside(target, root)) return "which is copied in its own place";
+      if (LiesInside(root, target)) return "which holds what is copied";
+      from_inside = from_inside || LiesInside(place, root);
+    }
+    if (LiesInside(target, keys_) || LiesInside(keys_, target)) return "where the keys are";
+    if (LiesInside(output_, target)) return "which holds OUT";
+    if (!from_inside) return "in what another link led to";
+    return info.st_uid == owner_ ? "" : "which belongs to another user";
+  }
+
+  const fs::path keys_;
+  const fs::path output_;
+  std::vector<fs::path> roots_;
+  uid_t owner_ = 0;
+};
+
+CommandResult PrintTaken(CommandContext& context, const PreserveFlags& flags,
+                         const store::Snapshot& taken) {
+  const bool whole = taken.unreadable.empty() && taken.left_out.empty();
+  const ExitCode code = whole ? ExitCode::kDone : ExitCode::kNo;
+  if (context.json()) {
+    context.PrintJson({{"output", flags.output},
+                       {"files", taken.files},
+                       {"bytes", taken.bytes},
+                       {"sha256sums_sha256", HexEncode(taken.digest)},
+                       {"unused_journal_files", taken.unused},
+                       {"changed_meanwhile", taken.changed},
+                       {"links_followed", taken.followed},
+                       {"left_out", taken.left_out},
+                       {"unreadable", taken.unreadable}});
+    return code;
+  }
+  Terminal& out = context.out();
+  out.Line(fmt::format("{} files, {} bytes in {}", CountText(taken.files), CountText(taken.bytes),
+                       SafeText(flags.output)));
+  if (!taken.unused.empty()) {
+    out.Line(
+        fmt::format("  {} journal files held only zeros and are left out; preserved.txt has "
+                    "their names",
+                    taken.unused.size()));
+  }
+  const auto list = [&out](const std::vector<std::string>& all, std::string_view words,
+                           Colour colour) {
+    for (const std::string& one : all) {
+      out.Line(out.Paint(colour, fmt::format("  {}: {}", words, SafeText(one))));
+    }
+  };
+  list(taken.followed, "followed", Colour::kPlain);
+  list(taken.changed, "changed while it was copied", Colour::kPlain);
+  list(taken.left_out, "LEFT OUT", Colour::kRed);
+  list(taken.unreadable, "NOT READABLE", Colour::kRed);
+  out.Line(fmt::format("  SHA-256 of SHA256SUMS: {}", HexEncode(taken.digest)));
+  out.Line("  write it down where nobody of this machine can change it");
+  return code;
 }
 
 CommandResult Take(CommandContext& context, const PreserveFlags& flags) {
   if (context.data().empty()) return UsageError("--data: which folder is to be preserved");
-  std::vector<std::string> sources = flags.also;
-  sources.push_back(context.data());
+  std::vector<std::string> sources = {context.data()};
+  std::vector<std::string> also;
+  const fs::path keys = RealPath(fs::path(context.data()) / "keys");
+  for (const std::string& named : flags.also) {
+    // A link that was named is meant.
+    also.push_back(RealPath(named).string());
+    sources.push_back(also.back());
+    if (LiesInside(also.back(), keys)) return UsageError("--also: the keys are never copied");
+  }
+  // A copy inside what is copied would have no end, and the first thing done would be a change.
   for (const std::string& source : sources) {
-    if (LiesInside(flags.output, source)) {
+    if (LiesInside(RealPath(flags.output), RealPath(source))) {
       return UsageError(fmt::format("OUT lies inside {}, which is to be copied", source));
     }
   }
-  store::SnapshotRequest request{context.data(), flags.also, flags.output, Heading(), {}};
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(flags.output, error))) {
+    return UsageError(
+        fmt::format("OUT: {} exists; a copy is made in a folder of its own", flags.output));
+  }
+  store::SnapshotRequest request{context.data(), also, flags.output, Heading(), {}, {}};
   ProgressLine progress(context.err(), "copied", ProgressLine::Unit::kBytes, 0);
   uint64_t done = 0;
   request.on_bytes = [&](uint64_t bytes) { progress.Update(done += bytes); };
+  request.oddity_at = PathJudge(context.data(), sources, flags.output);
   const auto taken = store::TakeSnapshot(io::PosixFileSystem(), request);
   if (!taken.ok()) return Unreachable(context.data(), taken.status());
-  if (context.json()) {
-    context.PrintJson({{"output", flags.output},
-                       {"files", taken->files},
-                       {"bytes", taken->bytes},
-                       {"sha256sums_sha256", HexEncode(taken->digest)},
-                       {"unused_journal_files", taken->unused},
-                       {"changed_meanwhile", taken->changed}});
-    return ExitCode::kDone;
-  }
-  Terminal& out = context.out();
-  out.Line(fmt::format("{} files, {} bytes in {}", CountText(taken->files), CountText(taken->bytes),
-                       SafeText(flags.output)));
-  if (!taken->unused.empty()) {
-    out.Line(
-        fmt::format("  {} journal files held only zeros and are left out; preserved.txt has "
-                    "their names",
-                    taken->unused.size()));
-  }
-  for (const std::string& name : taken->changed) {
-    out.Line(fmt::format("  changed while it was copied: {}", SafeText(name)));
-  }
-  out.Line(fmt::format("  SHA-256 of SHA256SUMS: {}", HexEncode(taken->digest)));
-  out.Line("  write it down where nobody of this machine can change it");
-  return ExitCode::kDone;
+  return PrintTaken(context, flags, *taken);
 }
 
 CommandResult Check(CommandContext& context, const PreserveFlags& flags) {
   if (!flags.also.empty()) return UsageError("--also has no say in a check");
   ProgressLine progress(context.err(), "hashed", ProgressLine::Unit::kBytes, 0);
   uint64_t done = 0;
-  const auto found = store::CheckSnapshot(io::PosixFileSystem(), flags.output,
-                                          [&](uint64_t bytes) { progress.Update(done += bytes); });
+  const auto found = store::CheckSnapshot(
+      io::PosixFileSystem(), flags.output, [&](uint64_t bytes) { progress.Update(done += bytes); },
+      PathJudge(flags.output, {flags.output}, flags.output));
+  if (absl::IsNotFound(found.status())) {
+    return Unreachable(flags.output, absl::NotFoundError("no SHA256SUMS: no copy, or one that was "
+                                                         "never finished"));
+  }
   if (!found.ok()) return Unreachable(flags.output, found.status());
   const bool same = found->differences.empty();
   if (context.json()) {
@@ -119,8 +240,10 @@ void AddPreserveCommand(CLI::App& app, CommandContext& context) {
       "Touches nothing in the folder and needs no stopped server; what changed meanwhile is\n"
       "named. Left out are keys/, and journal files that hold nothing yet. `sha256sum -c\n"
       "SHA256SUMS` checks the copy without Graven, and `graven verify --data OUT/data` what is in\n"
-      "it.\n"
-      "Exit code 1: with --check, something is not as it was.\n"
+      "it. A link is followed only to what the folder's owner owns; pipes, devices and other "
+      "links\n"
+      "are left out, and what the disk will not read becomes zeros: both are named.\n"
+      "Exit code 1: not everything is in the copy; with --check, something is not as it was.\n"
       "\n"
       "Example:\n"
       "  graven preserve ./evidence --data ./audit --also /another/disk/guard\n"

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
+#include "base/absl_views.h"
 #include "base/encoding.h"
 #include "base/sha256.h"
 #include "base/sha256_stream.h"
 #include "base/status_macros.h"
+#include "base/text_safety.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
 #include "store/data_folder.h"
@@ -22,6 +26,10 @@ constexpr std::string_view kSumsName = "SHA256SUMS";
 constexpr std::string_view kFactsName = "preserved.txt";
 constexpr std::string_view kLockName = "data/lock";
 constexpr std::string_view kJournalPrefix = "data/journal/";
+// Of the escapes of a line of SHA256SUMS, and what they stand for.
+constexpr std::string_view kEscapes = "nr\\";
+constexpr std::string_view kEscaped = "\n\r\\";
+constexpr size_t kSectorBytes = 4096;
 constexpr uint32_t kFileMode = 0444;
 constexpr uint32_t kFolderMode = 0755;
 
@@ -43,21 +51,76 @@ absl::StatusOr<bool> HoldsOnlyZeros(io::File& file, uint64_t size) {
   return true;
 }
 
-// Of a file, in pieces; with `copy` they are written there too, but for those that are all zero:
-// most of a journal file is.
-absl::StatusOr<Hash> HashFile(io::File& file, uint64_t size, io::File* copy,
-                              const std::function<void(uint64_t)>& on_bytes) {
+// A file as it was read.
+struct FileRead {
+  Hash hash;
+  uint64_t bytes = 0;
+  uint64_t unreadable_bytes = 0;
+  absl::Status why;  // of the first of them
+};
+
+// Fills `piece`, in smaller and smaller parts: only what the disk refuses becomes zeros.
+absl::Status ReadWhatCanBe(io::File& file, uint64_t at, std::span<char> piece, FileRead* read) {
+  const absl::Status status = file.ReadAt(at, piece);
+  if (status.ok() || absl::IsOutOfRange(status)) return status;
+  if (piece.size() <= kSectorBytes) {
+    std::ranges::fill(piece, '\0');
+    if (read->why.ok()) read->why = status;
+    read->unreadable_bytes += piece.size();
+    return absl::OkStatus();
+  }
+  const size_t half = (piece.size() / 2 + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
+  RETURN_IF_ERROR(ReadWhatCanBe(file, at, piece.first(half), read));
+  return ReadWhatCanBe(file, at + half, piece.subspan(half), read);
+}
+
+// In pieces, up to `size` or the end that it has meanwhile; with `copy` they are written there too,
+// but for those that are all zero: most of a journal file is. Errors are those of writing.
+absl::StatusOr<FileRead> ReadFile(io::File& file, uint64_t size, io::File* copy,
+                                  const std::function<void(uint64_t)>& on_bytes) {
   Sha256Stream hash;
-  std::string piece(std::min<uint64_t>(size, kPieceBytes), '\0');
-  for (uint64_t at = 0; at < size; at += piece.size()) {
-    piece.resize(std::min<uint64_t>(size - at, kPieceBytes));
-    RETURN_IF_ERROR(file.ReadAt(at, piece));
+  FileRead read;
+  std::string piece;
+  while (read.bytes < size) {
+    piece.resize(std::min<uint64_t>(size - read.bytes, kPieceBytes));
+    if (!ReadWhatCanBe(file, read.bytes, piece, &read).ok()) {
+      ASSIGN_OR_RETURN(const uint64_t now, file.Size());
+      size = std::clamp(now, read.bytes, size - 1);
+      continue;
+    }
     hash.Add(piece);
-    if (copy != nullptr && !IsZeros(piece)) RETURN_IF_ERROR(copy->WriteAt(at, piece));
+    if (copy != nullptr && !IsZeros(piece)) RETURN_IF_ERROR(copy->WriteAt(read.bytes, piece));
+    read.bytes += piece.size();
     if (on_bytes) on_bytes(piece.size());
   }
   if (copy != nullptr) RETURN_IF_ERROR(copy->Truncate(size));
-  return hash.Finish();
+  read.hash = hash.Finish();
+  return read;
+}
+
+// As sha256sum writes and reads them: with a backslash in front when something in the name had to
+// be escaped.
+std::string SumsLine(const Hash& hash, std::string_view name) {
+  std::string escaped;
+  for (const char c : name) {
+    escaped += c == '\\' ? "\\\\" : c == '\n' ? "\\n" : c == '\r' ? "\\r" : std::string(1, c);
+  }
+  return fmt::format("{}{}  {}\n", escaped.size() == name.size() ? "" : "\\", HexEncode(hash),
+                     escaped);
+}
+
+std::optional<std::string> Unescaped(std::string_view text) {
+  std::string name;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      name += text[i];
+      continue;
+    }
+    const size_t which = ++i < text.size() ? kEscapes.find(text[i]) : kEscapes.npos;
+    if (which == kEscapes.npos) return std::nullopt;
+    name += kEscaped[which];
+  }
+  return name;
 }
 
 // Copies trees, and keeps what SHA256SUMS will say.
@@ -65,19 +128,16 @@ class Copier {
  public:
   Copier(io::FileSystem& fs, const SnapshotRequest& request) : fs_(fs), request_(request) {}
 
-  // `name`: the place in the output.
+  // `name`: the place in the output. Errors are those of writing.
   absl::Status Copy(const std::string& from, const std::string& name) {
-    // Neither sha256sum nor a reader of preserved.txt could tell where such a line ends.
-    if (name.find('\n') != name.npos) {
-      return absl::InvalidArgumentError("a file's name holds a line feed: " + from);
+    if (request_.oddity_at) {
+      const Oddity odd = request_.oddity_at(from);
+      if (!odd.words.empty())
+        Note(odd.leave ? &found_.left_out : &found_.followed, name, odd.words);
+      if (odd.leave) return absl::OkStatus();
     }
     const auto info = fs_.Stat(from);
-    if (absl::IsNotFound(info.status())) {
-      // A journal file that was retired, a temporary one that took its place.
-      found_.changed.push_back(name);
-      return absl::OkStatus();
-    }
-    RETURN_IF_ERROR(info.status());
+    if (!info.ok()) return NameMissing(name, info.status());
     return info->is_directory ? CopyFolder(from, name) : CopyFile(from, name, *info);
   }
 
@@ -89,7 +149,7 @@ class Copier {
 
   absl::StatusOr<Snapshot> Finish() {
     std::string sums;
-    for (const auto& [name, hash] : sums_) sums += fmt::format("{}  {}\n", HexEncode(hash), name);
+    for (const auto& [name, hash] : sums_) sums += SumsLine(hash, name);
     RETURN_IF_ERROR(io::CreateFileDurably(fs_, Out(kSumsName), sums, kFileMode));
     found_.files = sums_.size();
     found_.digest = Sha256(sums);
@@ -101,10 +161,26 @@ class Copier {
  private:
   std::string Out(std::string_view name) const { return io::JoinPath(request_.output, name); }
 
+  static void Note(std::vector<std::string>* notes, std::string_view name, std::string_view words) {
+    notes->push_back(fmt::format("{}: {}", name, words));
+  }
+
+  // Of what was listed a moment ago.
+  absl::Status NameMissing(const std::string& name, const absl::Status& why) {
+    if (absl::IsNotFound(why)) {
+      // A journal file that was retired, a temporary one that took its place.
+      found_.changed.push_back(name);
+    } else {
+      Note(&found_.unreadable, name, ToStd(why.message()));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status CopyFolder(const std::string& from, const std::string& name) {
     RETURN_IF_ERROR(io::MakeDirectoryDurably(fs_, Out(name), kFolderMode));
-    ASSIGN_OR_RETURN(const std::vector<std::string> children, fs_.List(from));
-    for (const std::string& child : children) {
+    const auto children = fs_.List(from);
+    if (!children.ok()) return NameMissing(name, children.status());
+    for (const std::string& child : *children) {
       RETURN_IF_ERROR(Copy(io::JoinPath(from, child), io::JoinPath(name, child)));
     }
     return fs_.SyncDirectory(Out(name));
@@ -112,15 +188,10 @@ class Copier {
 
   absl::Status CopyFile(const std::string& from, const std::string& name,
                         const io::FileInfo& before) {
-    auto file = fs_.Open(from, io::OpenMode::kRead);
-    if (absl::IsNotFound(file.status())) {
-      found_.changed.push_back(name);
-      return absl::OkStatus();
-    }
-    RETURN_IF_ERROR(file.status());
+    const auto file = fs_.Open(from, io::OpenMode::kRead);
+    if (!file.ok()) return NameMissing(name, file.status());
     if (name.starts_with(kJournalPrefix) && before.size > 0) {
       const auto unused = HoldsOnlyZeros(**file, before.size);
-      if (!unused.ok() && !absl::IsOutOfRange(unused.status())) return unused.status();
       if (unused.ok() && *unused) {
         found_.unused.push_back(name);
         if (HasChanged(from, before)) found_.changed.push_back(name);
@@ -128,18 +199,17 @@ class Copier {
       }
     }
     ASSIGN_OR_RETURN(const auto copy, fs_.Open(Out(name), io::OpenMode::kCreateNew, kFileMode));
-    auto hash = HashFile(**file, before.size, copy.get(), request_.on_bytes);
-    const bool was_cut = absl::IsOutOfRange(hash.status());
-    if (!was_cut) RETURN_IF_ERROR(hash.status());
+    ASSIGN_OR_RETURN(const FileRead read,
+                     ReadFile(**file, before.size, copy.get(), request_.on_bytes));
     RETURN_IF_ERROR(copy->Sync());
-    if (was_cut) {
-      // Shorter now than it was a moment ago: what there is of it is hashed anew.
-      ASSIGN_OR_RETURN(const uint64_t size, copy->Size());
-      ASSIGN_OR_RETURN(hash, HashFile(*copy, size, nullptr, nullptr));
+    if (read.unreadable_bytes > 0) {
+      Note(&found_.unreadable, name,
+           fmt::format("{} bytes of it, for which zeros stand: {}", read.unreadable_bytes,
+                       ToStd(read.why.message())));
     }
-    if (was_cut || HasChanged(from, before)) found_.changed.push_back(name);
-    found_.bytes += before.size;
-    sums_[name] = *hash;
+    if (read.bytes != before.size || HasChanged(from, before)) found_.changed.push_back(name);
+    found_.bytes += read.bytes;
+    sums_[name] = read.hash;
     return absl::OkStatus();
   }
 
@@ -162,25 +232,34 @@ std::string Facts(const SnapshotRequest& request, const Snapshot& found) {
   for (size_t i = 0; i < request.also.size(); ++i) {
     text += fmt::format("also/{}-{}: {}\n", i + 1, LastComponent(request.also[i]), request.also[i]);
   }
-  for (const std::string& name : found.unused) {
-    text += fmt::format("left out: {}, which held only zeros\n", name);
-  }
-  for (const std::string& name : found.changed) {
-    text += fmt::format("changed while it was copied: {}\n", name);
-  }
+  const auto list = [&text](const std::vector<std::string>& all, std::string_view before,
+                            std::string_view after = "") {
+    for (const std::string& one : all)
+      text += fmt::format("{}: {}{}\n", before, SafeText(one), after);
+  };
+  list(found.unused, "left out", ", which held only zeros");
+  list(found.left_out, "left out");
+  list(found.followed, "followed");
+  list(found.unreadable, "could not be read");
+  list(found.changed, "changed while it was copied");
   return text;
 }
 
 // Every file below `name`, but SHA256SUMS, and the lock of whoever verified the copy.
 absl::Status ListFiles(io::FileSystem& fs, const std::string& output, const std::string& name,
-                       std::vector<std::string>* files) {
+                       const OddityAt& oddity_at, std::vector<std::string>* files) {
   const std::string path = name.empty() ? output : io::JoinPath(output, name);
   ASSIGN_OR_RETURN(const std::vector<std::string> children, fs.List(path));
   for (const std::string& child : children) {
     const std::string below = name.empty() ? child : io::JoinPath(name, child);
-    ASSIGN_OR_RETURN(const io::FileInfo info, fs.Stat(io::JoinPath(output, below)));
+    const std::string at = io::JoinPath(output, below);
+    if (oddity_at && !oddity_at(at).words.empty()) {
+      files->push_back(below);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const io::FileInfo info, fs.Stat(at));
     if (info.is_directory) {
-      RETURN_IF_ERROR(ListFiles(fs, output, below, files));
+      RETURN_IF_ERROR(ListFiles(fs, output, below, oddity_at, files));
     } else if (below != kSumsName && below != kLockName) {
       files->push_back(below);
     }
@@ -188,21 +267,33 @@ absl::Status ListFiles(io::FileSystem& fs, const std::string& output, const std:
   return absl::OkStatus();
 }
 
-// "<64 hex digits>  <path>" in each line.
+// "<64 hex digits>  <path>" in each line, escaped as SumsLine does.
 absl::StatusOr<std::map<std::string, Hash>> ParseSums(std::string_view text) {
   std::map<std::string, Hash> sums;
   constexpr size_t kNameAt = 2 * Hash::kSize + 2;
   for (size_t end; !text.empty(); text.remove_prefix(end + 1)) {
     end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
+    std::string_view line = text.substr(0, end);
+    const bool escaped = line.starts_with('\\');
+    if (escaped) line.remove_prefix(1);
     const auto hash = HexDecode(line.substr(0, 2 * Hash::kSize));
-    if (end == text.npos || line.size() <= kNameAt || !hash || hash->size() != Hash::kSize) {
+    const auto name = line.size() <= kNameAt ? std::nullopt
+                      : escaped              ? Unescaped(line.substr(kNameAt))
+                                             : std::optional<std::string>(line.substr(kNameAt));
+    if (end == text.npos || !name || !hash || hash->size() != Hash::kSize) {
       return absl::DataLossError(
           fmt::format("SHA256SUMS: line {} is not a hash and a path", sums.size() + 1));
     }
-    sums[std::string(line.substr(kNameAt))] = Hash::FromBytes(*hash);
+    sums[*name] = Hash::FromBytes(*hash);
   }
   return sums;
+}
+
+// A version file that somebody took away or spoilt is no reason to preserve nothing.
+absl::Status CheckThatItIsOne(io::FileSystem& fs, const DataPaths& paths) {
+  const absl::Status status = CheckDataFolder(fs, paths);
+  const auto logs = fs.Stat(paths.Logs());
+  return logs.ok() && logs->is_directory ? absl::OkStatus() : status;
 }
 
 absl::Status CopyData(io::FileSystem& fs, const SnapshotRequest& request, Copier* copier) {
@@ -225,19 +316,13 @@ absl::Status CopyAlso(io::FileSystem& fs, const SnapshotRequest& request, Copier
   const std::string out = io::JoinPath(request.output, "also");
   RETURN_IF_ERROR(fs.MakeDirectory(out, kFolderMode));
   for (size_t i = 0; i < request.also.size(); ++i) {
-    // What somebody named must be there.
-    RETURN_IF_ERROR(fs.Stat(request.also[i]).status());
     const std::string name = fmt::format("also/{}-{}", i + 1, LastComponent(request.also[i]));
     RETURN_IF_ERROR(copier->Copy(request.also[i], name));
   }
   return fs.SyncDirectory(out);
 }
 
-}  // namespace
-
-absl::StatusOr<Snapshot> TakeSnapshot(io::FileSystem& fs, const SnapshotRequest& request) {
-  RETURN_IF_ERROR(CheckDataFolder(fs, DataPaths(request.folder)));
-  RETURN_IF_ERROR(fs.MakeDirectory(request.output, kFolderMode));
+absl::StatusOr<Snapshot> Fill(io::FileSystem& fs, const SnapshotRequest& request) {
   RETURN_IF_ERROR(fs.SyncDirectory(io::ParentDirectory(request.output)));
   Copier copier(fs, request);
   RETURN_IF_ERROR(CopyData(fs, request, &copier));
@@ -246,27 +331,53 @@ absl::StatusOr<Snapshot> TakeSnapshot(io::FileSystem& fs, const SnapshotRequest&
   return copier.Finish();
 }
 
+// What is different about one of the files that are there; nothing: "".
+std::string Difference(io::FileSystem& fs, const std::string& path, const Hash* expected,
+                       const std::function<void(uint64_t)>& on_bytes, const OddityAt& oddity_at) {
+  if (const std::string odd = oddity_at ? oddity_at(path).words : ""; !odd.empty()) return odd;
+  if (expected == nullptr) return "was not there";
+  const auto file = fs.Open(path, io::OpenMode::kRead);
+  if (!file.ok()) return std::string(ToStd(file.status().message()));
+  const auto size = (*file)->Size();
+  if (!size.ok()) return std::string(ToStd(size.status().message()));
+  const auto read = ReadFile(**file, *size, nullptr, on_bytes);
+  if (!read.ok()) return std::string(ToStd(read.status().message()));
+  if (read->unreadable_bytes > 0) return std::string(ToStd(read->why.message()));
+  return read->hash == *expected ? "" : "has other bytes";
+}
+
+}  // namespace
+
+absl::StatusOr<Snapshot> TakeSnapshot(io::FileSystem& fs, const SnapshotRequest& request) {
+  RETURN_IF_ERROR(CheckThatItIsOne(fs, DataPaths(request.folder)));
+  // What somebody named must be there.
+  for (const std::string& also : request.also) RETURN_IF_ERROR(fs.Stat(also).status());
+  RETURN_IF_ERROR(fs.MakeDirectory(request.output, kFolderMode));
+  auto taken = Fill(fs, request);
+  if (taken.ok()) return taken;
+  // Whoever finds it later must not take it for the whole.
+  return absl::Status(
+      taken.status().code(),
+      ToAbsl(fmt::format("{}; {} is not finished and has no {}", ToStd(taken.status().message()),
+                         request.output, kSumsName)));
+}
+
 absl::StatusOr<SnapshotCheck> CheckSnapshot(io::FileSystem& fs, const std::string& output,
-                                            const std::function<void(uint64_t)>& on_bytes) {
+                                            const std::function<void(uint64_t)>& on_bytes,
+                                            const OddityAt& oddity_at) {
   ASSIGN_OR_RETURN(const std::string text,
                    io::ReadWholeFile(fs, io::JoinPath(output, kSumsName), kSumsBytesMax));
   ASSIGN_OR_RETURN(auto sums, ParseSums(text));
   SnapshotCheck check{sums.size(), Sha256(text), {}};
   std::vector<std::string> files;
-  RETURN_IF_ERROR(ListFiles(fs, output, "", &files));
+  RETURN_IF_ERROR(ListFiles(fs, output, "", oddity_at, &files));
   for (const std::string& name : files) {
     const auto expected = sums.find(name);
-    if (expected == sums.end()) {
-      check.differences.push_back(fmt::format("{}: was not there", name));
-      continue;
-    }
-    ASSIGN_OR_RETURN(const auto file, fs.Open(io::JoinPath(output, name), io::OpenMode::kRead));
-    ASSIGN_OR_RETURN(const uint64_t size, file->Size());
-    ASSIGN_OR_RETURN(const Hash hash, HashFile(*file, size, nullptr, on_bytes));
-    if (hash != expected->second) {
-      check.differences.push_back(fmt::format("{}: has other bytes", name));
-    }
-    sums.erase(expected);
+    const std::string difference =
+        Difference(fs, io::JoinPath(output, name),
+                   expected == sums.end() ? nullptr : &expected->second, on_bytes, oddity_at);
+    if (!difference.empty()) check.differences.push_back(fmt::format("{}: {}", name, difference));
+    if (expected != sums.end()) sums.erase(expected);
   }
   for (const auto& [name, hash] : sums) {
     check.differences.push_back(fmt::format("{}: is missing", name));

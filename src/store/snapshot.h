@@ -9,6 +9,9 @@
 //   OUT/preserved.txt  when, of what, what was left out, and what changed while it was copied
 //   OUT/SHA256SUMS     of every file above, for sha256sum -c; its own hash is what one writes down
 //
+// A bad day is no reason to end half-way: what cannot be read is named, and all the rest is copied.
+// Nor may a stranger's link or pipe in the folder lead the copy elsewhere, or hold it up for ever.
+//
 // Threads: stateless.
 #pragma once
 
@@ -24,6 +27,14 @@
 
 namespace graven::store {
 
+// What stands at a path that is not simply a file or a folder, and whether it is left alone. Asked
+// before anything is opened; no `words`: nothing to say.
+struct Oddity {
+  std::string words;  // "a pipe", "a link to /x, which belongs to another user"
+  bool leave = false;
+};
+using OddityAt = std::function<Oddity(const std::string& path)>;
+
 struct SnapshotRequest {
   std::string folder;             // a data folder
   std::vector<std::string> also;  // files and folders
@@ -32,6 +43,7 @@ struct SnapshotRequest {
   std::string heading;
   // Hears of the bytes of each piece copied.
   std::function<void(uint64_t bytes)> on_bytes;
+  OddityAt oddity_at;
 };
 
 struct Snapshot {
@@ -43,23 +55,31 @@ struct Snapshot {
   Hash digest;
   // Files of the source that changed, came or went while they were copied, as paths in OUT.
   std::vector<std::string> changed;
+  // Sentences "PLACE: WORDS": links that were followed, and what was left out for being a link or
+  // a pipe.
+  std::vector<std::string> followed;
+  std::vector<std::string> left_out;
+  // The same of what could not be read. Where it was part of a file only, zeros stand for it.
+  std::vector<std::string> unreadable;
 };
 
-// On return OK the snapshot is whole and survives power loss. kAlreadyExists: `output`.
-// kFailedPrecondition: not a data folder. Other errors name the file; what was copied so far stays
-// in `output`, without SHA256SUMS.
+// On return OK the snapshot survives power loss, and holds all but what it names. kAlreadyExists:
+// `output`. kNotFound: the folder, or one of `also`. kFailedPrecondition: not a data folder; one
+// whose version file alone is gone or damaged is taken. Other errors are those of writing, and
+// name the file; what was copied so far stays in `output`, without SHA256SUMS.
 absl::StatusOr<Snapshot> TakeSnapshot(io::FileSystem& fs, const SnapshotRequest& request);
 
 // What a look at a snapshot found.
 struct SnapshotCheck {
   uint64_t files = 0;
   Hash digest;
-  // One sentence for each file that is missing, changed, or was not there.
+  // One sentence for each file that is missing, changed, unreadable, or was not there.
   std::vector<std::string> differences;
 };
 
 // Hashes everything again. kNotFound: no SHA256SUMS. kDataLoss: it is not one of ours.
 absl::StatusOr<SnapshotCheck> CheckSnapshot(io::FileSystem& fs, const std::string& output,
-                                            const std::function<void(uint64_t)>& on_bytes);
+                                            const std::function<void(uint64_t)>& on_bytes,
+                                            const OddityAt& oddity_at = {});
 
 }  // namespace graven::store

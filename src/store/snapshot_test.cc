@@ -39,7 +39,7 @@ class SnapshotTest : public testing::Test {
     return bytes.value_or("");
   }
   absl::StatusOr<Snapshot> Take() {
-    return TakeSnapshot(fs_, {"d", {"guard"}, "out", "preserved: now\n", {}});
+    return TakeSnapshot(fs_, {"d", {"guard"}, "out", "preserved: now\n", {}, {}});
   }
 
   io::SimulatedFileSystem fs_{11, 1000};
@@ -91,7 +91,7 @@ TEST_F(SnapshotTest, ChangedMissingAndNewFilesAreNamed) {
 
 TEST_F(SnapshotTest, FileThatGrowsMeanwhileIsNamedAndTheRestIsCopied) {
   bool grew = false;
-  SnapshotRequest request{"d", {}, "out", "", {}};
+  SnapshotRequest request{"d", {}, "out", "", {}, {}};
   request.on_bytes = [&](uint64_t) {
     if (!std::exchange(grew, true)) Write("d/logs/stray", "longer than before");
   };
@@ -114,6 +114,112 @@ TEST_F(SnapshotTest, FileThatGrowsMeanwhileIsNamedAndTheRestIsCopied) {
   EXPECT_THAT(CheckSnapshot(fs_, "out2", {})->differences, IsEmpty());
 }
 
+TEST_F(SnapshotTest, FileThatIsCutMeanwhileIsNamedAndItsRestIsHashed) {
+  bool cut = false;
+  SnapshotRequest request{"d", {}, "out", "", {}, {}};
+  request.on_bytes = [&](uint64_t bytes) {
+    if (bytes != (1 << 20) || std::exchange(cut, true)) return;
+    const auto file = fs_.Open("d/journal/1", io::OpenMode::kReadWrite);
+    ASSERT_TRUE(file.ok() && (*file)->Truncate((1 << 20) + 100).ok());
+  };
+  const auto taken = TakeSnapshot(fs_, request);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  ASSERT_TRUE(cut);
+  EXPECT_THAT(taken->changed, ElementsAre("data/journal/1"));
+  EXPECT_EQ(Read("out/data/journal/1"), std::string((1 << 20) + 100, 'j'));
+  EXPECT_THAT(CheckSnapshot(fs_, "out", {})->differences, IsEmpty());
+}
+
+TEST_F(SnapshotTest, WhatTheDiskRefusesIsZerosAndNamedAndTheRestIsCopied) {
+  constexpr size_t kBad = (1 << 20) + 5 * 4096;
+  ASSERT_TRUE(fs_.MakeUnreadable("d/journal/1", kBad + 10, 1).ok());
+  const auto taken = Take();
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_THAT(taken->unreadable,
+              ElementsAre(HasSubstr("data/journal/1: 4096 bytes of it, for which zeros stand: ")));
+  std::string expected(3 << 20, 'j');
+  expected.replace(kBad, 4096, 4096, '\0');
+  EXPECT_EQ(Read("out/data/journal/1"), expected);
+  EXPECT_EQ(Read("out/data/logs/stray"), "s");
+  EXPECT_THAT(Read("out/preserved.txt"), HasSubstr("could not be read: data/journal/1: 4096"));
+  EXPECT_THAT(CheckSnapshot(fs_, "out", {})->differences, IsEmpty());
+}
+
+TEST_F(SnapshotTest, WhatIsOddIsNamedAndLeftOrFollowed) {
+  Write("d/logs/linked", "elsewhere");
+  SnapshotRequest request{"d", {}, "out", "", {}, {}};
+  request.oddity_at = [](const std::string& path) -> Oddity {
+    if (path == "d/logs/stray") return {"a pipe", true};
+    if (path == "d/logs/linked") return {"a link to /x", false};
+    return {};
+  };
+  const auto taken = TakeSnapshot(fs_, request);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_THAT(taken->left_out, ElementsAre("data/logs/stray: a pipe"));
+  EXPECT_THAT(taken->followed, ElementsAre("data/logs/linked: a link to /x"));
+  EXPECT_TRUE(absl::IsNotFound(fs_.Stat("out/data/logs/stray").status()));
+  EXPECT_EQ(Read("out/data/logs/linked"), "elsewhere");
+  EXPECT_THAT(Read("out/preserved.txt"), HasSubstr("left out: data/logs/stray: a pipe\n"));
+  EXPECT_THAT(Read("out/preserved.txt"), HasSubstr("followed: data/logs/linked: a link to /x\n"));
+  // In a copy a link is a change, wherever it leads: it is not opened.
+  const auto found = CheckSnapshot(fs_, "out", {}, [](const std::string& path) -> Oddity {
+    if (path == "out/data/journal/1") return {"a link to /dev/zero", true};
+    return {};
+  });
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_THAT(found->differences, ElementsAre("data/journal/1: a link to /dev/zero"));
+}
+
+TEST_F(SnapshotTest, NameThatWouldBreakALineIsEscapedAndPreserved) {
+  const std::string name = "a\nb\\c\rd";
+  Write("d/logs/" + name, "planted");
+  ASSERT_TRUE(Take().ok());
+  EXPECT_EQ(Read("out/data/logs/" + name), "planted");
+  EXPECT_THAT(Read("out/SHA256SUMS"),
+              HasSubstr("\n\\" + HexEncode(Sha256("planted")) + "  data/logs/a\\nb\\\\c\\rd\n"));
+  EXPECT_THAT(CheckSnapshot(fs_, "out", {})->differences, IsEmpty());
+  Write("out/data/logs/" + name, "other");
+  EXPECT_THAT(CheckSnapshot(fs_, "out", {})->differences,
+              ElementsAre("data/logs/" + name + ": has other bytes"));
+}
+
+TEST_F(SnapshotTest, SpoiltVersionFileKeepsNothingFromBeingPreserved) {
+  Write("d/version", "spoilt");
+  EXPECT_TRUE(Take().ok());
+  EXPECT_EQ(Read("out/data/version"), "spoilt");
+}
+
+TEST_F(SnapshotTest, FullDiskLeavesWhatNobodyTakesForAWholeCopy) {
+  fs_.SetCapacity(fs_.UsedBytes() + (1 << 20));
+  const absl::Status status = Take().status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("out is not finished and has no SHA256SUMS"));
+  EXPECT_TRUE(absl::IsNotFound(CheckSnapshot(fs_, "out", {}).status()));
+  EXPECT_EQ(Read("d/journal/1"), std::string(3 << 20, 'j'));
+}
+
+TEST_F(SnapshotTest, KilledAnywhereItIsWholeOrHasNoSums) {
+  for (int killed_at = 1;; ++killed_at) {
+    SCOPED_TRACE(killed_at);
+    ASSERT_LT(killed_at, 200);
+    const uint64_t begin = fs_.Counts().crashes;
+    fs_.AddFault({io::FaultKind::kCrash, std::nullopt, static_cast<uint64_t>(killed_at), ""});
+    const std::string out = "out" + std::to_string(killed_at);
+    const auto taken = TakeSnapshot(fs_, {"d", {"guard"}, out, "", {}, {}});
+    if (taken.ok()) break;
+    ASSERT_EQ(fs_.Counts().crashes, begin + 1);
+    fs_.Restart();
+    const auto found = CheckSnapshot(fs_, out, {});
+    if (found.ok()) {
+      EXPECT_THAT(found->differences, IsEmpty());
+    } else {
+      EXPECT_TRUE(absl::IsNotFound(found.status())) << found.status();
+    }
+    ASSERT_EQ(Read("d/journal/1"), std::string(3 << 20, 'j'));
+  }
+}
+
 TEST_F(SnapshotTest, SurvivesPowerLossOnceTaken) {
   ASSERT_TRUE(Take().ok());
   fs_.Crash();
@@ -124,10 +230,10 @@ TEST_F(SnapshotTest, SurvivesPowerLossOnceTaken) {
 }
 
 TEST_F(SnapshotTest, WhatIsNoDataFolderOrIsThereAlreadyIsRefused) {
-  EXPECT_TRUE(absl::IsNotFound(TakeSnapshot(fs_, {"nothing", {}, "out", "", {}}).status()));
+  EXPECT_TRUE(absl::IsNotFound(TakeSnapshot(fs_, {"nothing", {}, "out", "", {}, {}}).status()));
   ASSERT_TRUE(Take().ok());
   EXPECT_TRUE(absl::IsAlreadyExists(Take().status()));
-  EXPECT_TRUE(absl::IsNotFound(TakeSnapshot(fs_, {"d", {"absent"}, "o3", "", {}}).status()));
+  EXPECT_TRUE(absl::IsNotFound(TakeSnapshot(fs_, {"d", {"absent"}, "o3", "", {}, {}}).status()));
   EXPECT_TRUE(absl::IsNotFound(CheckSnapshot(fs_, "d", {}).status()));
 }
 

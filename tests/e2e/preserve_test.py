@@ -15,14 +15,17 @@ CONFIG = "[limits]\njournal_file_bytes = 16777216\njournal_files = 4\n"
 
 
 def append(address, count, prefix="e"):
-    lines = "".join(json.dumps({"eventId": f"{prefix}-{i}", "actor": {"id": f"user-{i % 7}"}, "action": "invoice.approve",
-                                "occurredAt": "2026-01-02T03:04:05Z"}) + "\n" for i in range(count))
+    lines = "".join(json.dumps({"eventId": f"{prefix}-{i}", "actor": {"id": f"user-{i % 7}"},
+                                "action": "invoice.approve",
+                                "occurredAt": "2026-01-02T03:04:05Z"}) + "\n"
+                    for i in range(count))
     serving.run("append", "-", "--server", address, input=lines)
 
 
 def sums_hold(out):
     """By what every machine has, without Graven."""
-    done = subprocess.run(["sha256sum", "-c", "--quiet", "--strict", "SHA256SUMS"], cwd=out, capture_output=True, text=True)
+    done = subprocess.run(["sha256sum", "-c", "--quiet", "--strict", "SHA256SUMS"], cwd=out,
+                          capture_output=True, text=True)
     return done.returncode == 0 and done.stderr == ""
 
 

@@ -251,3 +251,66 @@ export const hostile: readonly object[] = [
   labels: [{ key: text.slice(0, 60), value: text }],
   detailsStruct: { [text]: text, __proto__x: text },
 }));
+
+const large = 60_000;
+let nested: object = { end: '\u202eend' };
+for (let i = 0; i < 27; i++) nested = { [`level-${i} ${'k'.repeat(i === 20 ? 2000 : 8)}`]: nested };
+
+/** As much of it as a record takes: by name, what an event has beside an ordinary one. */
+const most: Readonly<Record<string, object>> = {
+  'one word of 64 KiB': { detailsStruct: { word: 'W'.repeat(64_000) } },
+  'a name of 64 KiB': { detailsStruct: { ['N'.repeat(64_000)]: 'v' } },
+  'twenty thousand overrides': { detailsStruct: { turned: '\u202e'.repeat(large / 3) } },
+  'overrides and letters by turns': {
+    detailsStruct: { turned: '\u202ea\u200bb'.repeat(large / 8) },
+  },
+  'sixty thousand line feeds': { detailsStruct: { lines: '\n'.repeat(large) } },
+  'marks on one letter': { detailsStruct: { piled: 'Z' + '\u0301'.repeat(large / 2) } },
+  'three thousand keys': {
+    detailsStruct: Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`k${i}`, i % 7])),
+  },
+  'fifteen thousand nothings': {
+    detailsStruct: { list: Array.from({ length: 14_000 }, () => null) },
+  },
+  'as deep as it goes': { detailsStruct: nested },
+  'all targets at their limits': {
+    targets: Array.from({ length: 64 }, (_, i) => ({
+      type: 'thing',
+      id: `${i}${'T'.repeat(700)}`,
+      name: '\u202e' + 'N'.repeat(200),
+    })),
+  },
+  'all labels at their limits': {
+    labels: Array.from({ length: 64 }, (_, i) => ({
+      key: `${i}-${'K'.repeat(120)}`,
+      value: i % 2 === 0 ? '=1+1\u202e' + 'V'.repeat(800) : 'V'.repeat(800),
+    })),
+  },
+  'every name at its limit': {
+    actor: { id: 'I'.repeat(256), type: 'Y'.repeat(64), name: '\u202e'.repeat(85) },
+    action: 'A'.repeat(256),
+    targets: [{ type: 'thing', id: '\u202e'.repeat(341), name: '\u0430'.repeat(128) }],
+    outcome: 'OUTCOME_DENIED',
+    outcomeReason: '=HYPERLINK("http://evil")' + '\u200b'.repeat(300),
+    source: { service: 'S'.repeat(256), ip: '9'.repeat(64), userAgent: '<script>'.repeat(128) },
+    traceId: 'f'.repeat(64),
+    requestId: 'R'.repeat(128),
+    sessionId: 's'.repeat(128),
+    correlationId: '\u202e'.repeat(42),
+  },
+};
+
+/** Events by strangers who have much to say. */
+export const enormous: readonly { name: string; event: object }[] = Object.entries(most).map(
+  ([name, more]) => ({
+    name,
+    event: {
+      actor: { id: 'stranger', type: 'user' },
+      action: 'much.said',
+      targets: [{ type: 'thing', id: name }],
+      outcome: 'OUTCOME_SUCCESS',
+      occurredAt: '2026-11-25T12:00:00Z',
+      ...more,
+    },
+  }),
+);

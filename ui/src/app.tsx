@@ -15,6 +15,7 @@ import { useDrop, useKeys, useMenus, useRoute, useTrust } from './parts/hooks.ts
 import { Icon } from './parts/icons.tsx';
 import { QueryBox } from './parts/query.tsx';
 import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
+import { Strange } from './parts/text.tsx';
 import { TokenForm } from './parts/token.tsx';
 import { parseVkey } from './proof/note.ts';
 import { go, recordTab, withTab, writeRoute, type Page, type Route } from './route.ts';
@@ -342,7 +343,7 @@ export function App({ link }: { link: Link }): JSX.Element {
       {trust !== undefined && trust.broken.length > 0 && (
         <div class="alarm" role="alert">
           <SealShape kind="broken" size={18} /> <b>Does not fit.</b>{' '}
-          <span>{trust.broken[0]!.sentence}</span>{' '}
+          <Strange text={trust.broken[0]!.sentence} charactersMax={500} />{' '}
           <a href={writeRoute(route.log, 'trust')}>what to do</a>
         </div>
       )}

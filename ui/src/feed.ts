@@ -4,9 +4,11 @@
 import type { Step, TrustState } from './engine/protocol.ts';
 import type { Link } from './link.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
-import type { Row } from './record/row.ts';
+import { bytesOf, newestRows, type Row } from './record/row.ts';
 
 export const rowsMax = 50_000;
+// Records may have 65,000 bytes each: fifty thousand of those would be all of a browser's memory.
+const rowBytesMax = 48 << 20;
 export const rateSeconds = 300;
 const stepsMax = 240;
 const drawEveryMs = 140;
@@ -29,6 +31,7 @@ export class Feed {
   burst = 0;
   version = 0;
   readonly #link: Link;
+  #bytes = 0;
   readonly #views = new Set<() => void>();
   readonly #unlisten: () => void;
   #scheduled = false;
@@ -64,12 +67,17 @@ export class Feed {
   }
 
   #take(rows: readonly Row[], next: number, reset: boolean, at: number): void {
+    for (const row of rows) this.#bytes += row.bytes.length;
     if (reset) {
       this.rows = [...rows];
+      this.#bytes = bytesOf(rows);
     } else {
       for (const row of rows) this.rows.push(row);
       // Cut seldom: each cut copies what stays.
-      if (this.rows.length > rowsMax * 1.1) this.rows = this.rows.slice(-rowsMax);
+      if (this.rows.length > rowsMax * 1.1 || this.#bytes > rowBytesMax * 1.1) {
+        this.rows = newestRows(this.rows, rowsMax, rowBytesMax);
+        this.#bytes = bytesOf(this.rows);
+      }
       this.counted += rows.length;
       this.#rate(rows, at);
     }

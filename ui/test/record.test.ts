@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import { fromHex, toHex, toUtf8, concat } from '../src/proof/bytes.ts';
 import { genesisHash, leafHash } from '../src/proof/merkle.ts';
 import { csvCell, csvColumns, csvLine, jsonLine, timeOfNs } from '../src/record/export.ts';
-import { decodeRow } from '../src/record/row.ts';
-import { safeParts, warning } from '../src/record/safety.ts';
+import { decodeRow, newestRows } from '../src/record/row.ts';
+import { firstOf, plainText, safeParts, warning } from '../src/record/safety.ts';
 import { plainMessage, recordTree, type TreeNode } from '../src/record/tree.ts';
 import { WireError, writeVarint } from '../src/record/wire.ts';
 
@@ -212,4 +212,49 @@ test('what plays with the eye is marked, and ordinary text of any language is no
   );
   assert.ok(parts.every((part) => !part.text.includes('\u202e')));
   assert.equal(safeParts('Z' + '\u0301'.repeat(40))[0]!.text.length, 4);
+});
+
+test('a run of hidden characters is one mark with its number, and no character is cut in half', () => {
+  const parts = safeParts('a' + '\u202e'.repeat(20_000) + 'b\u200b\u202e');
+  assert.deepEqual(
+    parts.map(({ text, times }) => [text, times]),
+    [
+      ['a', undefined],
+      ['202E', 20_000],
+      ['b', undefined],
+      ['200B', undefined],
+      ['202E', undefined],
+    ],
+  );
+  assert.equal(plainText('x' + '\u202e'.repeat(3)), 'x[U+202E ×3]');
+  assert.equal(firstOf('ab\u{1f600}c', 3), 'ab');
+  assert.equal(warning(firstOf('ab\u{1f600}c', 3)), undefined);
+  assert.equal(firstOf('ab\u{1f600}c', 4), 'ab\u{1f600}');
+  assert.equal(firstOf('abc', 3), 'abc');
+});
+
+test('an unknown field that stands twice is twice in the JSON', () => {
+  const bytes = recordOf(
+    concat(field(3, 'b.c'), field(99, 'one'), field(99, 'two'), field(99, 'three')),
+  );
+  const event = (plainMessage(recordTree(bytes)) as { event: Record<string, unknown> }).event;
+  assert.deepEqual(
+    event['#99'],
+    ['one', 'two', 'three'].map((text) => toHex(toUtf8(text))),
+  );
+});
+
+test('rows are kept by number and by bytes, the newest, and never none', () => {
+  const row = (length: number): ReturnType<typeof decodeRow> => ({
+    ...decodeRow(recordOf(field(3, 'b')), ''),
+    bytes: new Uint8Array(length),
+  });
+  const lengths = (rows: readonly { bytes: Uint8Array }[]): number[] =>
+    rows.map(({ bytes }) => bytes.length);
+  const rows = [10, 20, 30, 40].map(row);
+  assert.deepEqual(lengths(newestRows(rows, 3, 1000)), [20, 30, 40]);
+  assert.deepEqual(lengths(newestRows(rows, 4, 70)), [30, 40]);
+  assert.deepEqual(lengths(newestRows(rows, 4, 69)), [40]);
+  assert.deepEqual(lengths(newestRows(rows, 4, 5)), [40]);
+  assert.deepEqual(newestRows([], 4, 5), []);
 });

@@ -4,11 +4,12 @@
 import { equal } from '../proof/bytes.ts';
 import type { Frontier, Hash } from '../proof/merkle.ts';
 import type { Checkpoint } from '../proof/note.ts';
-import type { Row } from '../record/row.ts';
+import { newestRows, type Row } from '../record/row.ts';
 import type { Beginning } from './beginning.ts';
 import { hashRows, type Leaves } from './leaves.ts';
 
 const recentMax = 2000;
+const recentBytesMax = 16 << 20;
 
 export class Trail {
   #frontier: Frontier | undefined;
@@ -59,7 +60,7 @@ export class Trail {
     this.#next += rows.length;
     this.#lastLeaf = leaves[leaves.length - 1]!;
     this.#pending.push(...leaves);
-    this.#recent = [...this.#recent, ...rows].slice(-recentMax);
+    this.#recent = newestRows([...this.#recent, ...rows], recentMax, recentBytesMax);
   }
 
   /** Roots of the tree as it was and as it grew; undefined where not all of it was hashed here. */

@@ -5,7 +5,10 @@ import type { JSX } from 'preact';
 import type { Explained } from '../engine/protocol.ts';
 import type { Link } from '../link.ts';
 import { SealShape } from '../parts/seal.tsx';
-import { Section } from '../parts/text.tsx';
+import { Section, Strange } from '../parts/text.tsx';
+
+// What a file says of itself is a stranger's text as well.
+const sentenceMax = 2000;
 
 interface Props {
   link: Link;
@@ -64,13 +67,18 @@ export function DropExplain({ link, log, dropped }: Props): JSX.Element {
           />
           <div>
             <p>
-              <b>{said.name}</b>: {said.explained.sentence}
+              <b>
+                <Strange text={said.name} />
+              </b>
+              : <Strange text={said.explained.sentence} charactersMax={sentenceMax} />
             </p>
             <dl>
               {said.explained.facts.map(([name, value]) => (
                 <div key={name} class="field-line">
                   <dt>{name}</dt>
-                  <dd class="mono">{value}</dd>
+                  <dd class="mono">
+                    <Strange text={value} charactersMax={sentenceMax} />
+                  </dd>
                 </div>
               ))}
             </dl>

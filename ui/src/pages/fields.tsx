@@ -5,7 +5,13 @@ import { timeOfNs } from '../record/export.ts';
 import { narrowed } from '../record/narrow.ts';
 import { plainMessage, timestampText, type Plain, type TreeNode } from '../record/tree.ts';
 import { go, writeRoute } from '../route.ts';
-import { Copy, Hash, Section, Strange } from '../parts/text.tsx';
+import { Copy, Hash, Section, Strange, useFirst, WholeText } from '../parts/text.tsx';
+
+// A record has room for twenty thousand fields that nobody knows, and for details of six thousand keys.
+const fieldsMax = 200;
+const entriesMax = 200;
+// Details nest some thirty levels deep; from here on they go down without going to the right.
+const indentsMax = 8;
 
 const filterFields: Readonly<Record<string, string>> = {
   'event.actor.id': 'actor.id',
@@ -80,22 +86,21 @@ function FieldValue({ log, node }: { log: string; node: TreeNode }): JSX.Element
     );
     return (
       <Filtering log={log} field={`label.${key}`} value={value!}>
-        <Strange text={`${key} = ${value}`} whole />
+        <Strange text={`${key} = ${value}`} charactersMax={2000} />
       </Filtering>
     );
   }
   const field = filterField(node.path);
-  const shown =
-    node.kind === 'unknown' ? (
-      <code class="unknown">{node.shown.slice(0, 400)}</code>
-    ) : (
-      <Strange text={node.shown} whole />
+  if (node.kind === 'unknown')
+    return (
+      <code class="unknown">
+        <WholeText text={node.shown} />
+      </code>
     );
-  return field === undefined ? (
-    shown
-  ) : (
+  if (field === undefined) return <WholeText text={node.shown} />;
+  return (
     <Filtering log={log} field={field} value={node.shown}>
-      {shown}
+      <Strange text={node.shown} charactersMax={2000} />
     </Filtering>
   );
 }
@@ -125,6 +130,39 @@ function Filtering({
   );
 }
 
+function FieldGroup({
+  log,
+  title,
+  nodes,
+}: {
+  log: string;
+  title: string;
+  nodes: readonly TreeNode[];
+}): JSX.Element {
+  const [shown, more] = useFirst(nodes, fieldsMax);
+  return (
+    <section class="field-group">
+      <h2>{title}</h2>
+      <dl>
+        {shown.map((node) => (
+          <div key={node.path + node.start} class="field-line">
+            <dt title={node.path}>
+              {node.path.replace(/^(event|entry)\./, '')}
+              {node.name === undefined && <small> unknown field</small>}
+            </dt>
+            <dd>
+              <FieldValue log={log} node={node} />
+              {node.flaw !== undefined && <small class="bad"> {node.flaw}</small>}{' '}
+              <Copy text={node.shown} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+      {more}
+    </section>
+  );
+}
+
 function FieldGroups({ log, tree }: { log: string; tree: readonly TreeNode[] }): JSX.Element {
   const all = leaves(tree).filter((node) => !/^event\.details_/.test(node.path));
   const taken = new Set<TreeNode>();
@@ -141,47 +179,41 @@ function FieldGroups({ log, tree }: { log: string; tree: readonly TreeNode[] }):
       {[...blocks, ['Other', rest] as const]
         .filter(([, found]) => found.length > 0)
         .map(([title, found]) => (
-          <section key={title} class="field-group">
-            <h2>{title}</h2>
-            <dl>
-              {found.map((node) => (
-                <div key={node.path + node.start} class="field-line">
-                  <dt title={node.path}>
-                    {node.path.replace(/^(event|entry)\./, '')}
-                    {node.name === undefined && <small> unknown field</small>}
-                  </dt>
-                  <dd>
-                    <FieldValue log={log} node={node} />
-                    {node.flaw !== undefined && <small class="bad"> {node.flaw}</small>}{' '}
-                    <Copy text={node.shown} />
-                  </dd>
-                </div>
-              ))}
-            </dl>
-          </section>
+          <FieldGroup key={title} log={log} title={title} nodes={found} />
         ))}
     </div>
   );
 }
 
-function PlainTree({ value }: { value: Plain }): JSX.Element {
+function PlainTree({ value, depth = 0 }: { value: Plain; depth?: number }): JSX.Element {
   if (value === null) return <i>null</i>;
-  if (typeof value === 'string') return <Strange text={value} />;
+  if (typeof value === 'string') return <WholeText text={value} />;
   if (typeof value !== 'object') return <span class="number">{String(value)}</span>;
   const entries = Array.isArray(value)
     ? value.map((one, i) => [String(i), one] as const)
     : Object.entries(value);
   if (entries.length === 0) return <i>{Array.isArray(value) ? 'empty list' : 'empty'}</i>;
+  return <Branch entries={entries} depth={depth} />;
+}
+
+function Branch({
+  entries,
+  depth,
+}: {
+  entries: readonly (readonly [string, Plain])[];
+  depth: number;
+}): JSX.Element {
+  const [shown, more] = useFirst(entries, entriesMax);
   return (
-    <ul class="tree">
-      {entries.map(([key, one]) => (
+    <ul class={depth < indentsMax ? 'tree' : 'tree deep'}>
+      {shown.map(([key, one]) => (
         <li key={key}>
           {typeof one === 'object' && one !== null ? (
             <details open={entries.length <= 12}>
               <summary>
                 <Strange text={key} />
               </summary>
-              <PlainTree value={one} />
+              <PlainTree value={one} depth={depth + 1} />
             </details>
           ) : (
             <>
@@ -193,6 +225,7 @@ function PlainTree({ value }: { value: Plain }): JSX.Element {
           )}
         </li>
       ))}
+      {more !== null && <li>{more}</li>}
     </ul>
   );
 }
@@ -214,7 +247,9 @@ function Details({ tree }: { tree: readonly TreeNode[] }): JSX.Element | null {
             <div key={child.path} class="field-line">
               <dt>{child.name ?? child.number}</dt>
               <dd>
-                <code class="unknown">{child.shown}</code>
+                <code class="unknown">
+                  <WholeText text={child.shown} />
+                </code>
               </dd>
             </div>
           ))}

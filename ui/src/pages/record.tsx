@@ -30,7 +30,11 @@ import {
   Hash,
   OutcomeMark,
   Strange,
+  useFirst,
+  WholeText,
 } from '../parts/text.tsx';
+
+const jsonLinesMax = 2000;
 
 interface Props {
   link: Link;
@@ -142,11 +146,16 @@ function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element
     <>
       <Ladder key={proof.row.hash + proof.root} proof={proof} />
       <pre class="note" tabIndex={0} aria-label="The signed checkpoint">
-        {proof.note}
+        {proof.note.split('\n').map((line, i) => (
+          <div key={i}>
+            <Strange text={line} charactersMax={line.length} />
+          </div>
+        ))}
       </pre>
       {proof.cosignatures.map((one) => (
         <p key={one.name + one.id} class={one.verdict === 'bad' ? 'bad' : 'fine'}>
-          witness {one.name}: {one.verdict}, {span(Date.now() - one.time * 1000)} ago
+          witness <Strange text={one.name} />: {one.verdict}, {span(Date.now() - one.time * 1000)}{' '}
+          ago
         </p>
       ))}
       <p class="row no-print">
@@ -158,6 +167,22 @@ function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element
           print
         </button>
       </p>
+    </>
+  );
+}
+
+function JsonText({ json }: { json: string }): JSX.Element {
+  const [lines, more] = useFirst(json.split('\n'), jsonLinesMax);
+  return (
+    <>
+      <pre class="json" tabIndex={0}>
+        {lines.map((line, i) => (
+          <div key={i}>
+            <WholeText text={line} />
+          </div>
+        ))}
+      </pre>
+      {more}
     </>
   );
 }
@@ -288,13 +313,7 @@ export function RecordPage({
                 <Copy text={json} label="copy JSON" />
                 <span class="fine">for reading; the bytes are the record</span>
               </p>
-              <pre class="json" tabIndex={0}>
-                {json.split('\n').map((line, i) => (
-                  <div key={i}>
-                    <Strange text={line} whole />
-                  </div>
-                ))}
-              </pre>
+              <JsonText json={json} />
             </>
           )}
           {tab === 'bytes' && (

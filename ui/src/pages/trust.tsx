@@ -8,7 +8,7 @@ import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
 import { useFeed, useNow } from '../parts/hooks.ts';
 import { SealShape } from '../parts/seal.tsx';
-import { Copy, fullTime, Hash, Section, ServerSays } from '../parts/text.tsx';
+import { Copy, fullTime, Hash, Section, ServerSays, Strange } from '../parts/text.tsx';
 import { judgedBy, pinnedHow, rememberer, sealOf, span, thousands } from '../seal.ts';
 import { DropExplain } from './drop.tsx';
 import { Incident } from './incident.tsx';
@@ -212,8 +212,8 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
   const seal = sealOf(trust, now);
   return (
     <div class="page-text wide trust">
-      {trust.broken.map((finding) => (
-        <Incident key={finding.id} finding={finding} log={log} trust={trust} />
+      {trust.broken.map((finding, i) => (
+        <Incident key={finding.id} finding={finding} log={log} trust={trust} first={i === 0} />
       ))}
       <section class={`judgement ${seal.kind}`}>
         <SealShape kind={seal.kind} size={40} />
@@ -222,7 +222,9 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
             {seal.word} <small>{judgedBy(trust)}</small>
           </h1>
           {seal.sentences.map((sentence) => (
-            <p key={sentence}>{sentence}</p>
+            <p key={sentence}>
+              <Strange text={sentence} charactersMax={1000} />
+            </p>
           ))}
           {trust.absent?.word === 'changed' && (
             <p class="row">
@@ -241,7 +243,7 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
               <ul>
                 {trust.flickers.map((one) => (
                   <li key={one.at}>
-                    {fullTime(one.at)}: {one.sentence}
+                    {fullTime(one.at)}: <Strange text={one.sentence} charactersMax={1000} />
                   </li>
                 ))}
               </ul>
@@ -284,7 +286,10 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
             <ul class="plain">
               {trust.cosignatures.map((one) => (
                 <li key={one.name + one.id}>
-                  <b>{one.name}</b> <span class="mono">{one.id}</span>:{' '}
+                  <b>
+                    <Strange text={one.name} />
+                  </b>{' '}
+                  <span class="mono">{one.id}</span>:{' '}
                   {one.verdict === 'good'
                     ? 'verified here'
                     : one.verdict === 'bad'

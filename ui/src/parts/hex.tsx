@@ -6,6 +6,12 @@ import { thousands } from '../numbers.ts';
 import type { TreeNode } from '../record/tree.ts';
 
 const bytesMax = 4096;
+const steps: Readonly<Record<string, number>> = {
+  ArrowLeft: -1,
+  ArrowRight: 1,
+  ArrowUp: -16,
+  ArrowDown: 16,
+};
 
 function leafAt(nodes: readonly TreeNode[], at: number): TreeNode | undefined {
   for (const node of nodes) {
@@ -35,11 +41,22 @@ export function HexView({
     const own = (event.target as HTMLElement).dataset['at'];
     setAt(own === undefined ? undefined : Number(own));
   };
+  const step = (event: KeyboardEvent): void => {
+    const by = steps[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = at === undefined ? 0 : Math.max(0, Math.min(shown.length - 1, at + by));
+    setAt(next);
+    (event.currentTarget as HTMLElement)
+      .querySelector(`[data-at="${next}"]`)
+      ?.scrollIntoView({ block: 'nearest' });
+  };
   return (
     <div class="hex-view">
       <p class="hex-field" aria-live="polite">
         {node === undefined
-          ? `${thousands(bytes.length)} bytes; point at one to see its field`
+          ? `${thousands(bytes.length)} bytes; point at one, or go there by arrow keys, to see its field`
           : `${node.path} · bytes ${node.start} to ${node.end - 1}${at! < node.valueStart ? ' · tag and length' : ''}`}
       </p>
       <pre
@@ -49,6 +66,7 @@ export function HexView({
         onPointerOver={over}
         onPointerLeave={() => setAt(undefined)}
         onClick={over}
+        onKeyDown={step}
       >
         {lines.map((line) => (
           <div key={line}>
@@ -58,9 +76,9 @@ export function HexView({
                 key={i}
                 data-at={line + i}
                 class={
-                  node !== undefined && line + i >= node.start && line + i < node.end
+                  (node !== undefined && line + i >= node.start && line + i < node.end
                     ? 'byte on'
-                    : 'byte'
+                    : 'byte') + (line + i === at ? ' at' : '')
                 }
               >
                 {byte.toString(16).padStart(2, '0')}{' '}

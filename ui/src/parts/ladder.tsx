@@ -17,17 +17,26 @@ const leavesText = (first: string, end: string): string => {
 export function Ladder({ proof }: { proof: RecordProof }): JSX.Element {
   const [step, setStep] = useState(proof.rungs.length + 1);
   const last = proof.rungs.length;
+  // At an end the buttons stay what they are: one that is disabled would take the focus away from whoever steps by keys.
+  const go = (by: number): void => setStep((now) => Math.max(0, Math.min(last + 1, now + by)));
   return (
-    <div class="ladder-box">
+    <div
+      class="ladder-box"
+      role="group"
+      aria-label="The proof, step by step; arrow keys up and down"
+      tabIndex={0}
+      onKeyDown={(event) => {
+        const by = event.key === 'ArrowUp' ? 1 : event.key === 'ArrowDown' ? -1 : 0;
+        if (by === 0) return;
+        event.preventDefault();
+        go(by);
+      }}
+    >
       <div class="row stepper no-print">
-        <button type="button" onClick={() => setStep(Math.max(0, step - 1))} disabled={step === 0}>
+        <button type="button" onClick={() => go(-1)} aria-disabled={step === 0}>
           step down
         </button>
-        <button
-          type="button"
-          onClick={() => setStep(Math.min(last + 1, step + 1))}
-          disabled={step > last}
-        >
+        <button type="button" onClick={() => go(1)} aria-disabled={step > last}>
           step up
         </button>
         <span class="fine">

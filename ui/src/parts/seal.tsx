@@ -7,6 +7,7 @@ import { writeRoute } from '../route.ts';
 import { judgedBy, sealOf, type SealKind } from '../seal.ts';
 import { useNow } from './hooks.ts';
 import { saveText } from './save.ts';
+import { Strange } from './text.tsx';
 
 // Verified: closed. Not pinned: closed with a dot. First visit: a gap. Stale: dashed. Checking: open. Broken: a square.
 export function SealShape({ kind, size = 16 }: { kind: SealKind; size?: number }): JSX.Element {
@@ -97,7 +98,9 @@ export function SealButton({
             <span class="by">{judgedBy(trust)}</span>
           </p>
           {seal.sentences.map((sentence) => (
-            <p key={sentence}>{sentence}</p>
+            <p key={sentence}>
+              <Strange text={sentence} charactersMax={1000} />
+            </p>
           ))}
           <p class="fine">
             {trust?.view === undefined ? (

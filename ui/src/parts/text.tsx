@@ -3,15 +3,31 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren, JSX } from 'preact';
 import { thousands } from '../numbers.ts';
-import { plainText, safeParts, shownCharactersMax, warning } from '../record/safety.ts';
+import {
+  firstOf,
+  plainText,
+  safeParts,
+  shownCharactersMax,
+  warning,
+  wholeCharactersMax,
+} from '../record/safety.ts';
 import type { Outcome } from '../record/schema.ts';
 import { settings } from '../settings.ts';
 
-/** A text from a record, harmless: markup is text, invisible characters are marks, look-alikes carry a warning. */
-export function Strange({ text, whole = false }: { text: string; whole?: boolean }): JSX.Element {
-  const cut = !whole && text.length > shownCharactersMax;
-  const shown = cut ? text.slice(0, shownCharactersMax) : text;
-  const warned = warning(text);
+/**
+ * A text from a record, harmless: markup is text, invisible characters are marks, look-alikes carry a warning. What is judged
+ * is what is shown: a list of thirty rows must not read megabytes for each picture.
+ */
+export function Strange({
+  text,
+  charactersMax = shownCharactersMax,
+}: {
+  text: string;
+  charactersMax?: number;
+}): JSX.Element {
+  const shown = firstOf(text, charactersMax);
+  const more = text.length - shown.length;
+  const warned = warning(shown);
   return (
     <bdi class={warned === undefined ? 'strange' : 'strange warned'}>
       {warned !== undefined && (
@@ -32,11 +48,47 @@ export function Strange({ text, whole = false }: { text: string; whole?: boolean
             ) : (
               <span class="hidden-mark" title={part.mark}>
                 {part.text}
+                {part.times !== undefined && ` ×${thousands(part.times)}`}
               </span>
             ),
           )}
-      {cut && <span class="cut"> … {thousands(text.length - shownCharactersMax)} more</span>}
+      {more > 0 && <span class="cut"> … {thousands(more)} more</span>}
     </bdi>
+  );
+}
+
+/** So many of them, and all when they are asked for. */
+export function useFirst<T>(all: readonly T[], max: number): [readonly T[], JSX.Element | null] {
+  const [whole, setWhole] = useState(false);
+  if (whole || all.length <= max) return [all, null];
+  const more = (
+    <button type="button" class="no-print" onClick={() => setWhole(true)}>
+      show all {thousands(all.length)}
+    </button>
+  );
+  return [all.slice(0, max), more];
+}
+
+/** The whole of a stranger's text, a long one when it is asked for. */
+export function WholeText({ text }: { text: string }): JSX.Element {
+  const [whole, setWhole] = useState(false);
+  const long = text.length > wholeCharactersMax;
+  return (
+    <>
+      <Strange text={text} charactersMax={whole ? text.length : wholeCharactersMax} />
+      {long && !whole && (
+        <button
+          type="button"
+          class="no-print"
+          onClick={(event) => {
+            event.stopPropagation();
+            setWhole(true);
+          }}
+        >
+          show all {thousands(text.length)} characters
+        </button>
+      )}
+    </>
   );
 }
 
@@ -233,7 +285,7 @@ export function Command({ text, label }: { text: string; label?: string }): JSX.
       <pre tabIndex={0}>
         {text.split('\n').map((line, i) => (
           <div key={i}>
-            <Strange text={line} whole />
+            <Strange text={line} charactersMax={line.length} />
           </div>
         ))}
       </pre>

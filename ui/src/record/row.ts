@@ -72,6 +72,19 @@ const emptyRow = (bytes: Uint8Array, hash: string): Row => ({
   bytes,
 });
 
+export const bytesOf = (rows: readonly Row[]): number =>
+  rows.reduce((sum, row) => sum + row.bytes.length, 0);
+
+/** The last of them: at most so many, of at most so many bytes, and never none. */
+export function newestRows(rows: readonly Row[], max: number, bytesMax: number): Row[] {
+  let from = rows.length;
+  for (let bytes = 0; from > 0 && rows.length - from < max; from--) {
+    bytes += rows[from - 1]!.bytes.length;
+    if (bytes > bytesMax && from < rows.length) break;
+  }
+  return rows.slice(from);
+}
+
 const detailCharactersMax = 4096;
 
 export class Reader {

@@ -5,6 +5,8 @@ export interface TextPart {
   readonly text: string;
   /** The name of a character that is not shown as itself, e.g. "U+202E right-to-left override". */
   readonly mark?: string;
+  /** How many of it stand here one after the other, if more than one. */
+  readonly times?: number;
 }
 
 const named: Readonly<Record<number, string>> = {
@@ -65,14 +67,26 @@ export function safeParts(text: string): TextPart[] {
   for (const match of calm.matchAll(hiddenAll)) {
     if (match.index > at) parts.push({ text: calm.slice(at, match.index) });
     const code = match[0].codePointAt(0)!;
-    parts.push({
-      text: code < 32 ? String.fromCodePoint(0x2400 + code) : code.toString(16).toUpperCase(),
-      mark: nameOf(match[0]),
-    });
+    const mark = nameOf(match[0]);
+    const before = parts[parts.length - 1];
+    if (before?.mark === mark && match.index === at) {
+      parts[parts.length - 1] = { ...before, times: (before.times ?? 1) + 1 };
+    } else {
+      const text =
+        code < 32 ? String.fromCodePoint(0x2400 + code) : code.toString(16).toUpperCase();
+      parts.push({ text, mark });
+    }
     at = match.index + match[0].length;
   }
   if (at < calm.length) parts.push({ text: calm.slice(at) });
   return parts;
+}
+
+/** The first characters of a text, and never half of one. */
+export function firstOf(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text;
+  const last = text.charCodeAt(charactersMax - 1);
+  return text.slice(0, last >= 0xd800 && last < 0xdc00 ? charactersMax - 1 : charactersMax);
 }
 
 // The same few names are drawn again and again, thirty rows at a time.
@@ -128,7 +142,11 @@ export const plainText = (text: string): string =>
 
 const partsAsText = (text: string): string =>
   safeParts(text)
-    .map((part) => (part.mark === undefined ? part.text : `[${part.mark.split(' ')[0]}]`))
+    .map((part) =>
+      part.mark === undefined
+        ? part.text
+        : `[${part.mark.split(' ')[0]}${part.times === undefined ? '' : ` ×${part.times}`}]`,
+    )
     .join('');
 
 /** JSON with every hidden character as an escape: means the same, and looks like what it is. */
@@ -140,5 +158,6 @@ export const visibleJson = (text: string): string =>
       .join(''),
   );
 
-/** The longest piece of a value that lists show; the record page shows all on request. */
+/** The longest piece of a value that lists show; and that a record's page shows until it is asked for all. */
 export const shownCharactersMax = 240;
+export const wholeCharactersMax = 2000;

@@ -212,6 +212,9 @@ export function plainMessage(nodes: readonly TreeNode[], rule: MessageRule = rec
     if (known?.repeated) {
       const list = (result[name] ??= []) as Plain[];
       list.push(value);
+    } else if (known === undefined && name in result) {
+      // Nothing says that it may stand but once, and none of it may be passed over.
+      result[name] = [result[name]!, value].flat();
     } else {
       result[name] = value;
     }

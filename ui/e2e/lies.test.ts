@@ -35,7 +35,10 @@ inChromium('a server that was taken over', () => {
   async function evidenceOf(page: Page, name: string): Promise<string> {
     await page.goto(page.url().replace(/#.*/, '#/default/trust'));
     const download = page.waitForEvent('download');
-    await page.locator('.incident').getByRole('button', { name: /save (the evidence|what was found)/ }).click();
+    await page
+      .locator('.incident')
+      .getByRole('button', { name: /save (the evidence|what was found)/ })
+      .click();
     const file = `${folder}/${name}`;
     await (await download).saveAs(file);
     return file;

@@ -19,8 +19,8 @@ const types: Record<string, string> = {
 };
 
 export interface Lies {
-  /** Changes an answer of JSON or text; undefined leaves it. */
-  answer?: (path: string, body: string) => string | undefined;
+  /** Changes an answer of JSON or text; undefined leaves it. `fresh`: asked for past all caches. */
+  answer?: (path: string, body: string, fresh: boolean) => string | undefined;
   /** Changes the data of an event of the stream, or all of it; null drops it. */
   event?: (
     name: string,
@@ -29,6 +29,10 @@ export interface Lies {
   /** Answers with this status instead. */
   refuse?: (path: string) => number | undefined;
 }
+
+/** What a cache on the way would pass on and not answer by itself. */
+const isFresh = (incoming: IncomingMessage): boolean =>
+  /no-cache|no-store/.test(incoming.headers['cache-control'] ?? '');
 
 export class Proxy {
   upstream: URL;
@@ -93,7 +97,7 @@ export class Proxy {
     const passed = request(
       new URL(path, this.upstream),
       { method: incoming.method ?? 'GET', headers },
-      (answer) => this.#answer(path, answer, outgoing),
+      (answer) => this.#answer(path, isFresh(incoming), answer, outgoing),
     );
     passed.on('error', () => outgoing.destroy());
     outgoing.on('close', () => passed.destroy());
@@ -113,7 +117,7 @@ export class Proxy {
       .end(readFileSync(file));
   }
 
-  #answer(path: string, answer: IncomingMessage, outgoing: ServerResponse): void {
+  #answer(path: string, fresh: boolean, answer: IncomingMessage, outgoing: ServerResponse): void {
     const headers = { ...answer.headers };
     delete headers['content-length'];
     delete headers['transfer-encoding'];
@@ -126,7 +130,7 @@ export class Proxy {
     answer.on('data', (part: Buffer) => parts.push(part));
     answer.on('end', () => {
       const body = Buffer.concat(parts);
-      const changed = this.lies.answer?.(path, body.toString('utf8'));
+      const changed = this.lies.answer?.(path, body.toString('utf8'), fresh);
       if (changed !== undefined) this.told++;
       if (!outgoing.headersSent)
         outgoing

@@ -256,7 +256,8 @@ export function App({ link }: { link: Link }): JSX.Element {
     );
   }, [link, route.log]);
   useTrust(feed);
-  useTabSeal(feed?.trust, route.log === '' ? 'Logs' : route.log);
+  const [someBroken, setSomeBroken] = useState(false);
+  useTabSeal(feed?.trust, route.log === '' ? 'Logs' : route.log, route.log === '' && someBroken);
 
   const keys = Object.fromEntries(
     pages.map(({ page, key }) => [key, () => go(writeRoute(route.log, page))]),
@@ -352,7 +353,7 @@ export function App({ link }: { link: Link }): JSX.Element {
         tabIndex={-1}
         class={`content ${under === 'live' || under === 'explore' ? 'still' : ''}`}
       >
-        {route.page === 'logs' && <Logs link={link} />}
+        {route.page === 'logs' && <Logs link={link} onBroken={setSomeBroken} />}
         {refused && <TokenForm link={link} restart={() => location.reload()} />}
         {!refused && feed !== undefined && feed.log === route.log && under === 'live' && (
           <Live

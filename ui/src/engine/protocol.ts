@@ -123,6 +123,7 @@ export type Call =
   | { call: 'policy'; log: string; text: string }
   | { call: 'accept'; log: string }
   | { call: 'forget'; log: string }
+  | { call: 'broken'; logs: { log: string; vkey: string }[] }
   | { call: 'explain'; log: string; name: string; bytes: Uint8Array }
   | { call: 'answer'; log: string; text: string; shown: Shown };
 

@@ -1,7 +1,7 @@
 // The newest tree of a log that its key signed and that was checked here: what the records that come are held against, and
 // what every question about a record is answered by. It is raised only by checkpoints that fit what is remembered.
 
-import { getRecords, type Door } from '../api/client.ts';
+import { ApiError, getRecords, type Door } from '../api/client.ts';
 import { toHex } from '../proof/bytes.ts';
 import { genesisHash, type Hash } from '../proof/merkle.ts';
 import { parseVkey, type Checkpoint, type Cosignature, type Vkey } from '../proof/note.ts';
@@ -14,6 +14,7 @@ import { CheckpointJudge, type Standing } from './judge.ts';
 import type { Leaves } from './leaves.ts';
 import type { Memory, Remembered } from './memory.ts';
 import type { Missing } from './missing.ts';
+import { contradictionIn, proveRecord } from './prove.ts';
 import type { Finding, TrustState } from './protocol.ts';
 import { Trail } from './trail.ts';
 
@@ -223,9 +224,37 @@ export class SignedTree {
       this.#begin(await this.#readBack(false, ahead));
     } catch (error) {
       if (!(error instanceof Contradiction)) throw error;
-      this.#begin(await this.#readBack(true));
+      this.#begin(await this.#readAgain());
       this.#parts.bulletin.flicker(error.message);
     }
+  }
+
+  /** Past all caches: what is wrong now is a finding. */
+  #readAgain(): Promise<Beginning> {
+    return this.#readBack(true).catch(async (error: unknown) => {
+      throw await this.#proven(error);
+    });
+  }
+
+  // A link that is broken cannot be put into a file of evidence; the record that is not in the signed tree can.
+  async #proven(error: unknown): Promise<unknown> {
+    if (!(error instanceof Contradiction)) return error;
+    const { evidence, index } = error.finding;
+    if (evidence !== undefined || index === undefined) return error;
+    const { door, log } = this.#parts;
+    const parts = { door, log, key: this.key, witnesses: this.witnesses };
+    for (const one of [index, index - 1]) {
+      const checkpoint = one < 0 ? undefined : this.covering(one);
+      if (checkpoint === undefined) continue;
+      try {
+        const proof = await proveRecord(parts, checkpoint, one, true);
+        if (!proof.holds) return contradictionIn(proof, one, this.bench);
+      } catch (failed) {
+        // Not to be had: it stays what it is.
+        if (!(failed instanceof ApiError)) throw failed;
+      }
+    }
+    return error;
   }
 
   #readBack(fresh: boolean, ahead?: Ahead): Promise<Beginning> {
@@ -263,7 +292,7 @@ export class SignedTree {
       } catch (still) {
         // Another history looks like a broken chain at first. What was signed says which it is, and is evidence.
         await this.renew();
-        throw still;
+        throw await this.#proven(still);
       }
     }
   }
@@ -277,7 +306,7 @@ export class SignedTree {
     if (!this.trail.fold(checkpoint)) {
       // One of the rows was not what was signed. Begin again past all caches: what is still wrong then is a finding.
       this.trail.drop();
-      this.#begin(await this.#readBack(true));
+      this.#begin(await this.#readAgain());
       bulletin.flicker(
         `The records ${thousands(first)} to ${thousands(checkpoint.size - 1)} did not lead to the signed root at first.`,
       );

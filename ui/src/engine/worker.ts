@@ -123,6 +123,16 @@ function unwatch(port: Port, log: string): void {
 
 const watchOf = async (log: string): Promise<LogWatch> => (await opened(log)).watch;
 
+/** Which of these logs did not fit, as far as this browser knows: for a page that shows them all. */
+async function brokenOf(logs: readonly { log: string; vkey: string }[]): Promise<string[]> {
+  const { memory } = await standing();
+  const found: string[] = [];
+  for (const { log, vkey } of logs) {
+    if ((await memory.findings(`${door!.base}\n${log}`, vkey)).length > 0) found.push(log);
+  }
+  return found;
+}
+
 async function chain(watch: LogWatch, first: number, records: Uint8Array[]): Promise<Linked> {
   try {
     const link: { hash: Uint8Array | undefined } = { hash: undefined };
@@ -182,6 +192,8 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
       return (await watchOf(asked.log)).acceptChange();
     case 'forget':
       return (await watchOf(asked.log)).forget();
+    case 'broken':
+      return brokenOf(asked.logs);
     case 'explain': {
       const watch = watched.get(asked.log)?.watch;
       return explain(

@@ -6,16 +6,36 @@ import { ApiError, HttpDoor, listLogs, type LogFacts } from '../api/client.ts';
 import { makeLog, placeOfPage } from '../commands.ts';
 import type { Link } from '../link.ts';
 import { useKeys } from '../parts/hooks.ts';
+import { SealShape } from '../parts/seal.tsx';
 import { Command, ServerSays } from '../parts/text.tsx';
 import { TokenForm } from '../parts/token.tsx';
 import { go, writeRoute } from '../route.ts';
 import { span, thousands } from '../seal.ts';
 
-export function Logs({ link }: { link: Link }): JSX.Element {
+interface Props {
+  link: Link;
+  /** Whether one of them did not fit: title and icon say so, here too. */
+  onBroken: (broken: boolean) => void;
+}
+
+export function Logs({ link, onBroken }: Props): JSX.Element {
   const [logs, setLogs] = useState<LogFacts[]>();
   const [rates, setRates] = useState(new Map<string, number>());
   const [error, setError] = useState<ApiError>();
+  const [broken, setBroken] = useState<readonly string[]>([]);
   const [at, setAt] = useState(0);
+  const names = logs?.map((log) => log.name).join(' ') ?? '';
+  useEffect(() => {
+    if (logs === undefined) return;
+    const asked = logs.map((log) => ({ log: log.name, vkey: log.vkey }));
+    link.ask<string[]>({ call: 'broken', logs: asked }).then(
+      (found) => {
+        setBroken(found);
+        onBroken(found.length > 0);
+      },
+      () => undefined,
+    );
+  }, [link, names]);
   useEffect(() => {
     const door = new HttpDoor(link.base, () => link.token);
     let before: { at: number; sizes: Map<string, number> } | undefined;
@@ -64,6 +84,17 @@ export function Logs({ link }: { link: Link }): JSX.Element {
   });
   return (
     <div class="page-text wide">
+      {broken.length > 0 && (
+        <div class="alarm" role="alert">
+          <SealShape kind="broken" size={18} /> <b>Does not fit.</b>{' '}
+          <span>
+            {broken.length === 1
+              ? `What the server showed of ${broken[0]} contradicts itself.`
+              : `What the server showed of ${thousands(broken.length)} logs contradicts itself.`}
+          </span>{' '}
+          <a href={writeRoute(broken[0]!, 'trust')}>what to do</a>
+        </div>
+      )}
       <h1>Logs</h1>
       {error?.status === 401 && <TokenForm link={link} restart={() => location.reload()} />}
       {error !== undefined && error.status !== 401 && (
@@ -107,6 +138,11 @@ export function Logs({ link }: { link: Link }): JSX.Element {
                     : `${span(Date.now() - Date.parse(log.lastReceivedAt))} ago`}
                 </td>
                 <td class={log.state === 'LOG_STATE_ACTIVE' ? '' : 'bad'}>
+                  {broken.includes(log.name) && (
+                    <a class="bad" href={writeRoute(log.name, 'trust')}>
+                      <SealShape kind="broken" size={14} /> does not fit{' '}
+                    </a>
+                  )}
                   {log.state === 'LOG_STATE_ACTIVE'
                     ? 'takes events'
                     : `read-only: ${log.stateReason}`}

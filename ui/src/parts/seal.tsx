@@ -146,9 +146,11 @@ const colours: Record<SealKind, string> = {
   broken: '#c4281c',
 };
 
-/** Title and icon of the tab say it too. */
-export function useTabSeal(trust: TrustState | undefined, title: string): void {
-  const { kind, word } = sealOf(trust, Date.now());
+/** Title and icon of the tab say it too. `broken`: whatever is known of this log. */
+export function useTabSeal(trust: TrustState | undefined, title: string, broken: boolean): void {
+  const seal = sealOf(trust, Date.now());
+  const kind = broken ? 'broken' : seal.kind;
+  const { word } = seal;
   useEffect(() => {
     document.title = `${kind === 'broken' ? '■ DOES NOT FIT · ' : kind === 'stale' ? '○ ' : ''}${title} · Graven`;
     const shape =

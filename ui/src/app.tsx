@@ -311,7 +311,7 @@ export function App({ link }: { link: Link }): JSX.Element {
         to the content
       </a>
       <Rail route={route} />
-      <header class="top">
+      <header class="topbar">
         {route.log !== '' && <LogSwitch link={link} log={route.log} />}
         {route.log !== '' && under !== 'trust' ? (
           <QueryBox

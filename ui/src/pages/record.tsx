@@ -24,6 +24,7 @@ import { saveText } from '../parts/save.ts';
 import { SealShape } from '../parts/seal.tsx';
 import {
   clockTime,
+  Command,
   Copy,
   delayText,
   fullTime,
@@ -162,11 +163,11 @@ function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element
         <button type="button" class="primary" onClick={() => saveText(name, proof.receipt)}>
           download receipt
         </button>
-        <Copy text={command} label="copy the command that verifies it" />
         <button type="button" onClick={() => window.print()}>
           print
         </button>
       </p>
+      <Command text={command} label={`verifies the receipt, ${name}, without this page`} />
     </>
   );
 }

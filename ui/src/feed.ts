@@ -27,6 +27,8 @@ export class Feed {
   rates: RateSecond[] = [];
   /** Records seen since this tab opened the log. */
   counted = 0;
+  /** How often the rows were exchanged for others. */
+  resets = 0;
   /** Rows of the largest batch within the last seconds: what one frame would have to draw. */
   burst = 0;
   version = 0;
@@ -69,6 +71,7 @@ export class Feed {
   #take(rows: readonly Row[], next: number, reset: boolean, at: number): void {
     for (const row of rows) this.#bytes += row.bytes.length;
     if (reset) {
+      this.resets++;
       this.rows = [...rows];
       this.#bytes = bytesOf(rows);
     } else {

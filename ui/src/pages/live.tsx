@@ -1,8 +1,9 @@
 // Live: events as they arrive. While somebody reads, nothing moves: new rows wait above, counted.
 
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { rateSeconds, type Feed } from '../feed.ts';
+import { Matches, placeOf, sampled, sampling } from '../matches.ts';
 import { outcomes, type Outcome } from '../record/schema.ts';
 import { matcher } from '../record/matcher.ts';
 import { narrowed } from '../record/narrow.ts';
@@ -19,8 +20,6 @@ import { EventRow, ordinaryColumns, RowHead } from '../parts/rows.tsx';
 import { Strip } from '../parts/strip.tsx';
 import { FirstEvent } from './first.tsx';
 
-const drawnPerFrameMax = 60;
-
 interface Props {
   feed: Feed;
   log: string;
@@ -32,11 +31,69 @@ interface Props {
   active: boolean;
 }
 
-/** How many rows stand for one drawn: 1, 2, 4 ... so that a frame draws 60 at most. */
-export function sampling(burst: number): number {
-  let step = 1;
-  while (burst / step > drawnPerFrameMax) step *= 2;
-  return step;
+// While a filter goes through what is there already, so often the page shows how far it came.
+const progressMs = 100;
+
+function useMatches(feed: Feed, query: string): Matches {
+  const [, draw] = useReducer((n: number) => n + 1, 0);
+  const matches = useMemo(() => {
+    const isFilter = query !== '' && errorOf(query) === undefined;
+    const made = new Matches(feed, isFilter ? matcher(parseQuery(query)) : undefined);
+    made.work();
+    return made;
+  }, [feed, query]);
+  useEffect(() => {
+    let timer = 0;
+    let drawnAt = 0;
+    const work = (): void => {
+      timer = 0;
+      const done = matches.work();
+      if (!done) timer = window.setTimeout(work);
+      const now = performance.now();
+      if (!done && now - drawnAt < progressMs) return;
+      drawnAt = now;
+      draw(undefined as never);
+    };
+    const changed = (): void => {
+      if (timer === 0) work();
+    };
+    changed();
+    const end = feed.view(changed);
+    return () => {
+      end();
+      clearTimeout(timer);
+    };
+  }, [matches, feed]);
+  return matches;
+}
+
+interface Shown {
+  readonly count: number;
+  at(position: number): Row | undefined;
+  /** Where a record stands; less than 0 where it does not. */
+  find(index: number | undefined): number;
+}
+
+/** What the list has: the newest first, without what came since the reader began to read. */
+function shownOf(matches: Matches, end: number, step: number): Shown {
+  if (step > 1) {
+    const rows = sampled(matches, step);
+    return {
+      count: rows.length,
+      at: (position) => rows[position],
+      find: (index) => rows.findIndex((row) => row.index === index),
+    };
+  }
+  const { rows } = matches;
+  const count = placeOf(rows, end);
+  return {
+    count,
+    at: (position) => rows[count - 1 - position],
+    find: (index) => {
+      const place = index === undefined ? -1 : placeOf(rows, index);
+      return rows[place]?.index === index ? count - 1 - place : -1;
+    },
+  };
 }
 
 function ratesOf(feed: Feed, now: number): { times: number[]; counts: Record<Outcome, number>[] } {
@@ -59,28 +116,14 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
   const [paused, setPaused] = useState(false);
   const [cursor, setCursor] = useState<number>();
   const control = useRef<ListControl>(undefined);
-  const invalid = errorOf(query) !== undefined;
-  const matches = useMemo(
-    () => (invalid || query === '' ? undefined : matcher(parseQuery(query))),
-    [query, invalid],
-  );
+  const matches = useMatches(feed, query);
+  const filtered = matches.rows !== feed.rows;
 
   // What was there when the reader began to read; rows behind it wait.
   const end = held ?? feed.next;
-  const step = held === undefined ? sampling(feed.burst) : 1;
-  const rows = useMemo(() => {
-    const shown: Row[] = [];
-    for (let i = feed.rows.length - 1; i >= 0; i--) {
-      const row = feed.rows[i]!;
-      if (row.index >= end || (matches !== undefined && !matches(row))) continue;
-      if (step > 1 && row.index % step !== 0) continue;
-      shown.push(row);
-      // A list that runs shows its beginning only; whoever scrolls holds it, and has all.
-      if (step > 1 && shown.length >= 400) break;
-    }
-    return shown;
-  }, [feed.version, end, matches, step]);
-  const newer = feed.next - end;
+  const step = held === undefined ? sampling(matches.burst) : 1;
+  const shown = shownOf(matches, end, step);
+  const newer = filtered ? matches.rows.length - placeOf(matches.rows, end) : feed.next - end;
 
   const hold = useCallback(() => setHeld((before) => before ?? feed.next), [feed]);
   const release = useCallback(() => {
@@ -106,9 +149,9 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
   };
   const move = (by: number): void => {
     hold();
-    const at = rows.findIndex((row) => row.index === (cursor ?? selected));
-    const next = Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + by));
-    const row = rows[next];
+    const at = shown.find(cursor ?? selected);
+    const next = Math.max(0, Math.min(shown.count - 1, at < 0 ? 0 : at + by));
+    const row = shown.at(next);
     if (row === undefined) return;
     setCursor(row.index);
     control.current?.show(next);
@@ -124,7 +167,7 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
     active,
     move,
     () => {
-      const row = rows.find((one) => one.index === cursor);
+      const row = shown.at(shown.find(cursor));
       if (row !== undefined) open(row);
     },
     { p: pauseOrFollow, Home: release },
@@ -165,26 +208,18 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
             <span>{held === undefined ? 'pause' : 'follow'}</span>
           </button>
         </div>
-        <div class="pill-line" role="status">
-          {held !== undefined && (
-            <button type="button" class="pill" onClick={release}>
-              {newer === 0 ? '↑ follow' : `↑ ${thousands(newer)} newer`}
-              {paused ? ' · paused' : ''}
-            </button>
-          )}
-          {held === undefined && step > 1 && (
-            <span class="pill still">drawing 1 of {step}, counting all</span>
-          )}
-          {matches !== undefined && held === undefined && (
-            <span class="pill still">
-              filtered here, in this browser: {thousands(rows.length)} of the last{' '}
-              {thousands(feed.rows.length)}
-            </span>
-          )}
-        </div>
+        <PillLine
+          matches={matches}
+          filtered={filtered}
+          of={feed.rows.length}
+          step={step}
+          newer={held === undefined ? undefined : newer}
+          paused={paused}
+          release={release}
+        />
         <List
           label="Events as they arrive, the newest first"
-          count={rows.length}
+          count={shown.count}
           rowHeight={rowHeight}
           control={control}
           // By place and not by record: a row that comes changes what the lines say, and moves none of them.
@@ -193,13 +228,15 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
           onTop={onTop}
           empty={
             <p class="fine">
-              {matches === undefined
+              {!filtered
                 ? 'Waiting for records.'
-                : 'Nothing that arrived matches this filter. What comes is still counted and checked.'}
+                : matches.waiting > 0
+                  ? 'Looking through what is here.'
+                  : 'Nothing that arrived matches this filter. What comes is still counted and checked.'}
             </p>
           }
           row={(position) => {
-            const row = rows[position]!;
+            const row = shown.at(position)!;
             return (
               <EventRow
                 row={row}
@@ -217,6 +254,54 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
         />
       </div>
       <Strip steps={feed.steps} trust={feed.trust} />
+    </div>
+  );
+}
+
+function PillLine({
+  matches,
+  filtered,
+  of,
+  step,
+  newer,
+  paused,
+  release,
+}: {
+  matches: Matches;
+  filtered: boolean;
+  of: number;
+  step: number;
+  /** That wait, while somebody reads. */
+  newer: number | undefined;
+  paused: boolean;
+  release: () => void;
+}): JSX.Element {
+  return (
+    <div class="pill-line" role="status">
+      {newer !== undefined && (
+        <button type="button" class="pill" onClick={release}>
+          {newer === 0 ? '↑ follow' : `↑ ${thousands(newer)} newer`}
+          {newer > 0 && filtered && (newer === 1 ? ' match' : ' matches')}
+          {paused ? ' · paused' : ''}
+        </button>
+      )}
+      {step > 1 && (
+        <span class="pill still">
+          drawing 1 of {step}
+          {filtered && ' matches'}, counting all
+        </span>
+      )}
+      {filtered && matches.waiting > 0 && (
+        <span class="pill still">
+          filtering here: {thousands(of - matches.waiting)} of {thousands(of)} looked at
+        </span>
+      )}
+      {filtered && matches.waiting === 0 && newer === undefined && (
+        <span class="pill still">
+          filtered here, in this browser: {thousands(matches.rows.length)} of the last{' '}
+          {thousands(of)}
+        </span>
+      )}
     </div>
   );
 }

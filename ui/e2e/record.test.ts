@@ -52,8 +52,11 @@ inChromium('a record', () => {
   });
 
   test('on paper stand its words, its fields, and its proof with every hash whole and the command', async () => {
-    const { page } = await visit('#/default/record/22?tab=proof');
+    const { page } = await visit('#/default/record/22');
     await good(page);
+    await page.getByRole('tab', { name: 'fields' }).waitFor();
+    assert.ok(!(await page.locator('.ladder').isVisible()), 'on the screen its fields alone');
+    await page.getByRole('tab', { name: 'proof' }).click();
     const shown = await page.locator('.rung .hash-short').first().innerText();
     assert.match(shown, /^[0-9a-f]{8}…[0-9a-f]{4}$/);
     await page.emulateMedia({ media: 'print' });
@@ -67,7 +70,15 @@ inChromium('a record', () => {
     assert.ok(await page.locator('.note').isVisible());
     assert.ok(await page.locator('.command pre').isVisible());
     assert.equal(await page.getByRole('button', { name: 'download receipt' }).count(), 0);
+    assert.ok(await page.getByText('source.user_agent').isVisible(), 'its fields');
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await page.goto(page.url().replace(/#.*/, '#/default/record/22'));
+    await good(page);
+    assert.ok(
+      await page.locator('.rung.top').isVisible(),
+      'its proof, also when its fields are open',
+    );
+    assert.ok(await page.getByText('source.user_agent').isVisible());
     const pdf = await page.pdf({ format: 'A4' });
     assert.ok(pdf.length > 10_000);
   });

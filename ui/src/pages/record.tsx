@@ -335,6 +335,13 @@ export function RecordPage({
         </div>
       )}
       {row !== undefined && (
+        // Whatever is open on the screen: an auditor prints a record for what it says and for what proves it.
+        <div class="paper-only">
+          {tab !== 'fields' && <Fields log={log} tree={tree} />}
+          {tab !== 'proof' && proof !== undefined && <Proof proof={proof} log={log} />}
+        </div>
+      )}
+      {row !== undefined && (
         <p class="fine record-time">
           Received {timeOfNs(row.receivedNs)} ({clockTime(row.receivedMs)} here).
         </p>

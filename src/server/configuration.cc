@@ -137,6 +137,7 @@ Readers HttpReaders(HttpSettings* http) {
       {"listen", Texts(&http->listen)},
       {"path_prefix", Text(&http->path_prefix)},
       {"public_url", Text(&http->public_url)},
+      {"public_grpc", Text(&http->public_grpc)},
       {"allowed_hosts", Texts(&http->allowed_hosts)},
       {"cors_origins", Texts(&http->cors_origins)},
       {"connections", Number(&http->connections, 16, 100'000)},
@@ -269,6 +270,7 @@ std::string ConfigurationText(const Configuration& configuration) {
   for (const std::string& address : configuration.http.listen) line("http.listen", address);
   line("http.path_prefix", configuration.http.path_prefix);
   line("http.public_url", configuration.http.public_url);
+  line("http.public_grpc", configuration.http.public_grpc);
   for (const std::string& host : configuration.http.allowed_hosts) line("http.host", host);
   for (const std::string& origin : configuration.http.cors_origins) line("http.cors", origin);
   line("http.connections", configuration.http.connections);

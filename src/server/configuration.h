@@ -34,7 +34,8 @@ struct Limits {
 struct HttpSettings {
   std::vector<std::string> listen;  // as of gRPC; none: no HTTP
   std::string path_prefix;
-  std::string public_url;  // where people find the page, for links; "": nobody said
+  std::string public_url;   // where people find the page, for links; "": nobody said
+  std::string public_grpc;  // where people find gRPC, as a URL, when it is not its own port
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> cors_origins;
   uint64_t connections = 1024;

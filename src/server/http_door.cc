@@ -1,17 +1,52 @@
 #include "server/http_door.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "base/absl_views.h"
+#include "base/encoding.h"
 #include "base/status_macros.h"
 #include "engine/authenticator.h"
 #include "http/target.h"
+#include "http/url.h"
 
 namespace graven::server {
+
+absl::StatusOr<std::optional<web::GrpcFacts>> GrpcFactsOf(
+    const Configuration& configuration, const std::vector<std::string>& addresses) {
+  web::GrpcFacts facts;
+  facts.token = !configuration.authentication.tokens.empty();
+  facts.client_certificate = !configuration.tls.client_ca.empty();
+  if (const std::string& text = configuration.http.public_grpc; !text.empty()) {
+    const absl::StatusOr<http::Url> url = http::ParseUrl(text);
+    if (!url.ok() || url->target != "/") {
+      return absl::InvalidArgumentError(
+          fmt::format("http.public_grpc: {}",
+                      url.ok() ? "must be https://HOST:PORT or http://HOST:PORT, without a path"
+                               : ToStd(url.status().message())));
+    }
+    facts.host = url->host;
+    facts.port = url->port;
+    facts.tls = url->tls;
+    return facts;
+  }
+  facts.tls = configuration.tls.enabled();
+  for (const std::string& text : addresses) {
+    ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(text));
+    const std::optional<uint64_t> port = ParseDecimal(address.port);
+    if (!port) continue;  // a unix socket
+    facts.port = static_cast<uint16_t>(*port);
+    return facts;
+  }
+  return std::nullopt;
+}
 
 absl::StatusOr<std::unique_ptr<HttpDoor>> HttpDoor::Prepare(const Configuration& configuration) {
   std::unique_ptr<HttpDoor> door(new HttpDoor);
   const HttpSettings& settings = configuration.http;
   RETURN_IF_ERROR(http::CheckPathPrefix(settings.path_prefix));
+  RETURN_IF_ERROR(GrpcFactsOf(configuration, {}).status());
   if (settings.listen.empty()) return door;
   for (const std::string& text : settings.listen) {
     ASSIGN_OR_RETURN(const ListenAddress address, ParseAllowedAddress(configuration, text));

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,10 +11,17 @@
 #include "http/server.h"
 #include "server/configuration.h"
 #include "server/listen_address.h"
+#include "web/api_routes.h"
 #include "web/routes.h"
 #include "web/site.h"
 
 namespace graven::server {
+
+// What HTTP says of gRPC, whose `addresses` are the ones really bound: the first port of them, and
+// nothing about which addresses it is bound to; or http.public_grpc, where people find it.
+// Null when there is neither. kInvalidArgument: http.public_grpc is no URL of a host and a port.
+absl::StatusOr<std::optional<web::GrpcFacts>> GrpcFactsOf(
+    const Configuration& configuration, const std::vector<std::string>& addresses);
 
 // The HTTP addresses of the configuration, with the TLS files, tokens and client certificates that
 // gRPC has. Does nothing when there are none.

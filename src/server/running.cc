@@ -220,10 +220,12 @@ absl::Status Running::StartDoors() {
   append_door_ = std::make_unique<engine::AppendDoor>(
       *ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(), engine_->meter(),
       rules_, SystemClock(), SystemRandom(), [this] { grpc_->WakeWriter(); });
+  ASSIGN_OR_RETURN(std::optional<web::GrpcFacts> grpc_facts,
+                   GrpcFactsOf(configuration_, grpc_->addresses()));
   return http_->Start(
       MakeRoutes({*ledger_, engine_->sequencer(), engine_->hub(), engine_->cosigned_hub(),
                   *append_door_, message_types_, engine_->scrub(), options.facts.witnesses,
-                  GRAVEN_VERSION, options.facts.started_at_ns},
+                  GRAVEN_VERSION, options.facts.started_at_ns, std::move(grpc_facts)},
                  metrics_, *searches_));
 }
 

@@ -102,6 +102,13 @@ std::string WitnessesJson(const std::vector<engine::WitnessFacts>& witnesses) {
   return array.Finish();
 }
 
+std::string GrpcJson(const GrpcFacts& grpc) {
+  json::ObjectText shown;
+  shown.Text("host", grpc.host).Small("port", grpc.port).Bool("tls", grpc.tls);
+  shown.Bool("token", grpc.token).Bool("clientCertificate", grpc.client_certificate);
+  return shown.Finish();
+}
+
 std::string HashesJson(const std::vector<Hash>& hashes) {
   json::ArrayText array;
   for (const Hash& hash : hashes) array.Bytes(hash.view());
@@ -159,6 +166,7 @@ absl::StatusOr<http::Response> Api::Status(const Call& call) const {
   body.Raw("scrub", ScrubJson(parts_.scrub.status()));
   body.Raw("witnesses", WitnessesJson(parts_.witnesses ? parts_.witnesses()
                                                        : std::vector<engine::WitnessFacts>()));
+  if (parts_.grpc) body.Raw("grpc", GrpcJson(*parts_.grpc));
   return JsonResponse(body.Finish());
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,16 @@
 // of 64 bits are strings, bytes base64, times RFC 3339; hashes go in as hex or base64.
 namespace graven::web {
 
+// Where the same logs are spoken to by gRPC, and with what.
+struct GrpcFacts {
+  std::string host;  // "": the one of this API
+  uint16_t port = 0;
+  bool tls = false;
+  // With both, either of them is enough.
+  bool token = false;
+  bool client_certificate = false;
+};
+
 // What the API stands on. All outlive it.
 struct ApiParts {
   ledger::Ledger& ledger;
@@ -32,6 +43,7 @@ struct ApiParts {
   std::function<std::vector<engine::WitnessFacts>()> witnesses;
   std::string version;
   int64_t started_at_ns = 0;
+  std::optional<GrpcFacts> grpc = std::nullopt;  // none: on no port
 };
 
 // Adds the routes. Reads may block on the disk and, below the durable size, for the publication;

@@ -230,7 +230,7 @@ class HttpApi(unittest.TestCase):
                                            including_default_value_fields=True)
         # Its streams are gRPC's own.
         self.assertEqual(set(theirs) - set(said), {"tailers"})
-        self.assertEqual(set(said) - set(theirs), set())
+        self.assertEqual(set(said) - set(theirs), {"grpc"})
         for name in ("version", "startedAt", "state", "logCount", "diskReserveBytes",
                      "eventsAppended", "recoveryReport", "witnesses"):
             self.assertEqual(said[name], theirs[name], name)
@@ -238,6 +238,39 @@ class HttpApi(unittest.TestCase):
         self.assertEqual((said["scrub"]["findingsCount"], said["scrub"]["findings"]), ("0", []))
         self.assertLessEqual(0, said["scrub"]["progress"])
         self.assertLessEqual(said["scrub"]["progress"], 1)
+
+    def test_status_says_where_grpc_is_and_no_more(self):
+        def grpc_of(*listen, config=""):
+            folder = self.folder / f"server-{time.monotonic_ns()}"
+            folder.mkdir()
+            (folder / "c.toml").write_text(config)
+            with serving.Server(folder, "--http", "127.0.0.1:0", "--config", folder / "c.toml",
+                                listen=[one.replace("FOLDER", str(folder)) for one in listen]) as server:
+                api = Api(server.ready["http"][0], "correct horse")
+                try:
+                    return api.get("/status").get("grpc"), server.ready["grpc"]
+                finally:
+                    api.close()
+
+        here = {"host": "", "tls": False, "token": False, "clientCertificate": False}
+        said, bound = grpc_of("unix:FOLDER/socket", "127.0.0.1:0", "127.0.0.1:0")
+        self.assertEqual(said, {**here, "port": int(bound[1].rsplit(":", 1)[1])})
+        self.assertIsNone(grpc_of("unix:FOLDER/socket")[0])
+        token = (f'[[token]]\nsha256 = "{hashlib.sha256(b"correct horse").hexdigest()}"\n'
+                 'identity = "billing"\n')
+        public = '[http]\npublic_grpc = "https://Audit.example"\n'
+        self.assertEqual(grpc_of("127.0.0.1:0", config=public + token)[0],
+                         {**here, "host": "audit.example", "port": 443, "tls": True, "token": True})
+        self.assertEqual(grpc_of("unix:FOLDER/socket", config=public)[0],
+                         {**here, "host": "audit.example", "port": 443, "tls": True})
+        for wrong in ("audit.example:443", "https://audit.example/path"):
+            (self.folder / "c.toml").write_text(f'[http]\npublic_grpc = "{wrong}"\n')
+            refused = subprocess.run(
+                [serving.BINARY, "serve", "--data", self.folder / "never", "--config", self.folder / "c.toml"],
+                capture_output=True, text=True, timeout=60)
+            self.assertEqual(refused.returncode, 2, wrong)
+            self.assertIn("http.public_grpc: ", refused.stderr)
+        self.assertFalse((self.folder / "never").exists())
 
     def test_an_event_is_stored_once_however_often_and_however_it_is_spelt(self):
         api = self.serve()

@@ -18,9 +18,11 @@ import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
 import { Strange } from './parts/text.tsx';
 import { TokenForm } from './parts/token.tsx';
 import { parseVkey } from './proof/note.ts';
+import { askForPlace } from './place.ts';
 import { go, recordTab, withTab, writeRoute, type Page, type Route } from './route.ts';
 import { rangeOf, withRange, type Facet } from './search.ts';
 import { settings, type Theme } from './settings.ts';
+import { utc } from './time.ts';
 import type { Row } from './record/row.ts';
 
 const pages: readonly { page: Page; name: string; key: string }[] = [
@@ -89,6 +91,21 @@ function LogSwitch({ link, log }: { link: Link; log: string }): JSX.Element {
   );
 }
 
+// Made once, and then the same: several hundred, which nothing has to compare again.
+let zones: JSX.Element | undefined;
+const otherZones = (): JSX.Element =>
+  (zones ??= (
+    <optgroup label="others">
+      {Intl.supportedValuesOf('timeZone')
+        .filter((name) => name !== utc)
+        .map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+    </optgroup>
+  ));
+
 function Chosen(): JSX.Element {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   useEffect(() => settings.listen(() => draw(undefined as never)) as () => void, []);
@@ -96,14 +113,17 @@ function Chosen(): JSX.Element {
   const next: Theme = dark ? 'light' : 'dark';
   return (
     <>
-      <button
-        type="button"
-        class="quiet zone"
+      <select
+        class="zone"
+        aria-label="Time zone of all times on this page"
         title="Time zone of all times on this page"
-        onClick={() => settings.setUtc(!settings.utc)}
+        value={settings.zone}
+        onChange={(event) => settings.setZone(event.currentTarget.value)}
       >
-        {settings.utc ? 'UTC' : 'local'}
-      </button>
+        <option value="">local</option>
+        <option value={utc}>UTC</option>
+        {otherZones()}
+      </select>
       <button
         type="button"
         class="quiet"
@@ -255,6 +275,7 @@ export function App({ link }: { link: Link }): JSX.Element {
       () => undefined,
     );
   }, [link, route.log]);
+  useEffect(() => void askForPlace(new HttpDoor(link.base, () => link.token)), [link]);
   useTrust(feed);
   const [someBroken, setSomeBroken] = useState(false);
   useTabSeal(feed?.trust, route.log === '' ? 'Logs' : route.log, route.log === '' && someBroken);

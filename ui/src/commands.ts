@@ -14,46 +14,121 @@ export interface Shown {
   readonly vkey: string;
 }
 
+/** The gRPC door as the server tells of it. */
+export interface GrpcDoor {
+  /** Empty: the host of the page. */
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  /** What a caller shows. With both, either of them. */
+  readonly token: boolean;
+  readonly clientCertificate: boolean;
+}
+
 export interface Place {
   /** Where the server's page is, with a slash at the end. */
   readonly base: string;
   readonly host: string;
-  readonly tls: boolean;
+  /** Null where gRPC has no port. */
+  readonly grpc: GrpcDoor | null | 'untold';
 }
 
-/** The page is not told where gRPC is; this is where it is by itself. */
-export const grpcPort = 7465;
+const usualPort = 7465;
+
+/** The door, or what it would be by itself. */
+export function doorOf({ base, grpc }: Place): GrpcDoor {
+  if (grpc !== null && grpc !== 'untold') return grpc;
+  const tls = base.startsWith('https:');
+  return { host: '', port: usualPort, tls, token: false, clientCertificate: false };
+}
+
+/** As every client of gRPC takes it. */
+export function grpcAddress(place: Place): string {
+  const { host, port } = doorOf(place);
+  return place.grpc === null ? 'unix:SOCKET' : `${host === '' ? place.host : host}:${port}`;
+}
+
+/** A token goes before a certificate: it is what a person has. */
+export const wantsCertificate = (door: GrpcDoor): boolean => door.clientCertificate && !door.token;
+
+/** What there is to know before the commands run. */
+export function beforeRunning(place: Place): string[] {
+  const door = doorOf(place);
+  const all: string[] = [];
+  if (place.grpc === 'untold')
+    all.push(
+      `The server did not say where its gRPC is; port ${usualPort} of the same host is taken.`,
+    );
+  if (place.grpc === null)
+    all.push(
+      "gRPC has no port here, only a unix socket on the server's own machine: SOCKET stands for its path.",
+    );
+  if (door.token)
+    all.push('The server asks for a token: put it into the environment as GRAVEN_TOKEN first.');
+  if (wantsCertificate(door))
+    all.push('The server asks for a certificate: client.pem and client.key stand for yours.');
+  if (door.tls && place.grpc !== null)
+    all.push(
+      'TLS goes by the roots of your machine; for an authority of your own add --tls-ca FILE (graven), --cacert FILE (curl), -cacert FILE (grpcurl).',
+    );
+  return all;
+}
 
 /** One word of a shell, whatever stands in it. */
 export const quoted = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Of the server; in `graven view`, which is nobody else's and names the server, not of the page. */
-export function placeOfPage(): Place {
-  const told = document.querySelector<HTMLMetaElement>('meta[name=graven-host]');
-  const base = told?.dataset['server'] ?? new URL('.', document.baseURI).href;
-  const { hostname, protocol } = new URL(base);
-  // Of an IPv6 address with its brackets.
-  return { base, host: hostname, tls: protocol === 'https:' };
+// Of a socket, TLS says nothing.
+const overTls = (place: Place): boolean => place.grpc !== null && doorOf(place).tls;
+
+/** The flags that a command of ours needs to reach gRPC. A token it takes from the environment. */
+export function gravenFlags(place: Place): string {
+  const tls = overTls(place) ? ' --tls' : '';
+  const own =
+    tls !== '' && wantsCertificate(doorOf(place))
+      ? ' --tls-cert client.pem --tls-key client.key'
+      : '';
+  return `--server ${grpcAddress(place)}${tls}${own}`;
 }
 
-const gravenOn = (words: string, place: Place): string =>
-  `graven ${words} --server ${place.host}:${grpcPort}${place.tls ? ' --tls' : ''}`;
+const gravenOn = (words: string, place: Place): string => `graven ${words} ${gravenFlags(place)}`;
+
+export function curlCommand(url: string, flags: string, place: Place): string {
+  const door = doorOf(place);
+  const token = door.token ? ' -H "Authorization: Bearer $GRAVEN_TOKEN"' : '';
+  const own =
+    wantsCertificate(door) && url.startsWith('https:') ? ' --cert client.pem --key client.key' : '';
+  return `curl ${flags}${token}${own} ${quoted(url)}`;
+}
+
+/** Up to the request. */
+export function grpcurlFlags(place: Place): string {
+  const door = doorOf(place);
+  const tls = overTls(place);
+  return [
+    tls ? '' : '-plaintext ',
+    place.grpc === null ? '-unix ' : '',
+    door.token ? '-H "authorization: Bearer $GRAVEN_TOKEN" ' : '',
+    tls && wantsCertificate(door) ? '-cert client.pem -key client.key ' : '',
+  ].join('');
+}
+
+/** The address as grpcurl takes it. */
+export const grpcurlAddress = (place: Place): string => grpcAddress(place).replace(/^unix:/, '');
 
 /** Makes another log on the same server. */
 export const makeLog = (place: Place): string => gravenOn('logs create NAME', place);
 
 export function sameBy(shown: Shown, place: Place): [string, string][] {
   const { log, page, index, query, order, vkey } = shown;
-  const server = `${place.host}:${grpcPort}`;
   const graven = (words: string): [string, string] => ['graven', gravenOn(words, place)];
   const curl = (path: string, flags = '-s'): [string, string] => [
     'curl',
-    `curl ${flags} ${quoted(place.base + path)}`,
+    curlCommand(place.base + path, flags, place),
   ];
   const grpcurl = (method: string, request: object): [string, string] => [
     'grpcurl',
-    `grpcurl ${place.tls ? '' : '-plaintext '}-d ${quoted(JSON.stringify(request))} ${server} graven.v1.AuditLogService/${method}`,
+    `grpcurl ${grpcurlFlags(place)}-d ${quoted(JSON.stringify(request))} ${grpcurlAddress(place)} graven.v1.AuditLogService/${method}`,
   ];
   const search = new URLSearchParams({ q: query, order }).toString();
   switch (page) {

@@ -1,5 +1,7 @@
 // What a reader chose: theme, time zone. Kept by the browser, of no weight.
 
+import { isZone, utc, type Zone } from './time.ts';
+
 export type Theme = 'auto' | 'light' | 'dark';
 
 function read(name: string): string {
@@ -18,13 +20,19 @@ function write(name: string, value: string): void {
   }
 }
 
+// A browser that was updated may not know a name any more.
+function zoneOf(kept: string): Zone {
+  if (kept === 'utc') return utc;
+  return kept !== 'local' && isZone(kept) ? kept : '';
+}
+
 const listeners = new Set<() => void>();
 const tell = (): void => listeners.forEach((listener) => listener());
 const systemDark = matchMedia('(prefers-color-scheme: dark)');
 
 export const settings = {
   theme: (['light', 'dark'].includes(read('theme')) ? read('theme') : 'auto') as Theme,
-  utc: read('zone') === 'utc',
+  zone: zoneOf(read('zone')),
 
   setTheme(theme: Theme): void {
     settings.theme = theme;
@@ -37,9 +45,9 @@ export const settings = {
     return settings.theme === 'dark' || (settings.theme === 'auto' && systemDark.matches);
   },
 
-  setUtc(utc: boolean): void {
-    settings.utc = utc;
-    write('zone', utc ? 'utc' : 'local');
+  setZone(zone: Zone): void {
+    settings.zone = zone;
+    write('zone', zone === '' ? 'local' : zone === utc ? 'utc' : zone);
     tell();
   },
 

@@ -1,50 +1,90 @@
 // The four ways to send a first event, filled in with the server's address and the log: what is copied runs as it is.
 
-import { grpcPort, type Place } from './commands.ts';
+import {
+  curlCommand,
+  doorOf,
+  grpcAddress,
+  grpcurlAddress,
+  grpcurlFlags,
+  wantsCertificate,
+  type Place,
+} from './commands.ts';
 
 export interface Way {
   readonly name: string;
   readonly text: string;
 }
 
-export function waysToSend(log: string, { base, host, tls }: Place, at: Date): Way[] {
-  const grpc = `${host}:${grpcPort}`;
-  const plain = !tls;
+function pythonWay(log: string, place: Place): string {
+  const door = doorOf(place);
+  const grpc = grpcAddress(place);
+  const tls = door.tls && place.grpc !== null;
+  const own = tls && wantsCertificate(door);
+  const credentials = own
+    ? `grpc.ssl_channel_credentials(
+    private_key=open("client.key", "rb").read(), certificate_chain=open("client.pem", "rb").read())`
+    : 'grpc.ssl_channel_credentials()';
+  const channel = tls ? `secure_channel("${grpc}", ${credentials})` : `insecure_channel("${grpc}")`;
+  const token = door.token
+    ? ', metadata=[("authorization", "Bearer " + os.environ["GRAVEN_TOKEN"])]'
+    : '';
+  return `# python3-grpcio, and stubs of proto/graven/v1 by grpc_tools.protoc
+import grpc, ${door.token ? 'os, ' : ''}time
+from graven.v1 import audit_log_service_pb2 as pb, audit_log_service_pb2_grpc as rpc
+
+log = rpc.AuditLogServiceStub(grpc.${channel})
+request = pb.AppendRequest(log="${log}")
+event = request.events.add(action="invoice.approve", outcome="OUTCOME_SUCCESS")
+event.actor.id = "alice"
+event.targets.add(type="invoice", id="42")
+event.occurred_at.FromNanoseconds(time.time_ns())
+print(log.Append(request${token}).receipts[0].index)`;
+}
+
+function cppOptions(log: string, place: Place): string {
+  const door = doorOf(place);
+  const lines = [`options.address = "${grpcAddress(place)}";`, `options.log = "${log}";`];
+  if (door.tls && place.grpc !== null) {
+    lines.push('options.tls.enabled = true;');
+    if (wantsCertificate(door))
+      lines.push(
+        'options.tls.certificate_file = "client.pem";',
+        'options.tls.key_file = "client.key";',
+      );
+  }
+  if (door.token)
+    lines.push('if (const char* token = std::getenv("GRAVEN_TOKEN")) options.token = token;');
+  return lines.map((line) => `  ${line}`).join('\n');
+}
+
+export function waysToSend(log: string, place: Place, at: Date): Way[] {
+  const { base } = place;
+  const { token } = doorOf(place);
   const now = at.toISOString().slice(0, 19) + 'Z';
   return [
     {
       name: 'curl',
-      text: `curl -s ${base}logs/${log}/events -H 'Content-Type: application/json' -d '{
+      text: `${curlCommand(`${base}logs/${log}/events`, '-s', place)} -H 'Content-Type: application/json' -d '{
   "actor": {"id": "alice", "type": "user"}, "action": "invoice.approve",
   "targets": [{"type": "invoice", "id": "42"}],
   "outcome": "OUTCOME_SUCCESS", "occurredAt": "${now}"}'`,
     },
     {
       name: 'grpcurl',
-      text: `grpcurl ${plain ? '-plaintext ' : ''}-d '{"log": "${log}", "events": [{
+      text: `grpcurl ${grpcurlFlags(place)}-d '{"log": "${log}", "events": [{
   "actor": {"id": "alice", "type": "user"}, "action": "invoice.approve",
   "targets": [{"type": "invoice", "id": "42"}],
   "outcome": "OUTCOME_SUCCESS", "occurred_at": "${now}"}]}' \\
-  ${grpc} graven.v1.AuditLogService/Append`,
+  ${grpcurlAddress(place)} graven.v1.AuditLogService/Append`,
     },
     {
       name: 'Python',
-      text: `# python3-grpcio, and stubs of proto/graven/v1 by grpc_tools.protoc
-import grpc, time
-from graven.v1 import audit_log_service_pb2 as pb, audit_log_service_pb2_grpc as rpc
-
-log = rpc.AuditLogServiceStub(grpc.${plain ? `insecure_channel("${grpc}")` : `secure_channel("${grpc}", grpc.ssl_channel_credentials())`})
-request = pb.AppendRequest(log="${log}")
-event = request.events.add(action="invoice.approve", outcome="OUTCOME_SUCCESS")
-event.actor.id = "alice"
-event.targets.add(type="invoice", id="42")
-event.occurred_at.FromNanoseconds(time.time_ns())
-print(log.Append(request).receipts[0].index)`,
+      text: pythonWay(log, place),
     },
     {
       name: 'C++',
       text: `// find_package(graven REQUIRED); target_link_libraries(service PRIVATE graven::client)
-#include <ctime>
+${token ? '#include <cstdlib>\n' : ''}#include <ctime>
 #include <iostream>
 
 #include "client/client.h"
@@ -56,8 +96,7 @@ int Failed(const absl::Status& status) {
 
 int main() {
   graven::client::ClientOptions options;
-  options.address = "${grpc}";
-  options.log = "${log}";${plain ? '' : '\n  options.tls.enabled = true;'}
+${cppOptions(log, place)}
   auto log = graven::client::Client::Connect(options);
   if (!log.ok()) return Failed(log.status());
 

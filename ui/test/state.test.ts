@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { LogFacts } from '../src/api/client.ts';
 import { readEvents } from '../src/api/events.ts';
-import { makeLog, sameBy } from '../src/commands.ts';
+import { beforeRunning, makeLog, sameBy, type GrpcDoor, type Place } from '../src/commands.ts';
 import { Acquaintance } from '../src/engine/acquaintance.ts';
 import type { Clock } from '../src/engine/clock.ts';
 import { ShortMemory, withSeen, type KnownLog, type Remembered } from '../src/engine/memory.ts';
@@ -17,6 +17,7 @@ import { concat, toBase64, toHex, toUtf8 } from '../src/proof/bytes.ts';
 import { parseVkey, type Vkey } from '../src/proof/note.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
 import { pastTense, sentenceOf } from '../src/record/sentence.ts';
+import { grpcOfStatus } from '../src/place.ts';
 import { readRoute, recordTab, withTab } from '../src/route.ts';
 import { histogramOf } from '../src/search.ts';
 import { sealOf, span } from '../src/seal.ts';
@@ -204,8 +205,21 @@ test('an address says which view of a record is shown, and keeps all else', () =
   );
 });
 
+const door = {
+  host: '',
+  port: 9443,
+  tls: true,
+  token: false,
+  clientCertificate: false,
+} as const;
+const placed = (grpc: Place['grpc'], base = 'https://audit.example/a/'): Place => ({
+  base,
+  host: 'audit.example',
+  grpc,
+});
+
 test('the commands of each view are whole, with the address and the log in them', () => {
-  const place = { base: 'https://audit.example/a/', host: 'audit.example', tls: true };
+  const place = placed(door);
   const shown = { log: 'pay', index: 7, query: '', order: 'newest', vkey: '' } as const;
   for (const page of ['live', 'explore', 'record', 'trust', 'logs'] as const)
     for (const query of ['', "actor:x'y outcome:denied"]) {
@@ -214,6 +228,7 @@ test('the commands of each view are whole, with the address and the log in them'
         const text = all.find(([name]) => name === tool)?.[1];
         assert.ok(text !== undefined && text.includes('audit.example'), `${page} ${query} ${tool}`);
         assert.ok(page === 'logs' || text.includes('pay'), text);
+        assert.ok(tool === 'curl' || text.includes('audit.example:9443'), text);
       }
     }
   const live = new Map(sameBy({ ...shown, page: 'live', query: 'outcome:denied' }, place));
@@ -221,7 +236,7 @@ test('the commands of each view are whole, with the address and the log in them'
     live.get('curl'),
     "curl -sN 'https://audit.example/a/logs/pay/live?q=outcome%3Adenied'",
   );
-  assert.equal(makeLog(place), 'graven logs create NAME --server audit.example:7465 --tls');
+  assert.equal(makeLog(place), 'graven logs create NAME --server audit.example:9443 --tls');
 
   const ways = waysToSend('pay', place, new Date(now));
   assert.deepEqual(
@@ -231,14 +246,66 @@ test('the commands of each view are whole, with the address and the log in them'
   // In what runs, and not only in what is said about it.
   for (const { name, text } of ways) {
     const code = text.replaceAll(/^(#|\/\/) .*$/gm, '');
-    assert.match(code, /audit\.example/, name);
+    assert.match(code, name === 'curl' ? /audit\.example\/a\// : /audit\.example:9443/, name);
     assert.match(code, /\bpay\b/, name);
     assert.match(code, /Append|\/events/, name);
+    assert.doesNotMatch(code, /plaintext|GRAVEN_TOKEN|client\.pem/, name);
   }
   const cpp = ways[3]!.text;
   assert.match(cpp, /tls\.enabled = true;\n/);
   assert.match(cpp, /Connect\(options\)[^]*->Append\(event\)/);
-  assert.doesNotMatch(waysToSend('pay', { ...place, tls: false }, new Date(now))[3]!.text, /tls/);
+  const plain = waysToSend('pay', placed({ ...door, tls: false }), new Date(now));
+  assert.doesNotMatch(plain[3]!.text, /tls/);
+  assert.match(plain[1]!.text, /-plaintext/);
+});
+
+test("commands carry what the server asks of a caller, at the door's own address", () => {
+  const shown = {
+    log: 'pay',
+    page: 'trust',
+    index: 0,
+    query: '',
+    order: 'newest',
+    vkey: '',
+  } as const;
+  const of = (grpc: Place['grpc'], base?: string): string[] => [
+    ...sameBy(shown, placed(grpc, base)).map(([, text]) => text),
+    ...waysToSend('pay', placed(grpc, base), new Date(now)).map((way) => way.text),
+  ];
+  const token = of({ ...door, token: true, clientCertificate: true });
+  // A command of ours takes it from the environment.
+  assert.equal(token[0], 'graven verify --log pay --server audit.example:9443 --tls');
+  assert.ok(token.slice(1).every((text) => text.includes('GRAVEN_TOKEN')));
+  assert.ok(token.every((text) => !text.includes('client.pem')));
+  const certificate = of({ ...door, clientCertificate: true });
+  assert.ok(
+    certificate.every((text) => text.includes('client.pem') && text.includes('client.key')),
+  );
+  // Somewhere else than the page, which a proxy has behind its own TLS.
+  const elsewhere = of({ ...door, host: 'grpc.example', port: 443 });
+  assert.equal(elsewhere[0], 'graven verify --log pay --server grpc.example:443 --tls');
+  assert.match(elsewhere[1]!, /^curl -s https:\/\/audit\.example\/a\//);
+  const socket = of(null, 'http://audit.example/');
+  assert.equal(socket[0], 'graven verify --log pay --server unix:SOCKET');
+  assert.match(socket[2]!, /^grpcurl -plaintext -unix .* SOCKET graven\.v1/);
+  // Nobody said: what it is by itself, and that this is a guess.
+  assert.match(of('untold')[0]!, /--server audit\.example:7465 --tls$/);
+  assert.match(beforeRunning(placed('untold')).join(' '), /did not say .* 7465/);
+  assert.deepEqual(beforeRunning(placed({ ...door, tls: false })), []);
+});
+
+test('a status says where gRPC is, and nothing of it gets into a command that is no address', () => {
+  const status = (grpc: unknown): Place['grpc'] => grpcOfStatus({ state: '', scrub: {}, grpc });
+  assert.deepEqual(status({ ...door, port: 40_123 }), { ...door, port: 40_123 });
+  assert.equal((status({ ...door, host: '2001:db8::1' }) as GrpcDoor).host, '[2001:db8::1]');
+  assert.equal(grpcOfStatus({ state: '', scrub: {} }), null);
+  for (const wrong of [
+    { ...door, host: 'x; rm -r' },
+    { ...door, port: 0 },
+    { ...door, port: 'x' },
+    7,
+  ])
+    assert.equal(status(wrong), 'untold');
 });
 
 test('a sentence says what was done, and of what was denied that it was not', () => {

@@ -2,13 +2,15 @@
 
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { placeOfPage } from '../commands.ts';
+import { BeforeRunning } from '../parts/commands.tsx';
+import { usePlace } from '../parts/hooks.ts';
 import { Command } from '../parts/text.tsx';
 import { SealShape } from '../parts/seal.tsx';
 import { waysToSend } from '../ways.ts';
 
 export function FirstEvent({ log }: { log: string }): JSX.Element {
-  const all = waysToSend(log, placeOfPage(), new Date());
+  const place = usePlace();
+  const all = waysToSend(log, place, new Date());
   const [shown, setShown] = useState('curl');
   return (
     <div class="first-run">
@@ -37,12 +39,7 @@ export function FirstEvent({ log }: { log: string }): JSX.Element {
       <div id="way" role="tabpanel" aria-labelledby={`tab-${shown}`}>
         <Command text={all.find((way) => way.name === shown)!.text} />
       </div>
-      {shown !== 'curl' && (
-        <p class="fine">
-          gRPC listens on port 7465 unless the server was told otherwise; <code>graven serve</code>{' '}
-          prints the address at its start.
-        </p>
-      )}
+      <BeforeRunning place={place} />
     </div>
   );
 }

@@ -4,20 +4,20 @@
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError } from '../api/client.ts';
-import { grpcPort, placeOfPage, quoted } from '../commands.ts';
+import { gravenFlags, quoted, type Place } from '../commands.ts';
 import { Commands } from '../parts/commands.tsx';
+import { usePlace } from '../parts/hooks.ts';
 import { saveText } from '../parts/save.ts';
 import { Command, Copy } from '../parts/text.tsx';
 import type { Search, Statement } from '../search.ts';
 import { thousands } from '../seal.ts';
 
 /** How somebody else holds a statement against the records. */
-function verifyCommand(log: string, key: string, vkey: string): string {
-  const { host, tls } = placeOfPage();
+function verifyCommand(log: string, key: string, vkey: string, place: Place): string {
   const keys =
     (vkey === '' ? '' : ` --key ${quoted(vkey)}`) +
     (key === '' ? '' : ` --answer-key ${quoted(key)}`);
-  return `graven verify --answer ${log}.answer --log ${log} --server ${host}:${grpcPort}${tls ? ' --tls' : ''}${keys}`;
+  return `graven verify --answer ${log}.answer --log ${log} ${gravenFlags(place)}${keys}`;
 }
 
 function StatementBox({
@@ -31,6 +31,7 @@ function StatementBox({
 }): JSX.Element {
   const [got, setGot] = useState<{ of: Search; value: Statement | string }>();
   const [asking, setAsking] = useState(false);
+  const place = usePlace();
   // Of another search it is none.
   const value = got?.of === search ? got.value : undefined;
   const ask = (): void => {
@@ -75,7 +76,7 @@ function StatementBox({
           <pre class="note" tabIndex={0} aria-label="The signed statement">
             {value.text}
           </pre>
-          <Command label="verify" text={verifyCommand(log, value.key, vkey)} />
+          <Command label="verify" text={verifyCommand(log, value.key, vkey, place)} />
         </>
       )}
     </>

@@ -3,9 +3,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError, HttpDoor, listLogs, type LogFacts } from '../api/client.ts';
-import { makeLog, placeOfPage } from '../commands.ts';
+import { makeLog } from '../commands.ts';
 import type { Link } from '../link.ts';
-import { useKeys } from '../parts/hooks.ts';
+import { BeforeRunning } from '../parts/commands.tsx';
+import { useKeys, usePlace } from '../parts/hooks.ts';
 import { SealShape } from '../parts/seal.tsx';
 import { Command, ServerSays } from '../parts/text.tsx';
 import { TokenForm } from '../parts/token.tsx';
@@ -24,6 +25,7 @@ export function Logs({ link, onBroken }: Props): JSX.Element {
   const [error, setError] = useState<ApiError>();
   const [broken, setBroken] = useState<readonly string[]>([]);
   const [at, setAt] = useState(0);
+  const place = usePlace();
   const names = logs?.map((log) => log.name).join(' ') ?? '';
   useEffect(() => {
     if (logs === undefined) return;
@@ -161,7 +163,8 @@ export function Logs({ link, onBroken }: Props): JSX.Element {
       {logs?.length === 0 && <p>No log yet.</p>}
       <details class="how">
         <summary>Make another log</summary>
-        <Command text={makeLog(placeOfPage())} />
+        <Command text={makeLog(place)} />
+        <BeforeRunning place={place} />
       </details>
     </div>
   );

@@ -15,7 +15,7 @@ import { go, recordTabs, tabbed, writeRoute, type RecordTab } from '../route.ts'
 import { Around } from './around.tsx';
 import { Fields } from './fields.tsx';
 import { span, thousands } from '../seal.ts';
-import { placeOfPage } from '../commands.ts';
+import { placeOfPage } from '../place.ts';
 import { HexView } from '../parts/hex.tsx';
 import { useKeys } from '../parts/hooks.ts';
 import { Icon } from '../parts/icons.tsx';

@@ -2,15 +2,31 @@
 
 import { useEffect, useRef } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { grpcPort, placeOfPage, sameBy, type Shown } from '../commands.ts';
+import { beforeRunning, sameBy, type Place, type Shown } from '../commands.ts';
+import { usePlace } from './hooks.ts';
 import { Command } from './text.tsx';
 
-export function Commands({ shown }: { shown: Shown }): JSX.Element {
+/** What stands under commands, as far as there is anything to say. */
+export function BeforeRunning({ place }: { place: Place }): JSX.Element {
   return (
     <>
-      {sameBy(shown, placeOfPage()).map(([name, text]) => (
+      {beforeRunning(place).map((sentence) => (
+        <p key={sentence} class="fine">
+          {sentence}
+        </p>
+      ))}
+    </>
+  );
+}
+
+export function Commands({ shown }: { shown: Shown }): JSX.Element {
+  const place = usePlace();
+  return (
+    <>
+      {sameBy(shown, place).map(([name, text]) => (
         <Command key={text} label={name} text={text} />
       ))}
+      <BeforeRunning place={place} />
     </>
   );
 }
@@ -30,10 +46,6 @@ export function CommandsDialog({ shown, close }: { shown: Shown; close: () => vo
     >
       <h2 id="commands-title">The same without this page</h2>
       <Commands shown={shown} />
-      <p class="fine">
-        gRPC is taken to be on port {grpcPort} of the same host. Where the server asks for a token,
-        the commands need one too.
-      </p>
       <form method="dialog">
         <button>close</button>
       </form>

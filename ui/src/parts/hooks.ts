@@ -2,6 +2,8 @@
 
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import type { Feed } from '../feed.ts';
+import type { Place } from '../commands.ts';
+import { listenToPlace, placeOfPage } from '../place.ts';
 import { readRoute, type Route } from '../route.ts';
 
 /** Draws again when the feed changes, at most once a frame. */
@@ -17,6 +19,13 @@ export function useTrust(feed: Feed | undefined): void {
     setTrust(feed?.trust);
     return feed?.view(() => setTrust(feed.trust));
   }, [feed]);
+}
+
+/** Where the server is, and again when it has told. */
+export function usePlace(): Place {
+  const [place, setPlace] = useState(placeOfPage);
+  useEffect(() => listenToPlace(() => setPlace(placeOfPage())) as () => void, []);
+  return place;
 }
 
 export function useRoute(): Route {

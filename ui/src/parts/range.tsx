@@ -3,6 +3,7 @@
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { settings } from '../settings.ts';
+import { timeIn } from '../time.ts';
 import { dayTime } from './text.tsx';
 
 const lengths: readonly [string, number][] = [
@@ -18,7 +19,7 @@ const fieldOf = (iso: string): string =>
   Number.isNaN(Date.parse(iso)) ? '' : dayTime(Date.parse(iso)).slice(0, 19).replace(' ', 'T');
 
 function isoOf(field: string): string {
-  const time = Date.parse(settings.utc ? `${field}Z` : field);
+  const time = timeIn(field, settings.zone);
   return Number.isNaN(time) ? '' : new Date(time).toISOString();
 }
 

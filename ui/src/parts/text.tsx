@@ -13,6 +13,7 @@ import {
 } from '../record/safety.ts';
 import type { Outcome } from '../record/schema.ts';
 import { settings } from '../settings.ts';
+import { clockTimeIn, dayTimeIn, zoneWords } from '../time.ts';
 
 /**
  * A text from a record, harmless: markup is text, invisible characters are marks, look-alikes carry a warning. What is judged
@@ -204,30 +205,11 @@ export function OutcomeMark({
   );
 }
 
-const two = (value: number): string => String(value).padStart(2, '0');
-
-export function clockTime(ms: number): string {
-  const date = new Date(ms);
-  return settings.utc
-    ? date.toISOString().slice(11, 23)
-    : `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
-}
-
-export function dayTime(ms: number): string {
-  const date = new Date(ms);
-  return settings.utc
-    ? `${date.toISOString().slice(0, 10)} ${clockTime(ms)}`
-    : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockTime(ms)}`;
-}
+export const clockTime = (ms: number): string => clockTimeIn(ms, settings.zone);
+export const dayTime = (ms: number): string => dayTimeIn(ms, settings.zone);
 
 /** With the zone, for sentences. */
-export const fullTime = (ms: number): string =>
-  `${dayTime(ms)} ${settings.utc ? 'UTC' : zoneName(ms)}`;
-
-function zoneName(ms: number): string {
-  const minutes = -new Date(ms).getTimezoneOffset();
-  return `${minutes < 0 ? '-' : '+'}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
-}
+export const fullTime = (ms: number): string => `${dayTime(ms)} ${zoneWords(ms, settings.zone)}`;
 
 /** How long after it happened it came. Clocks differ: a negative time is shown as what it is. */
 export function delayText(occurredMs: number | undefined, receivedMs: number): string {

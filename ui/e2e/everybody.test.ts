@@ -219,8 +219,13 @@ inChromium('for everybody', () => {
     closing.push(() => fresh.stop());
     const { page, proxy } = await visit('#/default/live', { upstream: fresh.http });
     await page.getByText('Listening for the first event').waitFor({ timeout: 20_000 });
-    for (const way of ['grpcurl', 'Python', 'C++', 'curl'])
+    for (const way of ['grpcurl', 'Python', 'C++', 'curl']) {
       await page.getByRole('tab', { name: way, exact: true }).click();
+      const text = await page.locator('.command pre').innerText();
+      // At the port that it really has.
+      if (way !== 'curl') assert.ok(text.includes(fresh.grpc), `${way}: ${text}`);
+    }
+    assert.ok(!fresh.grpc.endsWith(':7465'));
     const command = await page.locator('.command pre').innerText();
     assert.ok(command.includes(`${proxy.address}logs/default/events`));
     // Not in this process's own time: the proxy in it has to answer.

@@ -91,12 +91,13 @@ function LogSwitch({ link, log }: { link: Link; log: string }): JSX.Element {
   );
 }
 
+const zoneNames = [utc, ...Intl.supportedValuesOf('timeZone')];
 // Made once, and then the same: several hundred, which nothing has to compare again.
 let zones: JSX.Element | undefined;
 const otherZones = (): JSX.Element =>
   (zones ??= (
     <optgroup label="others">
-      {Intl.supportedValuesOf('timeZone')
+      {zoneNames
         .filter((name) => name !== utc)
         .map((name) => (
           <option key={name} value={name}>
@@ -122,6 +123,10 @@ function Chosen(): JSX.Element {
       >
         <option value="">local</option>
         <option value={utc}>UTC</option>
+        {/* Kept under a name that this browser does not list. */}
+        {settings.zone !== '' && !zoneNames.includes(settings.zone) && (
+          <option value={settings.zone}>{settings.zone}</option>
+        )}
         {otherZones()}
       </select>
       <button

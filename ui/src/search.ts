@@ -10,6 +10,7 @@ import { withTerm } from './record/narrow.ts';
 import { parseQuery } from './record/query.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
 import type { Row } from './record/row.ts';
+import { daysBetween, type Zone } from './time.ts';
 
 export interface Bucket {
   /** Milliseconds since 1970. */
@@ -61,6 +62,12 @@ export const facetFields = [
 const pageRows = 200;
 const foundMax = 200_000;
 const bucketCount = 60;
+const facetTop = 10;
+const withinTop = 20;
+// Of these many days each gets a bar. More would not go into the line of a request.
+const dayMs = 86_400_000;
+const daysMin = 14;
+const daysMax = 100;
 
 const noRows = (): Record<Outcome, number> => ({ unknown: 0, success: 0, failure: 0, denied: 0 });
 
@@ -103,10 +110,15 @@ export class Search {
   readonly #door: HttpDoor;
   readonly #range: Range | undefined;
   readonly #changed: () => void;
+  readonly #zone: Zone;
   readonly #rows = new Map<number, Row>();
   readonly #asked = new Set<number>();
   readonly #end = new AbortController();
   #found: Row[] = [];
+  /** Of each field each value, of what was read here. */
+  readonly #counts = new Map<string, Map<string, number>>(
+    facetFields.map((field) => [field, new Map<string, number>()]),
+  );
   #treeSize: number | undefined;
 
   constructor(
@@ -116,6 +128,7 @@ export class Search {
     order: Order,
     range: Range | undefined,
     here: boolean,
+    zone: Zone,
     changed: () => void,
   ) {
     this.#link = link;
@@ -123,6 +136,7 @@ export class Search {
     this.log = log;
     this.order = order;
     this.#range = range;
+    this.#zone = zone;
     this.#changed = changed;
     this.query = withRange(query, range);
     void this.#run(here);
@@ -277,6 +291,7 @@ export class Search {
           30_000;
         if (!Number.isNaN(from)) answer = await ask({ from, to: from + 60_000 });
       }
+      answer = (await this.#byDays(answer, size)) ?? answer;
       const list = answer['buckets'];
       if (!Array.isArray(list)) return;
       const buckets = (list as Json[]).map((one) => {
@@ -296,20 +311,50 @@ export class Search {
     }
   }
 
+  // Weeks are seen day by day, as days are where the reader is, and not in stretches that cut through them.
+  async #byDays(answer: Json, size: string): Promise<Json | undefined> {
+    const [from, to] = [timeOfAnswer(answer['from']), timeOfAnswer(answer['to'])];
+    const days = (to - from) / dayMs;
+    if (Number.isNaN(days) || days < daysMin || days > daysMax) return undefined;
+    const at = daysBetween(from - dayMs, to + dayMs, this.#zone)
+      .map((day) => `${new Date(day).toISOString().slice(0, 16)}Z`)
+      .join();
+    return this.#door
+      .getJson(`logs/${this.log}/histogram?${this.#address({ at, by: 'outcome', size })}`, true)
+      .catch(() => undefined);
+  }
+
+  /** Of all values of a field, those that contain `text`, whatever the case of its ASCII letters. */
+  async within(field: string, text: string): Promise<Facet> {
+    if (this.state.by === 'page') {
+      const sought = lowerAscii(text);
+      const own = [...(this.#counts.get(field) ?? [])];
+      return facetOf(
+        field,
+        own.filter(([value]) => lowerAscii(value).includes(sought)),
+        withinTop,
+      );
+    }
+    const query = this.#address({
+      top: String(withinTop),
+      size: String(this.state.treeSize),
+      field,
+      contains: text,
+    });
+    const answer = await this.#door.getJson(`logs/${this.log}/facets?${query}`, true);
+    const list = answer['facets'];
+    if (!Array.isArray(list) || list.length !== 1)
+      throw new ApiError(200, 'BAD_ANSWER', 'the answer has no values of the field');
+    return facetOfAnswer(list[0] as Json);
+  }
+
   async #facets(size: string): Promise<void> {
     try {
-      const query = this.#address({ top: '10', size, field: facetFields.join() });
+      const query = this.#address({ top: String(facetTop), size, field: facetFields.join() });
       const answer = await this.#door.getJson(`logs/${this.log}/facets?${query}`, true);
       const list = answer['facets'];
       if (!Array.isArray(list)) return;
-      const facets = (list as Json[]).map((one) => ({
-        field: String(one['field']),
-        values: ((one['values'] ?? []) as Json[]).map((pair) => ({
-          value: String(pair['value']),
-          count: Number(pair['count']),
-        })),
-        others: Number(one['others'] ?? 0),
-      }));
+      const facets = (list as Json[]).map(facetOfAnswer);
       const exact = answer['exact'] === true;
       const all =
         exact && !this.state.exact ? { count: countOf(answer['matches'], 'matches'), exact } : {};
@@ -328,9 +373,7 @@ export class Search {
     const matches = matcher(parseQuery(this.query));
     const size = (await getRecords(this.#door, this.log, 0, 1, true)).size;
     this.state = { ...this.state, by: 'page', treeSize: size, exact: false };
-    const counts = new Map<string, Map<string, number>>(
-      facetFields.map((field) => [field, new Map<string, number>()]),
-    );
+    const counts = this.#counts;
     let end = size;
     let next: string | undefined;
     while (end > 0 && this.#found.length < foundMax && !this.#end.signal.aborted) {
@@ -457,16 +500,29 @@ function countFacets(counts: Map<string, Map<string, number>>, row: Row): void {
   }
 }
 
-function facetsOf(counts: Map<string, Map<string, number>>): Facet[] {
-  return [...counts].map(([field, own]) => {
-    const sorted = [...own].sort((a, b) => b[1] - a[1]);
-    return {
-      field,
-      values: sorted.slice(0, 10).map(([value, count]) => ({ value, count })),
-      others: sorted.slice(10).reduce((sum, [, count]) => sum + count, 0),
-    };
-  });
+const facetOfAnswer = (one: Json): Facet => ({
+  field: String(one['field']),
+  values: ((one['values'] ?? []) as Json[]).map((pair) => ({
+    value: String(pair['value']),
+    count: Number(pair['count']),
+  })),
+  others: Number(one['others'] ?? 0),
+});
+
+const lowerAscii = (text: string): string =>
+  text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+
+function facetOf(field: string, own: [string, number][], top: number): Facet {
+  const sorted = own.sort((a, b) => b[1] - a[1]);
+  return {
+    field,
+    values: sorted.slice(0, top).map(([value, count]) => ({ value, count })),
+    others: sorted.slice(top).reduce((sum, [, count]) => sum + count, 0),
+  };
 }
+
+const facetsOf = (counts: Map<string, Map<string, number>>): Facet[] =>
+  [...counts].map(([field, own]) => facetOf(field, [...own], facetTop));
 
 /** Sixty even pieces of the time that the rows span. */
 export function histogramOf(rows: readonly Row[]): { buckets: Bucket[]; bucketMs: number } {

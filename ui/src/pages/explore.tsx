@@ -10,13 +10,21 @@ import type { Row } from '../record/row.ts';
 import { go, readRoute, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { rangeOf, Search, type Facet, type Order } from '../search.ts';
 import { thousands } from '../seal.ts';
+import { settings } from '../settings.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
 import { ExportMenu } from '../parts/export.tsx';
 import { FacetBox } from '../parts/facet.tsx';
 import { useRowKeys } from '../parts/hooks.ts';
 import { List, type ListControl } from '../parts/list.tsx';
 import { errorOf, examples } from '../parts/query.tsx';
-import { columnNames, EventRow, ordinaryColumns, RowHead, type Column } from '../parts/rows.tsx';
+import {
+  columnNames,
+  EventRow,
+  extrasOf,
+  ordinaryColumns,
+  RowHead,
+  type Column,
+} from '../parts/rows.tsx';
 import { RangeMenu } from '../parts/range.tsx';
 import { SavedMenu } from '../parts/saved.tsx';
 import { ServerSays } from '../parts/text.tsx';
@@ -33,9 +41,8 @@ export interface ExploreState {
 }
 
 export function exploreState(parameters: URLSearchParams): ExploreState {
-  const wanted = (parameters.get('cols') ?? '')
-    .split(',')
-    .filter((one): one is Column => (columnNames as readonly string[]).includes(one));
+  const asked = (parameters.get('cols') ?? '').split(',');
+  const wanted = columnNames.filter((one) => asked.includes(one));
   return {
     query: parameters.get('q') ?? '',
     from: parameters.get('t1') ?? '',
@@ -57,6 +64,9 @@ export function exploreRoute(log: string, state: ExploreState): string {
   });
 }
 
+// Of a row of one line, and of the line that rows of two get for columns beside the ordinary ones.
+const oneLine = 30;
+const extraLine = 20;
 const besideRecord = ordinaryColumns.filter((one) => one !== 'service' && one !== 'delay');
 
 interface Props {
@@ -210,14 +220,16 @@ export function Explore({
     if (invalid !== undefined || !ready) return;
     const limits = rangeOf(state.from, state.to);
     let scheduled = false;
-    const made = new Search(link, log, query, state.order, limits, state.here, () => {
+    const changed = (): void => {
       if (scheduled) return;
       scheduled = true;
       setTimeout(() => {
         scheduled = false;
         draw(undefined as never);
       }, 60);
-    });
+    };
+    const { order, here } = state;
+    const made = new Search(link, log, query, order, limits, here, settings.zone, changed);
     setSearch(made);
     control.current?.toTop();
     return () => made.stop();
@@ -229,6 +241,7 @@ export function Explore({
     state.from,
     state.to,
     state.here,
+    settings.zone,
     ready,
     again,
     invalid === undefined,
@@ -332,6 +345,7 @@ export function Explore({
               exact={answer.facetsExact}
               query={state.query}
               byServer={byServer}
+              find={(text) => search!.within(facet.field, text)}
               choose={(value, exclude) =>
                 set({ query: narrowed(state.query, facet.field, value, exclude) })
               }
@@ -384,7 +398,7 @@ export function Explore({
           >
             {state.order} first
           </button>
-          <SavedMenu log={log} />
+          <SavedMenu log={log} address={exploreRoute(log, state)} />
           <ColumnsMenu chosen={state.columns} choose={(columns) => set({ columns })} />
           <ExportMenu search={search} log={log} />
         </div>
@@ -397,7 +411,9 @@ export function Explore({
         <List
           label="Records that match"
           count={answer?.count ?? 0}
-          rowHeight={rowHeight}
+          rowHeight={
+            rowHeight + (rowHeight > oneLine && extrasOf(columns).length > 0 ? extraLine : 0)
+          }
           control={control}
           keyOf={(position) => search?.row(position)?.index ?? `at ${position}`}
           head={<RowHead columns={columns} />}

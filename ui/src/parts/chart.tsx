@@ -45,7 +45,7 @@ function saysOf(
   width: number,
 ): string {
   const from = dayTime(Math.round(times[first]! * 1000)).slice(0, 19);
-  const to = dayTime(Math.round((times[last]! + width) * 1000)).slice(0, 19);
+  const to = dayTime(Math.round((times[last + 1] ?? times[last]! + width) * 1000)).slice(0, 19);
   const sums = outcomes.map(
     (outcome) =>
       [outcome, counts.slice(first, last + 1).reduce((sum, one) => sum + one[outcome], 0)] as const,

@@ -1,11 +1,37 @@
 // One field of an answer: its values with counts and bars, each a filter.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { plainText } from '../record/safety.ts';
 import type { Facet } from '../search.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeMark, Strange } from './text.tsx';
+
+const withinMax = 100;
+
+/** What `find` finds for what is typed, when the typing stands still; undefined until it is there. */
+function useFound(
+  facet: Facet,
+  within: string,
+  find: (text: string) => Promise<Facet>,
+): Facet | 'no answer' | undefined {
+  const [found, setFound] = useState<{ of: Facet; within: string; facet: Facet | 'no answer' }>();
+  useEffect(() => {
+    if (within === '') return;
+    let ended = false;
+    const timer = setTimeout(() => {
+      find(within).then(
+        (answer) => ended || setFound({ of: facet, within, facet: answer }),
+        () => ended || setFound({ of: facet, within, facet: 'no answer' }),
+      );
+    }, 200);
+    return () => {
+      ended = true;
+      clearTimeout(timer);
+    };
+  }, [facet, within]);
+  return found?.within === within && found.of === facet ? found.facet : undefined;
+}
 
 export function FacetBox({
   facet,
@@ -14,6 +40,7 @@ export function FacetBox({
   query,
   choose,
   byServer,
+  find,
 }: {
   facet: Facet;
   total: number;
@@ -21,29 +48,33 @@ export function FacetBox({
   query: string;
   choose: (value: string, exclude: boolean) => void;
   byServer: boolean;
+  /** Of all values of the field, those that contain a text. */
+  find: (text: string) => Promise<Facet>;
 }): JSX.Element {
   const [within, setWithin] = useState('');
-  const shown = facet.values.filter((one) =>
-    one.value.toLowerCase().includes(within.toLowerCase()),
-  );
-  const most = Math.max(1, ...facet.values.map((one) => one.count));
+  const answer = useFound(facet, within, find);
+  const found = answer === 'no answer' ? undefined : answer;
+  const values = within === '' ? facet.values : (found?.values ?? []);
+  const others = within === '' ? facet.others : (found?.others ?? 0);
+  const most = Math.max(1, ...values.map((one) => one.count));
   return (
     <section class="facet" aria-label={facet.field}>
       <h3>
         {facet.field}
         {!exact && <small title="Not all records are counted yet"> partial</small>}
       </h3>
-      {facet.values.length >= 8 && (
+      {(facet.others > 0 || facet.values.length >= 8) && (
         <input
           type="search"
-          aria-label={`Search in ${facet.field}`}
-          placeholder="within the top 10"
+          aria-label={`Search in all values of ${facet.field}`}
+          placeholder="search all values"
+          maxLength={withinMax}
           value={within}
           onInput={(event) => setWithin(event.currentTarget.value)}
         />
       )}
       <ul>
-        {shown.map((one) => (
+        {values.map((one) => (
           <li key={one.value}>
             <button
               type="button"
@@ -63,7 +94,16 @@ export function FacetBox({
             </button>
           </li>
         ))}
-        {facet.others > 0 && <li class="fine others">{thousands(facet.others)} others</li>}
+        {within !== '' && values.length === 0 && (
+          <li class="fine others" role="status">
+            {answer === 'no answer'
+              ? 'no answer from the server'
+              : answer === undefined
+                ? 'looking'
+                : 'no value has that in it'}
+          </li>
+        )}
+        {others > 0 && <li class="fine others">{thousands(others)} others</li>}
       </ul>
     </section>
   );

@@ -64,6 +64,8 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
   const [text, setText] = useState(value);
   const [open, setOpen] = useState<Choice[]>([]);
   const [at, setAt] = useState(-1);
+  // How far the line is scrolled: what stands under a column goes with it.
+  const [scrolled, setScrolled] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => setText(value), [value]);
   const own = errorOf(text);
@@ -127,6 +129,7 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
           setAt(-1);
         }}
         onKeyDown={keyDown}
+        onScroll={(event) => setScrolled(event.currentTarget.scrollLeft)}
         onBlur={() => setTimeout(() => setOpen([]), 150)}
       />
       {text !== '' && (
@@ -167,7 +170,12 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
       {showError && (
         <div id="query-error" class="query-error" role="alert">
           <span class="mono caret" aria-hidden="true">
-            {' '.repeat(Math.max(0, (wrong.column ?? 1) - 1))}^
+            <span style={{ marginLeft: `${-scrolled}px` }}>
+              {Array.from(text)
+                .slice(0, (wrong.column ?? 1) - 1)
+                .join('')}
+            </span>
+            ^
           </span>
           <span>
             {wrong.column === undefined ? '' : `column ${wrong.column}: `}

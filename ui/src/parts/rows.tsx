@@ -136,14 +136,42 @@ function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Ele
   }
 }
 
+/** Those beside the ordinary ones; they come after them. */
+export const extrasOf = (columns: readonly Column[]): readonly Column[] =>
+  columns.filter((one) => !ordinaryColumns.includes(one));
+
+/** What a phone shows in a line below, as far as there is any. */
+function Cells({
+  columns,
+  one,
+}: {
+  columns: readonly Column[];
+  one: (column: Column) => JSX.Element;
+}): JSX.Element {
+  const extras = extrasOf(columns);
+  return (
+    <>
+      {columns.filter((column) => ordinaryColumns.includes(column)).map(one)}
+      {extras.length > 0 && (
+        <div class="extras" role="presentation">
+          {extras.map(one)}
+        </div>
+      )}
+    </>
+  );
+}
+
 export function RowHead({ columns }: { columns: readonly Column[] }): JSX.Element {
   return (
     <div class="event-row head" role="row" style={{ '--columns': gridOf(columns) }}>
-      {columns.map((column) => (
-        <div key={column} role="columnheader" class={`cell ${column.replace(' ', '-')}`}>
-          {column}
-        </div>
-      ))}
+      <Cells
+        columns={columns}
+        one={(column) => (
+          <div key={column} role="columnheader" class={`cell ${column.replace(' ', '-')}`}>
+            {column}
+          </div>
+        )}
+      />
     </div>
   );
 }
@@ -180,11 +208,19 @@ export function EventRow({
       style={{ '--columns': gridOf(columns) }}
       onClick={() => open(row)}
     >
-      {columns.map((column) => (
-        <div key={column} role="gridcell" class={`cell ${column.replace(' ', '-')}`}>
-          {cell(column, row, filter, dated)}
-        </div>
-      ))}
+      <Cells
+        columns={columns}
+        one={(column) => (
+          <div
+            key={column}
+            role="gridcell"
+            class={`cell ${column.replace(' ', '-')}`}
+            data-name={column}
+          >
+            {cell(column, row, filter, dated)}
+          </div>
+        )}
+      />
     </div>
   );
 }

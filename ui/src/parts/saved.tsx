@@ -24,9 +24,10 @@ function load(log: string): Saved[] {
   }
 }
 
-export function SavedMenu({ log }: { log: string }): JSX.Element {
+export function SavedMenu({ log, address }: { log: string; address: string }): JSX.Element {
   const [all, setAll] = useState(() => load(log));
   const [name, setName] = useState('');
+  const [renamed, setRenamed] = useState<{ from: string; to: string }>();
   const keep = (next: Saved[]): void => {
     setAll(next);
     try {
@@ -35,25 +36,75 @@ export function SavedMenu({ log }: { log: string }): JSX.Element {
       // Then they hold until the page is left.
     }
   };
+  const rename = (one: Saved): void => {
+    const to = renamed!.to.trim();
+    setRenamed(undefined);
+    if (to === '' || to === one.name) return;
+    // In its place; another of that name gives way.
+    keep(
+      all
+        .filter((other) => other === one || other.name !== to)
+        .map((other) => (other === one ? { ...one, name: to } : other)),
+    );
+  };
   return (
-    <details class="menu">
+    <details class="menu saved-menu">
       <summary>saved</summary>
       <div>
-        {all.map((one) => (
-          <span key={one.name} class="row saved">
-            <a href={one.hash}>
-              <Strange text={one.name} />
-            </a>
-            <button
-              type="button"
-              class="quiet"
-              aria-label={`Forget the search ${one.name}`}
-              onClick={() => keep(all.filter((other) => other !== one))}
+        {all.length === 0 && (
+          <p class="fine">No search has a name yet. This browser keeps those that get one.</p>
+        )}
+        {all.map((one) =>
+          renamed?.from === one.name ? (
+            <form
+              key={one.name}
+              class="row saved"
+              onSubmit={(event) => {
+                event.preventDefault();
+                rename(one);
+              }}
             >
-              ×
-            </button>
-          </span>
-        ))}
+              <input
+                aria-label={`New name for ${one.name}`}
+                maxLength={80}
+                value={renamed.to}
+                ref={(input) => {
+                  if (input !== null && document.activeElement !== input) input.focus();
+                }}
+                onInput={(event) => setRenamed({ from: one.name, to: event.currentTarget.value })}
+              />
+              <button type="submit">rename</button>
+            </form>
+          ) : (
+            <span key={one.name} class="row saved">
+              <a
+                href={one.hash}
+                onClick={(event) => (event.currentTarget.closest('details')!.open = false)}
+              >
+                <Strange text={one.name} />
+              </a>
+              <span class="grow" />
+              <button
+                type="button"
+                class="quiet"
+                aria-label={`Rename the search ${one.name}`}
+                title="rename"
+                onClick={() => setRenamed({ from: one.name, to: one.name })}
+              >
+                ✎
+              </button>
+              <button
+                type="button"
+                class="quiet"
+                aria-label={`Forget the search ${one.name}`}
+                title="forget"
+                onClick={() => keep(all.filter((other) => other !== one))}
+              >
+                ×
+              </button>
+            </span>
+          ),
+        )}
         <form
           class="row"
           onSubmit={(event) => {
@@ -61,7 +112,7 @@ export function SavedMenu({ log }: { log: string }): JSX.Element {
             keep(
               [
                 ...all.filter((one) => one.name !== name.trim()),
-                { name: name.trim(), hash: location.hash },
+                { name: name.trim(), hash: address },
               ].slice(-savedMax),
             );
             setName('');

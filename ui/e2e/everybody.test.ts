@@ -2,8 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { hostile, sample, Server, until } from './serving.ts';
@@ -89,38 +87,6 @@ inChromium('for everybody', () => {
       assert.ok(shown, `Tab ${i}`);
     }
   });
-
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-  for (const scheme of ['light', 'dark'] as const) {
-    test(`axe finds nothing in the ${scheme} theme, on a desk and on a phone`, async () => {
-      for (const size of [
-        { width: 1440, height: 900 },
-        { width: 390, height: 844 },
-      ]) {
-        const { page, context } = await visit('#/default/live', { scheme, size });
-        const session = await context.newCDPSession(page);
-        // By the debugger, past the page's own policy.
-        await session.send('Runtime.evaluate', { expression: axe + ';0' });
-        for (const hash of [
-          '#/default/live',
-          '#/default/explore',
-          '#/default/record/5',
-          '#/default/record/5?from=explore',
-          '#/default/trust',
-          '#/logs',
-        ]) {
-          await filled(page, hash);
-          const answer = await session.send('Runtime.evaluate', {
-            expression: `axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(found => JSON.stringify(found.violations.map(one => one.id + ': ' + one.nodes.slice(0, 3).map(node => node.html.slice(0, 160) + ' ' + (node.any[0]?.message ?? '')).join(' | '))))`,
-            awaitPromise: true,
-            returnByValue: true,
-          });
-          assert.deepEqual(JSON.parse(String(answer.result.value)), [], `${hash} ${size.width}`);
-        }
-      }
-    });
-  }
 
   test("the theme is the system's until one is chosen, never flashes, and is light on paper", async () => {
     const { page, context } = await visit('#/default/live', { scheme: 'dark' });

@@ -209,6 +209,8 @@ export function Explore({
   const [range, setRange] = useState<[number, number]>([0, 0]);
   const [cursor, setCursor] = useState(0);
   const [again, setAgain] = useState(0);
+  // On a narrow screen they lie over the rows.
+  const [facetsOpen, setFacetsOpen] = useState(false);
   const control = useRef<ListControl>(undefined);
   const invalid = errorOf(state.query);
   const ready = feed.trust?.checkpoint !== undefined;
@@ -334,7 +336,21 @@ export function Explore({
       : 0;
   return (
     <div class={beside ? 'explore beside' : 'explore'}>
-      <aside class="facets" aria-label="Facets">
+      <aside
+        class={facetsOpen ? 'facets open' : 'facets'}
+        id="facets"
+        aria-label="Facets"
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape' || !facetsOpen) return;
+          event.stopPropagation();
+          setFacetsOpen(false);
+        }}
+      >
+        {facetsOpen && (
+          <button type="button" class="facets-button" onClick={() => setFacetsOpen(false)}>
+            close
+          </button>
+        )}
         {answer?.facets
           .filter((facet) => facet.values.length > 0)
           .map((facet) => (
@@ -391,6 +407,15 @@ export function Explore({
               {thousands(newer)} newer records: search again
             </button>
           )}
+          <button
+            type="button"
+            class="facets-button"
+            aria-expanded={facetsOpen}
+            aria-controls="facets"
+            onClick={() => setFacetsOpen(!facetsOpen)}
+          >
+            facets
+          </button>
           <RangeMenu from={state.from} to={state.to} choose={(from, to) => set({ from, to })} />
           <button
             type="button"

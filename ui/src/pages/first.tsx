@@ -15,7 +15,10 @@ export function FirstEvent({ log }: { log: string }): JSX.Element {
   return (
     <div class="first-run">
       <h1>
-        <SealShape kind="checking" size={28} /> Listening for the first event of <code>{log}</code>
+        <SealShape kind="checking" size={28} />
+        <span>
+          Listening for the first event of <code>{log}</code>
+        </span>
       </h1>
       <p>
         The log is there, its empty tree is signed, and this page has verified that. Send something;

@@ -19,16 +19,35 @@ const shownStatus: readonly [string, string][] = [
   ['requestsRefused', 'refused'],
   ['checkpointsSigned', 'checkpoints signed'],
   ['batches', 'batches'],
-  ['diskFreeBytes', 'disk left'],
-  ['journalBytesUsed', 'journal'],
   ['recoveryReport', 'recovery'],
 ];
+
+const isBad = (name: string, value: string): boolean =>
+  name === 'stateReason' || (name === 'state' && value !== 'SERVER_STATE_SERVING');
 
 function shownValue(value: string): string {
   if (/^\d+$/.test(value)) return thousands(Number(value));
   if (value.startsWith('SERVER_STATE_'))
     return value.slice('SERVER_STATE_'.length).toLowerCase().replaceAll('_', ' ');
   return /^\d{4}-\d\d-\d\dT/.test(value) ? fullTime(Date.parse(value)) : value;
+}
+
+const bytesText = (value: unknown): string =>
+  Number(value) > 1e9
+    ? `${(Number(value) / 1e9).toFixed(1)} GB`
+    : `${(Number(value) / 1e6).toFixed(1)} MB`;
+
+function diskLines(status: Json): [string, string][] {
+  return [
+    [
+      'disk left',
+      `${bytesText(status['diskFreeBytes'])}, of which ${bytesText(status['diskReserveBytes'])} are kept back`,
+    ],
+    [
+      'journal',
+      `${bytesText(status['journalBytesUsed'])} of ${bytesText(status['journalBytesMax'])}`,
+    ],
+  ];
 }
 
 /** What the scrubber, which reads all that is stored again and again, says. */
@@ -93,10 +112,6 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
     const timer = setInterval(load, 5000);
     return () => clearInterval(timer);
   }, [link]);
-  const size = (value: string): string =>
-    Number(value) > 1e9
-      ? `${(Number(value) / 1e9).toFixed(1)} GB`
-      : `${(Number(value) / 1e6).toFixed(1)} MB`;
   return (
     <Section title="Server" aside={<ServerSays />}>
       <dl class="facts">
@@ -125,10 +140,17 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
             return (
               <div key={name}>
                 <dt>{words}</dt>
-                <dd>{name.includes('Bytes') ? size(value) : shownValue(value)}</dd>
+                <dd class={isBad(name, value) ? 'bad' : ''}>{shownValue(value)}</dd>
               </div>
             );
           })}
+        {status !== undefined &&
+          diskLines(status).map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
         {status !== undefined &&
           witnessLines(status).map(([name, words, bad]) => (
             <div key={name}>

@@ -135,7 +135,7 @@ function TimeLine({ trust, now }: { trust: TrustState; now: number }): JSX.Eleme
         </button>
       )}
       <p class="fine">
-        Each was signed by the key on the right and proven to begin with the one before it.
+        Each was signed by the log's key and proven to begin with the one before it.
         {trust.memoryKept ? '' : ' This browser keeps nothing: the list ends with this visit.'}
       </p>
     </Section>

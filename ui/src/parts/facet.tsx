@@ -82,7 +82,7 @@ export function FacetBox({
               title={`${plainText(one.value.slice(0, 300))}\n${thousands(one.count)} of ${thousands(total)}${byServer ? ', the server says' : ', counted here'}\nclick: only these · Alt: without these`}
               onClick={(event) => choose(one.value, event.altKey)}
             >
-              <span class="bar" style={{ width: `${(one.count / most) * 100}%` }} />
+              <span class="bar" style={{ width: `calc((100% - 44px) * ${one.count / most})` }} />
               <span class="facet-value">
                 {facet.field === 'outcome' ? (
                   <OutcomeMark outcome={one.value as never} />
@@ -94,17 +94,17 @@ export function FacetBox({
             </button>
           </li>
         ))}
-        {within !== '' && values.length === 0 && (
-          <li class="fine others" role="status">
-            {answer === 'no answer'
-              ? 'no answer from the server'
-              : answer === undefined
-                ? 'looking'
-                : 'no value has that in it'}
-          </li>
-        )}
         {others > 0 && <li class="fine others">{thousands(others)} others</li>}
       </ul>
+      {within !== '' && values.length === 0 && (
+        <p class="fine others" role="status">
+          {answer === 'no answer'
+            ? 'no answer from the server'
+            : answer === undefined
+              ? 'looking'
+              : 'no value has that in it'}
+        </p>
+      )}
     </section>
   );
 }

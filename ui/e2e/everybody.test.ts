@@ -88,6 +88,67 @@ inChromium('for everybody', () => {
     }
   });
 
+  test('what Explore and Live have to choose is reached and used by keys alone', async () => {
+    const { page } = await visit('#/default/explore?q=outcome:denied');
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    /** Goes on with Tab until what has the focus is meant; each on the way shows that it has it. */
+    const tabTo = async (selector: string): Promise<void> => {
+      for (let i = 0; i < 80; i++) {
+        await page.keyboard.press('Tab');
+        const [there, shown] = await page.evaluate((wanted) => {
+          const own = document.activeElement as HTMLElement;
+          const seen =
+            own === document.body ||
+            own.id === 'query' ||
+            getComputedStyle(own).outlineStyle !== 'none';
+          return [own.matches(wanted), seen] as const;
+        }, selector);
+        assert.ok(shown, `on the way to ${selector}`);
+        if (there) return;
+      }
+      assert.fail(`no Tab leads to ${selector}`);
+    };
+    const facet = '.facet[aria-label=action]';
+    await tabTo(`${facet} input`);
+    await page.keyboard.type('invoice.create');
+    await until('its value', async () =>
+      (await page.locator(`${facet} .facet-value`).allInnerTexts()).every((one) =>
+        one.includes('invoice.create'),
+      ),
+    );
+    await tabTo(`${facet} li button`);
+    await page.keyboard.press('Enter');
+    await until('it is in the query', () => /action:invoice\.create/.test(page.url()));
+    await tabTo('.chart-keys');
+    await page.keyboard.press('End');
+    await page.keyboard.press('Enter');
+    await until('a stretch is in the address', () => /t1=/.test(page.url()));
+    await tabTo('.zone');
+    await page.keyboard.type('UTC');
+    await tabTo('.saved-menu summary');
+    await page.keyboard.press('Enter');
+    await tabTo('.saved-menu input');
+    await page.keyboard.type('mine');
+    await page.keyboard.press('Enter');
+    await page.locator('.saved-menu').getByRole('link', { name: 'mine' }).waitFor();
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('.saved-menu[open]').count(), 0);
+    assert.ok(await page.evaluate(() => document.activeElement!.matches('.saved-menu summary')));
+    await tabTo('.menu:not(.saved-menu, .range) summary');
+    await page.keyboard.press('Enter');
+    await tabTo('fieldset label:nth-of-type(9) input');
+    await page.keyboard.press('Space');
+    await until('a column is in the address', () => /cols=[^&]*ip/.test(page.url()));
+    await page.keyboard.press('Escape');
+    for (const key of ['g', 'l']) await page.keyboard.press(key);
+    await until('Live', () => page.url().includes('/live'));
+    await tabTo('.growing');
+    await page.locator('.strip-name', { hasText: 'tile' }).waitFor();
+    await tabTo('.list');
+    await page.keyboard.press('j');
+    await page.locator('.event-row.selected').waitFor();
+  });
+
   test("the theme is the system's until one is chosen, never flashes, and is light on paper", async () => {
     const { page, context } = await visit('#/default/live', { scheme: 'dark' });
     const theme = (): Promise<string | undefined> =>

@@ -266,6 +266,49 @@ inChromium('following', () => {
     assert.match(await shown('scrubber'), /^round \d+, \d+ %$/);
   });
 
+  test('Trust lists the checkpoints that were seen, each with its size, root and witnesses', async () => {
+    const { witnessed, policy } = await withWitness();
+    const { page } = await visit('#/default/trust', { upstream: witnessed.http });
+    await sealIs(page, 'first', 60);
+    await page.fill('#key', policy);
+    await page.getByRole('button', { name: 'pin' }).click();
+    const newest = page.locator('.time-line li').first();
+    for (let i = 0; i < 3; i++) {
+      await witnessed.append(samples(5, 50_000 + 10 * i));
+      const note = await until('it is cosigned', async () => {
+        const text = await (
+          await fetch(new URL('/logs/default/checkpoint', witnessed.http))
+        ).text();
+        return /\n\u2014 witness\.example/.test(text) && text;
+      });
+      const [, size, root] = note.split('\n') as [string, string, string];
+      const hex = Buffer.from(root, 'base64').toString('hex');
+      const entry = page.locator('.time-line li').filter({
+        has: page
+          .locator('.number')
+          .getByText(Number(size).toLocaleString('en-US'), { exact: true }),
+      });
+      await entry.waitFor({ timeout: 30_000 });
+      assert.equal(await entry.locator('.hash-long').textContent(), hex);
+    }
+    const sizes = (await page.locator('.time-line li > .number').allInnerTexts()).map((one) =>
+      Number(one.replaceAll(',', '')),
+    );
+    assert.ok(sizes.length >= 3);
+    assert.deepEqual(
+      sizes,
+      sizes.toSorted((a, b) => b - a),
+    );
+    await newest.getByText(/1 cosigned/).waitFor({ timeout: 30_000 });
+    // What was seen is there on the next visit too, the older below the newer.
+    await page.reload();
+    await page.locator('.time-line li').nth(2).waitFor();
+    const again = (await page.locator('.time-line li > .number').allInnerTexts()).map((one) =>
+      Number(one.replaceAll(',', '')),
+    );
+    for (const size of sizes) assert.ok(again.includes(size), `${size} of ${again.join()}`);
+  });
+
   test('Trust shows what a server says that is not well', async () => {
     let appended = 1000;
     const begun = Date.now();

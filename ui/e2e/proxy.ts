@@ -43,6 +43,8 @@ export class Proxy {
   readonly #server: HttpServer;
   readonly #prefix: string;
   #open = new Set<IncomingMessage>();
+  /** The most streams that were open at once. */
+  streamsMost = 0;
 
   private constructor(upstream: URL, prefix: string) {
     this.upstream = upstream;
@@ -58,6 +60,10 @@ export class Proxy {
 
   get address(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}${this.#prefix}/`;
+  }
+
+  get streams(): number {
+    return this.#open.size;
   }
 
   /** Ends the streams that are open, as a restart would. */
@@ -141,6 +147,7 @@ export class Proxy {
 
   #stream(answer: IncomingMessage, outgoing: ServerResponse): void {
     this.#open.add(answer);
+    this.streamsMost = Math.max(this.streamsMost, this.#open.size);
     let rest = '';
     answer.on('data', (part: Buffer) => {
       rest += part.toString('utf8');

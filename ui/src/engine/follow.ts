@@ -1,11 +1,14 @@
-// Follows a log: by its stream, or by asking twice a second where there is none.
+// Follows a log: by the browser's one stream while that is this log's, and by asking every second while another log has it;
+// twice a second where a server has no stream.
 
 import { ApiError, bytesOf, countOf, getRecords, type Door, type Json } from '../api/client.ts';
 import { readEvents } from '../api/events.ts';
 import type { Clock } from './clock.ts';
 import type { TrustState } from './protocol.ts';
+import { either, type Turn } from './seat.ts';
 
 const askEveryMs = 500;
+const askAsideEveryMs = 1000;
 const askedAtOnce = 1000;
 
 export interface Followed {
@@ -21,33 +24,61 @@ export interface Followed {
   stats(size: number, durable: number, rate: number): void;
 }
 
-/** Until the signal says so, or an error. */
+interface Following {
+  readonly door: Door;
+  readonly log: string;
+  readonly clock: Clock;
+  readonly followed: Followed;
+}
+
+const isEndOfRequest = (error: unknown): boolean =>
+  error instanceof ApiError
+    ? error.reason === 'NO_ANSWER'
+    : error instanceof Error && error.name === 'AbortError';
+
+/** Until the signal says so, or an error. `turn` says whose the stream is now. */
 export async function follow(
-  door: Door,
-  log: string,
-  clock: Clock,
+  following: Following,
+  turn: () => Turn,
   signal: AbortSignal,
-  followed: Followed,
 ): Promise<void> {
+  while (!signal.aborted) {
+    const { mine, ends } = turn();
+    const ended = either(signal, ends);
+    try {
+      if (!mine) await ask(following, 'aside', ended.signal);
+      else if (!(await listen(following, ended.signal)))
+        await ask(following, 'polling', ended.signal);
+    } catch (error) {
+      // Only the request ended, because the stream is another's now; what had come of it was taken.
+      if (signal.aborted || !ends.aborted || !isEndOfRequest(error)) throw error;
+    } finally {
+      ended.abort();
+    }
+  }
+}
+
+/** False: this server, or a proxy, has no stream. */
+async function listen({ door, log, followed }: Following, signal: AbortSignal): Promise<boolean> {
   let response: Response;
   try {
     response = await door.stream(`logs/${log}/live?from=${followed.next}`, signal, undefined);
   } catch (error) {
-    // A server or a proxy without it.
     if (
       error instanceof ApiError &&
       (error.status === 404 || error.status === 405) &&
       error.reason === 'ROUTE_NOT_FOUND'
-    ) {
-      return poll(door, log, clock, signal, followed);
-    }
+    )
+      return false;
     throw error;
   }
   followed.transport('stream');
   for await (const event of readEvents(response.body!)) {
     if (event !== undefined) await heard(event.name, JSON.parse(event.data) as Json, followed);
+    if (signal.aborted) return true;
   }
   if (!signal.aborted) throw new ApiError(0, 'NO_ANSWER', 'the stream ended');
+  return true;
 }
 
 async function heard(name: string, data: Json, followed: Followed): Promise<void> {
@@ -69,18 +100,17 @@ async function heard(name: string, data: Json, followed: Followed): Promise<void
   }
 }
 
-async function poll(
-  door: Door,
-  log: string,
-  clock: Clock,
+async function ask(
+  { door, log, clock, followed }: Following,
+  why: 'aside' | 'polling',
   signal: AbortSignal,
-  followed: Followed,
 ): Promise<void> {
-  followed.transport('polling');
+  followed.transport(why);
+  const everyMs = why === 'aside' ? askAsideEveryMs : askEveryMs;
   while (!signal.aborted) {
     const page = await getRecords(door, log, followed.next, askedAtOnce);
     if (page.records.length > 0) await followed.rows(followed.next, page.records);
     if (page.size !== followed.size) await followed.checkpoint(undefined);
-    if (page.records.length < askedAtOnce) await clock.sleep(askEveryMs, signal);
+    if (page.records.length < askedAtOnce) await clock.sleep(everyMs, signal);
   }
 }

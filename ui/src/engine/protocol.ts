@@ -74,7 +74,8 @@ export interface TrustState {
   /** The smallest size from which consistency to the checkpoint was proven. */
   consistentSince: number | undefined;
   durable: number;
-  transport: 'stream' | 'polling' | 'none';
+  /** `aside`: another log has the browser's one stream. `polling`: there is none here. */
+  transport: 'stream' | 'aside' | 'polling' | 'none';
   seen: SeenCheckpoint[];
   /** Answers that were wrong once and right when asked again. */
   flickers: { at: number; sentence: string }[];
@@ -115,6 +116,7 @@ export type Call =
   | { call: 'hello'; base: string; token: string | undefined; view: boolean }
   | { call: 'watch'; log: string }
   | { call: 'unwatch'; log: string }
+  | { call: 'look'; log: string }
   | { call: 'prove'; log: string; index: number }
   | { call: 'decode'; log: string; records: { index: number; bytes: Uint8Array }[] }
   | { call: 'chain'; log: string; first: number; records: Uint8Array[] }

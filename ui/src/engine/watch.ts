@@ -22,6 +22,7 @@ import { Missing } from './missing.ts';
 import type { Policy } from './policy.ts';
 import type { Told, TrustState } from './protocol.ts';
 import { Questions } from './questions.ts';
+import type { Turn } from './seat.ts';
 import { SignedTree } from './signed-tree.ts';
 import { whoIsAway, type Terms } from './view.ts';
 
@@ -50,12 +51,13 @@ export class LogWatch {
   readonly #findings: Findings;
   readonly #missing = new Missing();
   readonly #tree: SignedTree;
+  readonly #turn: () => Turn;
   #end = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #accepted = false;
   #first: First | undefined;
 
-  /** `terms`: in `graven view`. */
+  /** `terms`: in `graven view`. `turn`: whether this log has the browser's one stream. */
   constructor(
     door: Door,
     memory: Memory,
@@ -63,8 +65,10 @@ export class LogWatch {
     base: string,
     log: string,
     tell: (told: Told) => void,
-    terms?: Terms,
+    terms: Terms | undefined,
+    turn: () => Turn,
   ) {
+    this.#turn = turn;
     this.#door = door;
     this.#memory = memory;
     this.#clock = clock;
@@ -112,7 +116,8 @@ export class LogWatch {
         if (!this.#accepted) await this.#begin();
         this.#missing.unreachable = undefined;
         failures = 0;
-        await follow(this.#door, this.log, this.#clock, signal, this.#followed());
+        const following = { door: this.#door, log: this.log, clock: this.#clock };
+        await follow({ ...following, followed: this.#followed() }, this.#turn, signal);
       } catch (error) {
         if (signal.aborted) return;
         await this.#failed(error);

@@ -1,6 +1,6 @@
 // The worker: all hashing, decoding and judging happens here, once for all tabs where the browser has shared workers.
 
-import { ApiError, HttpDoor } from '../api/client.ts';
+import { ApiError } from '../api/client.ts';
 import { toHex } from '../proof/bytes.ts';
 import { genesisHash, leafHash } from '../proof/merkle.ts';
 import { decodeRow } from '../record/row.ts';
@@ -8,129 +8,27 @@ import { Contradiction } from './contradiction.ts';
 import { explainAnswer, type AnswerPlace } from './answer.ts';
 import { explain } from './explain.ts';
 import { hashRows } from './leaves.ts';
-import { realClock } from './clock.ts';
-import { openMemory, type Memory } from './memory.ts';
 import { parsePolicy } from './policy.ts';
-import type { Asked, Linked, Told } from './protocol.ts';
-import { getTerms, ViewMemory, type Terms } from './view.ts';
-import { askFirst, LogWatch } from './watch.ts';
+import type { Asked, Linked } from './protocol.ts';
+import { Realm, type Tab } from './realm.ts';
+import type { LogWatch } from './watch.ts';
 
-interface Port {
-  postMessage(message: Told): void;
+interface Port extends Tab {
   onmessage: ((event: MessageEvent<Asked>) => void) | null;
 }
 
-interface Watched {
-  watch: LogWatch;
-  ports: Set<Port>;
-}
+const realms = new Map<string, Realm>();
+const realmOf = new Map<Port, Realm>();
 
-const watched = new Map<string, Watched>();
-let door: HttpDoor | undefined;
-let token: string | undefined;
-let inView = false;
-
-interface Ground {
-  memory: Memory;
-  terms: Terms | undefined;
-}
-
-let ground: Promise<Ground> | undefined;
-
-async function standOn(): Promise<Ground> {
-  if (!inView) return { memory: await openMemory(), terms: undefined };
-  const terms = await getTerms(door!);
-  return { memory: new ViewMemory(door!, terms.policy), terms };
-}
-
-/** What is remembered, and where. A view that does not answer is asked again and again. */
-function standing(): Promise<Ground> {
-  ground ??= standOn().catch(async () => {
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    ground = undefined;
-    return standing();
-  });
-  return ground;
-}
-
-// A log nobody looks at is left after a while: going from page to page must not end its stream.
-const idleMs = 30_000;
-
-function send(ports: Iterable<Port>, told: Told): void {
-  for (const port of ports) port.postMessage(told);
-}
-
-const opening = new Map<string, Promise<Watched>>();
-
-function opened(log: string): Promise<Watched> {
-  const before = watched.get(log);
-  if (before !== undefined) return Promise.resolve(before);
-  let made = opening.get(log);
-  if (made === undefined) {
-    made = open(log).finally(() => opening.delete(log));
-    opening.set(log, made);
-  }
-  return made;
-}
-
-async function open(log: string): Promise<Watched> {
-  const first = askFirst(door!, log);
-  const { memory, terms } = await standing();
-  const ports = new Set<Port>();
-  const made = new LogWatch(
-    door!,
-    memory,
-    realClock,
-    door!.base,
-    log,
-    (told) => send(ports, told),
-    terms,
-  );
-  const entry = { watch: made, ports };
-  watched.set(log, entry);
-  made.start(first);
-  return entry;
-}
-
-async function watch(port: Port, log: string): Promise<void> {
-  const entry = await opened(log);
-  entry.ports.add(port);
-  port.postMessage({ event: 'trust', log, state: entry.watch.state });
-  const rows = [...entry.watch.recent];
-  if (rows.length > 0) {
-    port.postMessage({
-      event: 'rows',
-      log,
-      rows,
-      first: rows[0]!.index,
-      next: entry.watch.next,
-      reset: true,
-      at: Date.now(),
-    });
-  }
-}
-
-function unwatch(port: Port, log: string): void {
-  const entry = watched.get(log);
-  if (entry === undefined) return;
-  entry.ports.delete(port);
-  setTimeout(() => {
-    if (entry.ports.size > 0 || watched.get(log) !== entry) return;
-    watched.delete(log);
-    entry.watch.stop();
-  }, idleMs);
-}
-
-const watchOf = async (log: string): Promise<LogWatch> => (await opened(log)).watch;
-
-/** Which of these logs did not fit, as far as this browser knows: for a page that shows them all. */
-async function brokenOf(logs: readonly { log: string; vkey: string }[]): Promise<string[]> {
-  const { memory } = await standing();
-  const found: string[] = [];
-  for (const { log, vkey } of logs) {
-    if ((await memory.findings(`${door!.base}\n${log}`, vkey)).length > 0) found.push(log);
-  }
-  return found;
+// By the token alone: a worker is of one page, and so of one server.
+function hello(port: Port, base: string, token: string | undefined, view: boolean): void {
+  const name = token ?? '';
+  let realm = realms.get(name);
+  if (realm === undefined) realms.set(name, (realm = new Realm(base, token, view)));
+  const before = realmOf.get(port);
+  if (before === realm) return;
+  before?.leave(port);
+  realmOf.set(port, realm);
 }
 
 async function chain(watch: LogWatch, first: number, records: Uint8Array[]): Promise<Linked> {
@@ -151,16 +49,17 @@ async function chain(watch: LogWatch, first: number, records: Uint8Array[]): Pro
 }
 
 async function answer(port: Port, asked: Asked): Promise<unknown> {
+  if (asked.call === 'hello') return hello(port, asked.base, asked.token, asked.view);
+  // Every tab says hello before all else.
+  const realm = realmOf.get(port)!;
+  const watchOf = (log: string): Promise<LogWatch> => realm.watchOf(log);
   switch (asked.call) {
-    case 'hello':
-      token = asked.token;
-      inView = asked.view;
-      door ??= new HttpDoor(asked.base, () => token);
-      return true;
     case 'watch':
-      return watch(port, asked.log);
+      return realm.watch(port, asked.log);
     case 'unwatch':
-      return unwatch(port, asked.log);
+      return realm.unwatch(port, asked.log);
+    case 'look':
+      return realm.look(asked.log);
     case 'prove':
       return (await watchOf(asked.log)).questions.prove(asked.index);
     case 'decode':
@@ -180,12 +79,13 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
       return (await watchOf(asked.log)).questions.cover(asked.index, asked.hash);
     case 'pin':
       // A link is not where a view takes keys from.
-      if (inView) return undefined;
+      if (realm.inView) return undefined;
       return (await watchOf(asked.log)).pin(asked.vkey, asked.how);
     case 'policy': {
       const policy = parsePolicy(asked.text);
       if (typeof policy === 'string') throw new ApiError(400, 'POLICY_INVALID', policy);
-      if (inView) throw new ApiError(400, 'VIEW', 'keys come from the policy that graven view has');
+      if (realm.inView)
+        throw new ApiError(400, 'VIEW', 'keys come from the policy that graven view has');
       return (await watchOf(asked.log)).policy(policy);
     }
     case 'accept':
@@ -193,9 +93,9 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'forget':
       return (await watchOf(asked.log)).forget();
     case 'broken':
-      return brokenOf(asked.logs);
+      return realm.brokenOf(asked.logs);
     case 'explain': {
-      const watch = watched.get(asked.log)?.watch;
+      const watch = realm.followed(asked.log);
       return explain(
         asked.bytes,
         watch === undefined

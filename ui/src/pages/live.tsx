@@ -310,6 +310,8 @@ function transportWords(feed: Feed): string {
   switch (feed.trust?.transport) {
     case 'stream':
       return 'streaming';
+    case 'aside':
+      return 'asking every second (another log has the stream)';
     case 'polling':
       return 'asking twice a second (no stream here)';
     default:

@@ -69,7 +69,7 @@ def rows(facts):
         (f"{rate}: counted of those sent", 100 * live["counted"] / live["sent"], "%", 100, False),
         # Figures that are aligned to the right move a little by themselves.
         (f"{rate}: layout shift, thousandths", 1000 * live["layout_shift"], "", 1, True),
-        (f"{rate}: JavaScript's memory, page and worker", heap, "MB", 150, True),
+        (f"{rate}: memory of page and worker, objects and buffers", heap, "MB", 150, True),
         (f"{rate}: frames", live["frames"]["per_s"], "/s", None, False),
         # 60, less what a clock of 16.7 ms misses in three seconds.
         ("a million rows, a page a frame: frames", scroll["frames"]["per_s"], "/s", 58, False),
@@ -111,6 +111,9 @@ def run(options):
         goal = "" if limit is None else f"{'at most' if most else 'at least'} {limit} {unit}"
         mark = "" if limit is None else "ok" if good(row) else "MISSED"
         print(f"{text:64} {value:10.1f} {unit:3} {goal:>18}  {mark}")
+    if minutes := facts["live"]["page_heap_mb_by_minute"]:
+        print("page, each minute, before garbage is collected: " +
+              ", ".join(f"{mb:.0f}" for mb in minutes) + " MB")
     if max(others) > OTHERS_CPU_MAX:
         print(f"note: other processes used up to {max(others):.1f} cores meanwhile")
     for text in missed:

@@ -334,7 +334,7 @@ absl::StatusOr<Snapshot> Fill(io::FileSystem& fs, const SnapshotRequest& request
 // What is different about one of the files that are there; nothing: "".
 std::string Difference(io::FileSystem& fs, const std::string& path, const Hash* expected,
                        const std::function<void(uint64_t)>& on_bytes, const OddityAt& oddity_at) {
-  if (const std::string odd = oddity_at ? oddity_at(path).words : ""; !odd.empty()) return odd;
+  if (std::string odd = oddity_at ? oddity_at(path).words : ""; !odd.empty()) return odd;
   if (expected == nullptr) return "was not there";
   const auto file = fs.Open(path, io::OpenMode::kRead);
   if (!file.ok()) return std::string(ToStd(file.status().message()));

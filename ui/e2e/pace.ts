@@ -77,7 +77,17 @@ async function firstRows(browser: Browser, address: string): Promise<number[]> {
   return times;
 }
 
-/** Bytes of JavaScript in the shared worker; 0 where the debugger does not say. */
+interface HeapUsage {
+  usedSize: number;
+  embedderHeapUsedSize?: number;
+  backingStorageSize?: number;
+}
+
+/** Objects, what the browser holds for them, and the bytes of records. */
+const bytesIn = (usage: HeapUsage): number =>
+  usage.usedSize + (usage.embedderHeapUsedSize ?? 0) + (usage.backingStorageSize ?? 0);
+
+/** Bytes of memory of the shared worker; 0 where the debugger does not say. */
 async function workerHeap(session: CDPSession): Promise<number> {
   const { targetInfos } = await session.send('Target.getTargets');
   const worker = targetInfos.find((one) => one.type === 'shared_worker');
@@ -85,8 +95,8 @@ async function workerHeap(session: CDPSession): Promise<number> {
   const { sessionId } = await session.send('Target.attachToTarget', { targetId: worker.targetId });
   const answered = new Promise<number>((resolve) => {
     session.on('Target.receivedMessageFromTarget', ({ message }) => {
-      const { id, result } = JSON.parse(message) as { id: number; result?: { usedSize: number } };
-      if (id === 2) resolve(result?.usedSize ?? 0);
+      const { id, result } = JSON.parse(message) as { id: number; result?: HeapUsage };
+      if (id === 2) resolve(result === undefined ? 0 : bytesIn(result));
     });
   });
   for (const [id, method] of ['HeapProfiler.collectGarbage', 'Runtime.getHeapUsage'].entries())
@@ -106,7 +116,13 @@ async function keepUp(browser: Browser, server: Server): Promise<Record<string, 
   const bodies = Array.from({ length: 4 }, (_, k) =>
     Array.from({ length: batch }, (_, i) => JSON.stringify(sample(k * batch + i))).join('\n'),
   );
-  const end = Date.now() + seconds * 1000;
+  const session = await page.context().newCDPSession(page);
+  const heap = async (): Promise<number> =>
+    bytesIn((await session.send('Runtime.getHeapUsage')) as HeapUsage);
+  // As it stands each minute, with what is still to be collected.
+  const byMinute: Promise<number>[] = [];
+  const begun = Date.now();
+  const end = begun + seconds * 1000;
   const pending = new Set<Promise<unknown>>();
   let sent = 0;
   let next = Date.now();
@@ -122,6 +138,7 @@ async function keepUp(browser: Browser, server: Server): Promise<Record<string, 
     });
     pending.add(call);
     sent++;
+    if (Date.now() - begun >= (byMinute.length + 1) * 60_000) byMinute.push(heap());
     next += 50;
     await sleep(Math.max(0, next - Date.now()));
   }
@@ -129,9 +146,7 @@ async function keepUp(browser: Browser, server: Server): Promise<Record<string, 
   await until('all are counted', async () => (await countedBy(page)) - before >= sent * batch, 60);
   await sleep(1000);
   const seen = await seenIn(page);
-  const session = await page.context().newCDPSession(page);
   await session.send('HeapProfiler.collectGarbage');
-  const { usedSize } = await session.send('Runtime.getHeapUsage');
   const whole = await browser.newBrowserCDPSession();
   const facts = {
     rate,
@@ -142,7 +157,8 @@ async function keepUp(browser: Browser, server: Server): Promise<Record<string, 
     long_tasks_ms: seen.long,
     frames: frameFacts(seen.frames),
     layout_shift: seen.shifts,
-    page_heap_mb: usedSize / 1e6,
+    page_heap_mb: (await heap()) / 1e6,
+    page_heap_mb_by_minute: (await Promise.all(byMinute)).map((bytes) => bytes / 1e6),
     worker_heap_mb: (await workerHeap(whole).catch(() => 0)) / 1e6,
   };
   await page.context().close();

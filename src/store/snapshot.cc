@@ -61,7 +61,7 @@ struct FileRead {
 
 // Fills `piece`, in smaller and smaller parts: only what the disk refuses becomes zeros.
 absl::Status ReadWhatCanBe(io::File& file, uint64_t at, std::span<char> piece, FileRead* read) {
-  const absl::Status status = file.ReadAt(at, piece);
+  absl::Status status = file.ReadAt(at, piece);
   if (status.ok() || absl::IsOutOfRange(status)) return status;
   if (piece.size() <= kSectorBytes) {
     std::ranges::fill(piece, '\0');

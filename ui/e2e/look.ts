@@ -43,11 +43,12 @@ try {
       await page.reload();
       await sleep(1200);
       if (hash.includes('live')) {
-        for (let i = 0; i < 14; i++) {
+        // The rate is that of the last five whole seconds.
+        for (let i = 0; i < 56; i++) {
           await server.append(
             Array.from({ length: 1 + ((i * 7) % 5) }, (_, j) => sample(i * 9 + j)),
           );
-          await sleep(60);
+          await sleep(110);
         }
         await sleep(300);
       }
@@ -88,6 +89,8 @@ try {
     ['record-bytes', 'desktop', 'light', '#/default/record/41', tab('bytes')],
     ['record-around', 'desktop', 'light', '#/default/record/41', tab('around')],
     ['record-phone', 'phone', 'light', '#/default/record/41'],
+    ['proof-phone', 'phone', 'dark', '#/default/record/41?tab=proof'],
+    ['trust-phone', 'phone', 'light', '#/default/trust'],
     [
       'record-hostile',
       'desktop',
@@ -166,6 +169,10 @@ try {
     await page.setViewportSize(sizes.phone);
     await sleep(300);
     await page.screenshot({ path: `${out}/broken-phone.png` });
+    await page.setViewportSize({ width: 717, height: 1000 });
+    await page.emulateMedia({ media: 'print' });
+    await sleep(300);
+    await page.screenshot({ path: `${out}/broken-paper.png` });
     await context.close();
   }
 } finally {

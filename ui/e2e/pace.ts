@@ -107,6 +107,21 @@ async function workerHeap(session: CDPSession): Promise<number> {
   return Promise.race([answered, sleep(5000).then(() => 0)]);
 }
 
+/** On a busy machine the server may have no room for a moment; nothing is stored by such an answer. */
+async function append(server: Server, body: string): Promise<void> {
+  for (;;) {
+    const answer = await fetch(new URL('/logs/default/events', server.http), {
+      method: 'POST',
+      headers: { 'content-type': 'application/jsonl' },
+      body,
+    });
+    await answer.arrayBuffer();
+    if (answer.ok) return;
+    if (answer.status !== 429) throw new Error(`append: ${answer.status}`);
+    await sleep(100);
+  }
+}
+
 async function keepUp(browser: Browser, server: Server): Promise<Record<string, unknown>> {
   const page = await visit(browser, server.http.href + '#/default/live');
   await page.locator('[data-seal=first]').waitFor();
@@ -127,15 +142,9 @@ async function keepUp(browser: Browser, server: Server): Promise<Record<string, 
   let sent = 0;
   let next = Date.now();
   while (Date.now() < end) {
-    const call = fetch(new URL('/logs/default/events', server.http), {
-      method: 'POST',
-      headers: { 'content-type': 'application/jsonl' },
-      body: bodies[sent % bodies.length]!,
-    }).then(async (answer) => {
-      await answer.arrayBuffer();
-      if (!answer.ok) throw new Error(`append: ${answer.status}`);
-      pending.delete(call);
-    });
+    const call: Promise<unknown> = append(server, bodies[sent % bodies.length]!).then(() =>
+      pending.delete(call),
+    );
     pending.add(call);
     sent++;
     if (Date.now() - begun >= (byMinute.length + 1) * 60_000) byMinute.push(heap());

@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { Finding, TrustState } from '../engine/protocol.ts';
 import { saveText } from '../parts/save.ts';
 import { SealShape } from '../parts/seal.tsx';
-import { Command, Copy, fullTime, Hash, Strange } from '../parts/text.tsx';
+import { Command, fullTime, Hash, Strange } from '../parts/text.tsx';
 import { writeRoute } from '../route.ts';
 import { rememberer, span, thousands } from '../seal.ts';
 
@@ -117,16 +117,13 @@ function Keep({ finding, log, trust }: Omit<Props, 'first'>): JSX.Element {
       {evidence !== undefined && <Command text={command} label="judges the evidence" />}
       <p class="row no-print">
         {evidence !== undefined ? (
-          <>
-            <button
-              type="button"
-              class="primary danger"
-              onClick={() => saveText(`${name}.evidence`, evidence)}
-            >
-              save the evidence
-            </button>
-            <Copy text={command} label="copy the command that judges it" />
-          </>
+          <button
+            type="button"
+            class="primary danger"
+            onClick={() => saveText(`${name}.evidence`, evidence)}
+          >
+            save the evidence
+          </button>
         ) : (
           <button
             type="button"

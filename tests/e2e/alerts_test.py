@@ -80,11 +80,11 @@ class Alerts(unittest.TestCase):
         self.addCleanup(self.hook.server.server_close)
         self.addCleanup(self.hook.server.shutdown)
 
-    def serve(self, text=CONFIGURATION):
+    def serve(self, text=CONFIGURATION, env=None):
         (self.folder / "secret").write_text("sixteen bytes or more\n")
         configuration = self.folder / "graven.toml"
         configuration.write_text(text.format(url=self.hook.url, secret=self.folder / "secret"))
-        return serving.Server(self.folder, "--config", configuration, "--http", "127.0.0.1:0")
+        return serving.Server(self.folder, "--config", configuration, "--http", "127.0.0.1:0", env=env)
 
     def append(self, server, first, count, actor="ann", outcome=event_pb2.OUTCOME_DENIED, log=""):
         with grpc.insecure_channel(server.address) as channel:
@@ -126,7 +126,8 @@ class Alerts(unittest.TestCase):
 
     def wait_for_place(self, name="denied", at=0):
         end = time.monotonic() + 30
-        while not (self.folder / "data" / "alerts" / f"{name}.place").exists() and time.monotonic() < end:
+        path = self.folder / "data" / "alerts" / f"{name}.place"
+        while not (path.exists() and self.place(name) == at) and time.monotonic() < end:
             time.sleep(0.02)
         self.assertEqual(self.place(name), at)
 
@@ -259,12 +260,41 @@ class Alerts(unittest.TestCase):
             self.assertNotIn("\u202e", server.log_path.read_text())
             self.assertEqual(server.stop(), 0)
 
+    def test_rules_that_are_equal_are_both_told_a_changed_one_begins_at_the_end_and_no_value_is_no_match(self):
+        hook = CONFIGURATION[CONFIGURATION.index("[webhook]"):]
+
+        def rule(name, query, by):
+            return f'[[alert]]\nname = "{name}"\nquery = "{query}"\nby = "{by}"\n'
+        equal = rule("one", "outcome:denied", "actor.id") + rule("two", "outcome:denied", "actor.id")
+        with self.serve(equal + rule("none", "outcome:denied", "label.colour") + hook) as server:
+            for name in ("one", "two", "none"):
+                self.wait_for_place(name)
+            self.append(server, 0, 1)
+            told = {(one["alert"], one["value"], one["firstIndex"]) for one in self.hook.wait(2)}
+            self.assertEqual(told, {("one", "ann", "0"), ("two", "ann", "0")})
+            self.assertEqual(len({one["id"] for one in self.hook.notices}), 2)
+            self.append(server, 0, 3, actor="eve", outcome=event_pb2.OUTCOME_SUCCESS)
+            self.assertEqual(server.stop(), 0)
+        # One is changed, one is gone, and what the changed one would have found is past.
+        with self.serve(rule("one", "outcome:success", "actor.id") + hook) as server:
+            self.wait_for_place("one", at=4)
+            self.append(server, 9, 1, actor="bob", outcome=event_pb2.OUTCOME_SUCCESS)
+            told = [(one["alert"], one["value"], one["firstIndex"]) for one in self.hook.wait(3)[2:]]
+            self.assertEqual(told, [("one", "bob", "4")])
+            self.assertEqual(server.stop(), 0)
+
     def test_a_wrong_rule_is_named_before_anything_is_opened(self):
         for wrong, words in [
                 ('[[alert]]\nname = "x"\nquery = "actr:x"\n', "column 1: there is no field"),
                 ('[[alert]]\nname = "X y"\nquery = ""\n', "name must be"),
                 ('[[alert]]\nname = "x"\nquery = ""\nby = "time"\n', "has no values to count"),
-                ('[[alert]]\nname = "x"\nquery = ""\nthreshold = 0\n', "from 1 to"),
+                ('[[alert]]\nname = "x"\nquery = ""\nthreshold = 0\n', "threshold"),
+                ('[[alert]]\nname = "x"\nquery = ""\nthreshold = 10001\n', "alert[0].threshold: must be a number from 1 to 10000"),
+                ('[[alert]]\nname = "x"\nquery = ""\nthreshold = "5"\n', "threshold"),
+                ('[[alert]]\nname = "x"\nquery = ""\nwindow_s = 0\n', "window_s"),
+                ('[[alert]]\nname = "x"\nquery = "action:a AND (outcome:denied"\n', "query: "),
+                ('[[alert]]\nname = "x"\nquery = ""\nby = "colour"\n', "by: "),
+                ('[[alert]]\nname = "x"\nquery = ""\nevery_s = 5\n', "every_s"),
                 ('[[alert]]\nname = "x"\nquery = ""\nlog = "No log"\n', "no log can have this name"),
                 ('[[alert]]\nname = "x"\nquery = ""\nwindow_s = 99999999\n', "from 1 to"),
                 ('[[alert]]\nname = "x"\n' * 2, "the name is there twice"),

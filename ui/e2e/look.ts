@@ -38,9 +38,10 @@ try {
       });
       page.on('pageerror', (error) => console.log(name, 'ERROR', error.message));
       await page.goto(proxy.address + `#/default/live?pin=${encodeURIComponent(vkey)}`);
-      await sleep(900);
+      await page.locator('[data-seal=first]').waitFor();
       await page.goto(proxy.address + hash);
       await page.reload();
+      if (hash !== '#/logs') await page.locator('[data-seal=verified]').waitFor();
       await sleep(1200);
       if (hash.includes('live')) {
         // The rate is that of the last five whole seconds.
@@ -147,9 +148,9 @@ try {
     const context = await browser.newContext({ viewport: sizes.desktop, colorScheme: 'light' });
     const page = await context.newPage();
     await page.goto(proxy.address + `#/default/live?pin=${encodeURIComponent(vkey)}`);
-    await sleep(900);
+    await page.locator('[data-seal=first]').waitFor();
     await page.reload();
-    await sleep(900);
+    await page.locator('[data-seal=verified]').waitFor();
     proxy.lies = {
       answer: (path, body) => {
         if (!path.startsWith('/logs/default/records/41')) return undefined;

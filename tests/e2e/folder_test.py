@@ -7,6 +7,7 @@ import stat
 import subprocess
 import time
 import unittest
+import urllib.request
 
 import serving
 
@@ -337,7 +338,7 @@ class DiskFull(unittest.TestCase):
         config = pathlib.Path(self.folder) / "graven.toml"
         config.write_text("[limits]\ndisk_reserve_bytes = 16777216\njournal_file_bytes = 16777216\n"
                           "journal_files = 4\n")
-        with serving.Server(self.folder, "--config", config) as server:
+        with serving.Server(self.folder, "--config", config, "--http", "127.0.0.1:0") as server:
             at = ("--server", server.address)
             append(server.address, 100)
             ballast = pathlib.Path(self.folder) / "ballast"
@@ -346,6 +347,8 @@ class DiskFull(unittest.TestCase):
                     file.write(b"\0" * (1 << 20))
                     file.flush()
             self.wait_for(server, "DISK_FULL")
+            with urllib.request.urlopen(server.ready["http"][0] + "/metrics", timeout=30) as answer:
+                self.assertIn('graven_write_state{state="disk_full"} 1\n', answer.read().decode())
             refused = serving.run("append", "--actor", "a", "--action", "b", *at, check=None)
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn("reserve", refused.stderr)

@@ -3,10 +3,12 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import unittest
 import urllib.request
 
 import serving
+import witnesses
 
 RULES = serving.ROOT / "deploy/prometheus/graven.rules.yml"
 RULE_TESTS = serving.ROOT / "deploy/prometheus/graven.rules.test.yml"
@@ -95,6 +97,52 @@ class Metrics(unittest.TestCase):
         # Exit 3: only advice about names; ours of the process are as everybody has them.
         self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
         self.assertNotIn("error while linting", done.stdout + done.stderr)
+
+
+class States(unittest.TestCase):
+    """What the alert rules look at, on servers that are in that state."""
+
+    def setUp(self):
+        self.folder = serving.make_folder("metrics-states")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def wait_shown(self, server, *series):
+        address = server.ready["http"][0].removeprefix("http://").rstrip("/")
+        end = time.monotonic() + 60
+        while True:
+            text = scrape(address)[1]
+            if all(f"{one}\n" in text for one in series):
+                return
+            missing = [one for one in series if f"{one}\n" not in text]
+            self.assertLess(time.monotonic(), end, f"not shown: {missing}")
+            time.sleep(0.05)
+
+    def test_a_log_that_is_damaged_is_shown_as_read_only(self):
+        with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
+            serving.run("append", "--actor", "a", "--action", "found.me", "--server", server.address)
+            self.wait_shown(server, 'graven_log_read_only{log="default"} 0', 'graven_write_state{state="active"} 1')
+            self.assertEqual(server.stop(), 0)
+        journal = sorted((server.data / "journal").iterdir())[0]
+        raw = bytearray(journal.read_bytes())
+        raw[raw.index(b"found.me")] ^= 1
+        journal.write_bytes(raw)
+        with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
+            self.wait_shown(server, 'graven_log_read_only{log="default"} 1', 'graven_write_state{state="read_only"} 1')
+
+    def test_a_witness_that_ends_is_shown_as_down(self):
+        with serving.Server(self.folder) as server:
+            vkey = server.ready["logs"]["default"]["vkey"]
+            self.assertEqual(server.stop(), 0)
+        witness = witnesses.Witness(self.folder / "own", [vkey])
+        self.addCleanup(witness.kill)
+        policy = witnesses.write_policy(self.folder / "policy", {"own": witness}, "any own", vkey)
+        with serving.Server(self.folder, "--policy", policy, "--http", "127.0.0.1:0") as server:
+            serving.run("append", "--actor", "a", "--action", "b", "--server", server.address)
+            self.wait_shown(server, 'graven_witness_up{witness="own"} 1')
+            witness.kill()
+            serving.run("append", "--actor", "a", "--action", "b", "--server", server.address)
+            self.wait_shown(server, 'graven_witness_up{witness="own"} 0')
+            self.assertEqual(server.stop(), 0)
 
 
 @unittest.skipUnless(shutil.which("promtool"), "skipped: promtool is not installed (prometheus)")

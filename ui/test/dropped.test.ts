@@ -2,13 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ApiError } from '../src/api/client.ts';
 import { Contradiction } from '../src/engine/contradiction.ts';
 import { explain } from '../src/engine/explain.ts';
 import { hashRows } from '../src/engine/leaves.ts';
 import { ShortMemory } from '../src/engine/memory.ts';
-import { concat, toHex, toUtf8 } from '../src/proof/bytes.ts';
+import type { Explained } from '../src/engine/protocol.ts';
+import { concat, toBase64, toHex, toUtf8 } from '../src/proof/bytes.ts';
 import '../src/proof/ed25519.ts';
-import { genesisHash, leafHash, type Hash } from '../src/proof/merkle.ts';
+import { emptyRoot, genesisHash, leafHash, type Hash } from '../src/proof/merkle.ts';
 import { type Checkpoint } from '../src/proof/note.ts';
 import { jsonLine } from '../src/record/export.ts';
 import { decodeRow } from '../src/record/row.ts';
@@ -52,6 +54,7 @@ test('evidence is judged here as the command line judges it, and proves nothing 
     vkey: log.vkey.text,
     compare: (one: Checkpoint) => judgeOf(honest).compare(one, signed(honest)),
     contains: () => Promise.resolve(true),
+    answerKey: () => Promise.resolve(''),
   };
   assert.match(
     (await explain(toUtf8(fork!), place)).sentence,
@@ -70,6 +73,7 @@ test('an export is hashed, its words are held against its bytes, and the log is 
     origin,
     vkey: log.vkey.text,
     compare: () => Promise.resolve(undefined),
+    answerKey: () => assert.fail('no statement is asked about'),
     contains: (index: number, hash: string) => {
       asked.push(index);
       return Promise.resolve(index < 4 && hash === rows[index]!.hash);
@@ -130,4 +134,92 @@ test('records that do not link, have another index or are none are named', () =>
   );
   assert.equal(found(chain, 1).kind, 'wrong record');
   assert.equal(found(chain.with(2, new Uint8Array([0x0b]))).kind, 'wrong record');
+});
+
+test('a statement that was dropped is held against the key that the server names, and without one it is nobody’s word', async () => {
+  const honest = new FakeLog(...names(9));
+  const server = signer('graven-answers/1', 1, 5);
+  const lines = (count: string): string =>
+    [
+      'graven answer v1',
+      origin,
+      'v1: outcome:denied',
+      '9',
+      toBase64(signed(honest).root),
+      '0 9',
+      count,
+      toBase64(emptyRoot),
+      toBase64(toUtf8(honest.note())),
+      '',
+    ].join('\n');
+  const statement = `${lines('0')}\n${server.signature(lines('0'))}`;
+  const said = async (text: string, answerKey: () => Promise<string>): Promise<Explained> =>
+    explain(toUtf8(text), {
+      origin,
+      vkey: log.vkey.text,
+      compare: (one: Checkpoint) => judgeOf(honest).compare(one, signed(honest)),
+      contains: () => Promise.resolve(true),
+      answerKey,
+    });
+  const facts = (one: Explained): string => one.facts.map((fact) => fact.join(': ')).join('\n');
+  const names1 = (): Promise<string> => Promise.resolve(server.vkey.text);
+  const checked = await said(statement, names1);
+  assert.equal(checked.holds, undefined);
+  assert.match(checked.sentence, /the word of who signed it, by the key that the server names/);
+  assert.match(facts(checked), /its signature: checked with the key that the server names/);
+  // Its count is another one than what was signed.
+  const forged = `${lines('7')}\n${server.signature(lines('0'))}`;
+  const refused = await said(forged, names1);
+  assert.equal(refused.holds, false);
+  assert.match(refused.sentence, /not signed by the key that the server names.*nobody’s word/);
+  assert.match(facts(refused), /its signature: does not verify/);
+  const stranger = await said(
+    statement.replace(server.signature(lines('0')), log.signature(lines('0'))),
+    names1,
+  );
+  assert.equal(stranger.holds, false);
+  assert.match(stranger.sentence, /no word of that server/);
+  // Nobody's word where no key is to be had.
+  for (const none of [
+    () => Promise.resolve(''),
+    () => Promise.reject(new ApiError(503, 'AWAY', 'it is away')),
+  ]) {
+    const unknown = await said(forged, none);
+    assert.equal(unknown.holds, undefined);
+    assert.match(unknown.sentence, /who signed it was not checked, so it is nobody’s word yet/);
+    assert.match(facts(unknown), /its signature: not checked/);
+  }
+});
+
+test('what this page does not check is called what it is', async () => {
+  const first = record(0, genesisHash(origin));
+  const second = record(1, leafHash(first));
+  const behindLength = (record: Uint8Array): Uint8Array =>
+    concat(writeVarint(record.length), record);
+  const entry = (record: Uint8Array): Uint8Array =>
+    concat(new Uint8Array([record.length >> 8, record.length & 255]), record);
+  for (const [bytes, words] of [
+    [
+      toUtf8('index,received_at,occurred_at,outcome,actor_id\r\n"0"\r\n'),
+      /table of records, as CSV/,
+    ],
+    [toUtf8('PRIVATE+KEY+log.example+01020304+AAAA\n'), /A private key.*show it to nobody/],
+    [concat(behindLength(first), behindLength(second)), /An export of records, as their bytes/],
+    [concat(entry(first), entry(second)), /A tile with the records/],
+    [new Uint8Array(96).fill(0xfe), /Perhaps a tile of 3 hashes/],
+    [
+      concat(
+        new Uint8Array([0x30, 0x82, 1, 0]),
+        new Uint8Array([6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 9, 16, 1, 4]),
+      ),
+      /A time stamp/,
+    ],
+    [toUtf8(`log ${log.vkey.text}\nquorum none\n`), /A policy: it believes 1 logs/],
+    [new Uint8Array([0xff, 1, 2]), /Not text/],
+    [toUtf8('hello\n'), /Nothing that this page knows/],
+  ] as const) {
+    const { holds, sentence } = await explain(bytes, undefined);
+    assert.equal(holds, undefined);
+    assert.match(sentence, words);
+  }
 });

@@ -215,6 +215,7 @@ test('a statement or a checkpoint from elsewhere is held against the tree that i
       vkey: log.vkey.text,
       compare: (one) => judgeOf(door).compare(one, signed(door, known)),
       contains: () => Promise.resolve(true),
+      answerKey: () => Promise.resolve(log.vkey.text),
     };
     const { holds, sentence } = await explain(toUtf8(text), place);
     return [holds, sentence];

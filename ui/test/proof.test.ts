@@ -341,6 +341,7 @@ test('a statement about a search is read strictly and held against what is shown
     origin: 'log.example',
     vkey: '',
     compare: () => assert.fail('nothing is compared that the log did not sign'),
+    answerKey: () => assert.fail('the key came with the statement'),
   };
   const shown = {
     query: 'v1: outcome:denied',

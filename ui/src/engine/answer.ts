@@ -33,6 +33,8 @@ export interface AnswerPlace {
    * Contradiction, and ApiError where no proof is to be had.
    */
   compare(checkpoint: Checkpoint): Promise<Standing | undefined>;
+  /** The key that the server says it signs statements with; empty when it says none. Throws ApiError. */
+  answerKey(): Promise<string>;
 }
 
 function isSpelling(one: string, of: string): boolean {
@@ -98,6 +100,45 @@ export async function placeTree(checkpoint: Checkpoint, place: AnswerPlace): Pro
   }
 }
 
+/** Who signed a statement; `refused` when it was not who should have. */
+interface Signer {
+  readonly words: string;
+  readonly refused: string;
+}
+
+// The key is the server's own word for who it is: that is said, and no key is no reason to believe.
+async function signerOf(
+  answer: Answer,
+  place: AnswerPlace | undefined,
+  shown: Shown | undefined,
+): Promise<Signer> {
+  let why = 'the server names no key for statements';
+  let named = '';
+  try {
+    named = shown?.answerKey ?? (await place?.answerKey()) ?? '';
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    why = `the server was asked for its key: ${error.message}`;
+  }
+  const key = parseVkey(named);
+  if (typeof key === 'string') return { words: `not checked (${why})`, refused: '' };
+  switch (await checkLogSignature(answer.note, key)) {
+    case 'good':
+      return { words: `checked with the key that the server names, ${key.text}`, refused: '' };
+    case 'bad':
+      return {
+        words: `does not verify with the key that the server names, ${key.text}`,
+        refused:
+          'is not signed by the key that the server names: it was changed after it was signed, or forged, and is nobody’s word',
+      };
+    case 'absent':
+      return {
+        words: `by another key than the one that the server names, ${key.text}`,
+        refused: 'is not signed by the key that the server names: it is no word of that server',
+      };
+  }
+}
+
 /** `shown`: of the search that it was asked for; undefined: a file that somebody brought. */
 export async function explainAnswer(
   text: string,
@@ -116,16 +157,20 @@ export async function explainAnswer(
     ['query', answer.query],
     ['matches', `${thousands(answer.count)}, hash ${toHex(answer.matchesRoot)}`],
     ['tree', `${answer.origin}, size ${thousands(answer.size)}, root ${toHex(answer.root)}`],
-    ['signed by', answer.note.signatures.map((one) => `${one.name} (${one.id})`).join(', ')],
+    [
+      'says it is signed by',
+      answer.note.signatures.map((one) => `${one.name} (${one.id})`).join(', '),
+    ],
   ];
   const said = `The statement that ${thousands(answer.count)} of ${thousands(answer.high - answer.low)} records match`;
   const logKey = place === undefined ? '' : parseVkey(place.vkey);
   const signature =
     typeof logKey === 'string' ? 'absent' : await checkLogSignature(answer.checkpoint.note, logKey);
+  // First of all: what nobody signed says nothing about a log.
+  const signer = await signerOf(answer, place, shown);
+  facts.push(['its signature', signer.words]);
+  if (signer.refused !== '') return wrong(`${said} ${signer.refused}.`, facts);
   if (signature === 'bad') return wrong(`${said}: the log's signature does not verify.`, facts);
-  const answerKey = shown === undefined ? '' : parseVkey(shown.answerKey);
-  if (typeof answerKey !== 'string' && (await checkLogSignature(answer.note, answerKey)) !== 'good')
-    return wrong(`${said} is not signed by the key that the server names.`, facts);
   // Another history weighs more than another question.
   const standing = signature === 'good' ? await placeTree(answer.checkpoint, place!) : undefined;
   if (standing?.fits === false) return wrong(`${said} does not fit: ${standing.words}`, facts);
@@ -142,7 +187,9 @@ export async function explainAnswer(
       facts,
     };
   return {
-    sentence: `${said}, ${tree}: the word of who signed it, until all records are searched again.`,
+    sentence: signer.words.startsWith('checked')
+      ? `${said}, ${tree}: the word of who signed it, by the key that the server names, until all records are searched again.`
+      : `${said}, ${tree}: who signed it was not checked, so it is nobody’s word yet.`,
     holds: undefined,
     facts,
   };

@@ -7,11 +7,12 @@ import { checkInclusion, leafHash } from '../proof/merkle.ts';
 import { checkLogSignature, parseCheckpoint, parseVkey, type Vkey } from '../proof/note.ts';
 import { parseReceipt } from '../proof/receipt.ts';
 import { decodeRow } from '../record/row.ts';
-import { timeOfNs } from '../record/export.ts';
+import { csvColumns, timeOfNs } from '../record/export.ts';
 import { isAnswer } from '../proof/answer.ts';
 import { explainAnswer, placeTree, type AnswerPlace } from './answer.ts';
 import { judgeEvidence, parseEvidence } from './evidence-judge.ts';
 import { explainExport } from './exported.ts';
+import { parsePolicy } from './policy.ts';
 import type { Explained } from './protocol.ts';
 
 /** The log that the page shows. */
@@ -29,9 +30,11 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
       'A file of more than 16 MiB: this page does not read those; `graven verify` does.',
     );
   const text = fromUtf8(bytes);
+  const named = nameOf(bytes, text);
+  if (named !== undefined) return nothing(named);
   if (text === undefined)
     return nothing(
-      'Not text: neither a receipt nor a checkpoint nor evidence. An export of records is checked with `graven verify`.',
+      'Not text, and no bytes that this page knows: neither a receipt nor a checkpoint nor evidence.',
     );
   if (text.startsWith('c2sp.org/tlog-proof@v1\n')) return explainReceipt(text, place);
   if (text.startsWith('graven.dev/evidence@v1\n')) return explainEvidence(text, place);
@@ -47,9 +50,49 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
   }
   if (/^\S+\n[0-9]+\n[A-Za-z0-9+/]+=*\n/.test(text)) return explainCheckpoint(text, place);
   if (text.startsWith('{')) return explainExport(text, place);
+  const policy = parsePolicy(text);
+  if (typeof policy !== 'string')
+    return nothing(
+      `A policy: it believes ${thousands(policy.logs.length)} logs and ${thousands(policy.witnesses.length)} witnesses. Trust takes it under “Witnesses”, and then checkpoints are held against it.`,
+    );
   return nothing(
-    'Nothing that this page knows: it reads receipts, checkpoints, statements, evidence, keys and exports as JSON Lines.',
+    'Nothing that this page knows: it reads receipts, checkpoints, statements, evidence, keys, policies and exports as JSON Lines.',
   );
+}
+
+function isRecord(bytes: Uint8Array): boolean {
+  try {
+    decodeRow(bytes, '');
+    return bytes.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+// Of what Graven makes and this page does not check, or nobody can by itself.
+function nameOf(bytes: Uint8Array, text: string | undefined): string | undefined {
+  if (text?.startsWith(csvColumns.slice(0, 4).join(',')) === true)
+    return 'A table of records, as CSV, that somebody saved from the page: the bytes of the records are not in it, so nothing in it can be checked; JSON Lines of the page can.';
+  if (text?.startsWith('PRIVATE+KEY+') === true)
+    return 'A private key: whoever has this file signs in its name, so show it to nobody; the public half is what is compared.';
+  // RFC 3161: DER that soon names id-ct-TSTInfo.
+  if (bytes[0] === 0x30 && toHex(bytes.subarray(0, 256)).includes('060b2a864886f70d0109100104'))
+    return 'A time stamp (RFC 3161): it says of a hash, not of a log, that it existed. `graven receipt verify --tsa-ca` checks one that stands in a receipt.';
+  let length = 0;
+  let at = 0;
+  for (let shift = 0; at < bytes.length && shift < 28; shift += 7) {
+    const byte = bytes[at++]!;
+    length |= (byte & 0x7f) << shift;
+    if (byte < 0x80) break;
+  }
+  if (length > 0 && at + length <= bytes.length && isRecord(bytes.subarray(at, at + length)))
+    return 'An export of records, as their bytes: this page does not read those; `graven explain` and `graven verify` do.';
+  const entry = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+  if (entry > 0 && 2 + entry <= bytes.length && isRecord(bytes.subarray(2, 2 + entry)))
+    return 'A tile with the records of a log (C2SP tlog-tiles): by itself it proves nothing; a folder of them is checked against the checkpoint beside them.';
+  if (text === undefined && bytes.length % 32 === 0 && bytes.length <= 8192)
+    return `Perhaps a tile of ${thousands(bytes.length / 32)} hashes (C2SP tlog-tiles), which only its place in a tree would tell: by itself it proves nothing.`;
+  return undefined;
 }
 
 function keyOf(place: Place | undefined): Vkey | undefined {

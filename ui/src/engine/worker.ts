@@ -100,18 +100,27 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
         asked.bytes,
         watch === undefined
           ? undefined
-          : { ...placeOf(watch), contains: (index, hash) => watch.questions.cover(index, hash) },
+          : {
+              ...placeOf(realm, watch, asked.log),
+              contains: (index, hash) => watch.questions.cover(index, hash),
+            },
       );
     }
     case 'answer':
-      return explainAnswer(asked.text, placeOf(await watchOf(asked.log)), asked.shown);
+      return explainAnswer(
+        asked.text,
+        placeOf(realm, await watchOf(asked.log), asked.log),
+        asked.shown,
+      );
   }
 }
 
-const placeOf = (watch: LogWatch): AnswerPlace => ({
+const placeOf = (realm: Realm, watch: LogWatch, log: string): AnswerPlace => ({
   origin: watch.state.origin,
   vkey: watch.state.vkey,
   compare: (checkpoint) => watch.questions.compare(checkpoint),
+  // A small question: the key comes with any statement.
+  answerKey: async () => (await realm.door.getStatement(`logs/${log}/statement?q=index:0`)).key,
 });
 
 function connect(port: Port): void {

@@ -161,7 +161,9 @@ function readOutcome({ text, hasStar }: Literal): Match {
     if (number !== undefined && number < 1n << 31n)
       return { how: 'equals', value: outcomes[Number(number)] ?? text };
   }
-  throw new ValueError(`an outcome is ${outcomes.join(', ')}`);
+  const word = text.toLowerCase().replace(/^outcome_/, '');
+  const meant = (outcomes as readonly string[]).includes(word) ? `; did you mean ${word}?` : '';
+  throw new ValueError(`an outcome is ${outcomes.join(', ')}${meant}`);
 }
 
 function readRange<T>(
@@ -447,8 +449,18 @@ class Parser {
       ? shortNames[name]
       : fields.find((one) => one === name);
     if (field === undefined)
-      throw this.#error(start, `there is no field “${name}” (a word with a : goes into quotes)`);
+      throw this.#error(
+        start,
+        `there is no field “${name}”${this.#meant(name)} (a word with a : goes into quotes)`,
+      );
     return { field, labelKey };
+  }
+
+  #meant(name: string): string {
+    const lower = name.toLowerCase();
+    const isKnown =
+      (fields as readonly string[]).includes(lower) || Object.hasOwn(shortNames, lower);
+    return isKnown ? `, did you mean ${lower}?` : '';
   }
 
   #takeQuoted(): string {

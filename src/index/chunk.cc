@@ -184,6 +184,12 @@ absl::Status Chunk::ReadColumn(size_t column, std::vector<uint32_t>* values) con
   return absl::OkStatus();
 }
 
+absl::StatusOr<FrequentValues> Chunk::Frequent(KeyKind kind) const {
+  std::string bytes;
+  RETURN_IF_ERROR(ReadSection(Section::kFrequent, &bytes));
+  return ParseFrequentValues(bytes, kind, leaves());
+}
+
 absl::StatusOr<std::vector<uint32_t>> Chunk::LeavesOfId(IdKind kind, uint32_t fingerprint) const {
   std::vector<uint32_t> leaves;
   const Extent& section = header_.ids(kind);

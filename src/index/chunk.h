@@ -13,6 +13,7 @@
 #include "index/blocks.h"
 #include "index/chunk_encoder.h"
 #include "index/chunk_format.h"
+#include "index/frequent_values.h"
 
 namespace graven::index {
 
@@ -52,6 +53,9 @@ class Chunk {
   // Of each leaf the number of its value: 0 for none, else counted from 1 in the order of the keys
   // of that kind.
   absl::Status ReadColumn(size_t column, std::vector<uint32_t>* values) const;
+
+  // REQUIRES: HasFrequentValues(kind).
+  absl::StatusOr<FrequentValues> Frequent(KeyKind kind) const;
 
   const ChunkHeader& header() const { return header_; }
 

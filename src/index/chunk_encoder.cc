@@ -8,14 +8,10 @@
 #include "index/bitmap.h"
 #include "index/packed.h"
 #include "query/text.h"
+#include "record/wire.h"
 
 namespace graven::index {
 namespace {
-
-void PutVarint(uint64_t value, std::string* out) {
-  char buffer[kVarintBytesMax];
-  out->append(buffer, graven::PutVarint(buffer, value));
-}
 
 void Put64(uint64_t value, std::string* out) {
   char buffer[8];
@@ -33,7 +29,7 @@ void Put32(uint32_t value, std::string* out) {
 void PutLeaves(std::span<const uint32_t> leaves, std::string* out) {
   uint32_t before = 0;
   for (const uint32_t leaf : leaves) {
-    PutVarint(leaf - before, out);
+    record::AppendVarint(leaf - before, out);
     before = leaf;
   }
 }
@@ -46,7 +42,7 @@ size_t SharedPrefix(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-ChunkEncoder::ChunkEncoder(uint64_t first, int level) {
+ChunkEncoder::ChunkEncoder(uint64_t first, int level) : frequent_(uint64_t{1} << level) {
   header_.first = first;
   header_.level = level;
   header_.unicode_version = query::UnicodeVersion();
@@ -62,20 +58,21 @@ void ChunkEncoder::AddTerm(std::string_view key, std::span<const uint32_t> leave
   if (out_.size() == page_begin_) {
     // A page: where it begins, how many terms and what bytes of leaves are before it, its first
     // key.
-    PutVarint(page_begin_ - kChunkHeaderBytes, &directory_);
-    PutVarint(header_.terms, &directory_);
-    PutVarint(postings_.size(), &directory_);
-    PutVarint(key.size(), &directory_);
+    record::AppendVarint(page_begin_ - kChunkHeaderBytes, &directory_);
+    record::AppendVarint(header_.terms, &directory_);
+    record::AppendVarint(postings_.size(), &directory_);
+    record::AppendVarint(key.size(), &directory_);
     directory_ += key;
   } else {
     shared = SharedPrefix(last_key_, key);
   }
-  PutVarint(shared, &out_);
-  PutVarint(key.size() - shared, &out_);
+  record::AppendVarint(shared, &out_);
+  record::AppendVarint(key.size() - shared, &out_);
   out_ += key.substr(shared);
-  PutVarint(leaves.size(), &out_);
+  record::AppendVarint(leaves.size(), &out_);
   AppendLeaves(leaves);
   if (const auto column = ColumnOf(static_cast<KeyKind>(key[0]))) AddToColumn(*column, leaves);
+  frequent_.AddTerm(key, leaves);
   last_key_ = key;
   ++header_.terms;
   if (out_.size() - page_begin_ >= kPageBytes) EndPage();
@@ -92,7 +89,7 @@ void ChunkEncoder::AppendLeaves(std::span<const uint32_t> leaves) {
   } else {
     postings_ += Bitmap::Of(leaves).Serialize();
   }
-  PutVarint(postings_.size() - before, &out_);
+  record::AppendVarint(postings_.size() - before, &out_);
 }
 
 void ChunkEncoder::AddToColumn(size_t column, std::span<const uint32_t> leaves) {
@@ -124,6 +121,9 @@ std::string ChunkEncoder::Finish(const Columns& columns) {
   AppendColumns();
   AppendTimes(columns.received_ns);
   AppendOccurred(columns.occurred);
+  BeginSection(Section::kFrequent);
+  out_ += frequent_.Finish();
+  EndSection(Section::kFrequent);
   for (size_t kind = 0; kind < kIdKinds; ++kind) {
     AppendIds(static_cast<IdKind>(kind), columns.ids[kind]);
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "index/chunk_format.h"
+#include "index/frequent_values.h"
 #include "record/time_text.h"
 
 namespace graven::index {
@@ -60,6 +61,7 @@ class ChunkEncoder {
   std::string postings_;
   size_t page_begin_;
   std::string last_key_;
+  FrequentValuesWriter frequent_;
   // Of a column: of which leaf it says what. Value ids count from 1 in the order of the keys; a
   // leaf without a value has 0.
   std::array<std::vector<uint32_t>, kColumns> columns_;

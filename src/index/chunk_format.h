@@ -13,7 +13,7 @@
 // The bytes of an index file (docs/format.md, section "Search index").
 namespace graven::index {
 
-inline constexpr uint32_t kChunkVersion = 1;
+inline constexpr uint32_t kChunkVersion = 2;
 inline constexpr std::string_view kChunkMagic = "GRAVENX1";
 inline constexpr size_t kBlockBytes = size_t{64} << 10;
 
@@ -93,6 +93,7 @@ enum class Section : uint8_t {
   kOutcomes,
   kTimes,
   kOccurred,
+  kFrequent,
   kIds,  // and the five that follow, in the order of IdKind
 };
 inline constexpr size_t kSections = static_cast<size_t>(Section::kIds) + kIdKinds;

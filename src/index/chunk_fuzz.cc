@@ -26,6 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ValueCounts counts;
   (void)CountValues(**chunk, graven::query::Field::kActorId, "",
                     Bitmap::Range(0, (*chunk)->leaves()), {"u", "R"}, SIZE_MAX, &counts);
+  (void)(*chunk)->Frequent(KeyKind::kTargetId);
   std::vector<int64_t> times;
   (void)(*chunk)->ReadTimes(&times);
   std::vector<IdEntry> ids;

@@ -65,7 +65,7 @@ TEST_F(IndexCheckerTest, WhatTheRecordsMakeIsRightAndInTheManifest) {
   EXPECT_THAT(verdict.entries,
               ElementsAre(ManifestEntry{0, 65'536, root_, RootOfBlocks(content_)}));
   EXPECT_EQ(FormatManifest(kOrigin, verdict.entries),
-            "graven-index/v1\nexample.com/log\n0 65536 " + Base64Encode(root_) + " " +
+            "graven-index/v2\nexample.com/log\n0 65536 " + Base64Encode(root_) + " " +
                 Base64Encode(RootOfBlocks(content_)) + "\n");
 }
 

@@ -26,6 +26,7 @@ struct ValueFilter {
   std::string prefix;    // what they begin with, byte for byte
   std::string contains;  // what is somewhere in them; the case of ASCII letters makes no difference
 
+  bool IsEmpty() const { return prefix.empty() && contains.empty(); }
   bool Passes(std::string_view value) const;
 };
 

@@ -6,32 +6,13 @@
 #include <vector>
 
 #include "index/chunk_builder.h"
+#include "search/flaky_content_test.h"
 #include "search/search_fixture_test.h"
 
 namespace graven::search {
 namespace {
 
 using ::testing::ElementsAre;
-
-// An index of which a read fails now and then.
-class FlakyContent final : public index::Content {
- public:
-  explicit FlakyContent(std::shared_ptr<const index::Content> content)
-      : Content(content->bytes(), content->root()), content_(std::move(content)) {}
-
-  absl::Status Read(uint64_t offset, uint64_t size, std::string* out) const override {
-    if (reads_until_error-- != 0) return content_->Read(offset, size, out);
-    ++errors;
-    return error;
-  }
-
-  mutable int reads_until_error = -1;  // below 0: none fails
-  absl::Status error;
-  mutable int errors = 0;
-
- private:
-  const std::shared_ptr<const index::Content> content_;
-};
 
 // A log of 10,000 records of which the index has those from 4,096 to 8,191.
 class IndexedSearchTest : public SearchTest {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -12,121 +10,10 @@
 #include "index/chunk_format.h"
 #include "record/utf8.h"
 #include "search/column.h"
+#include "search/facet_counter.h"
 
 namespace graven::search {
 namespace {
-
-// A column with what has been counted of it.
-struct CountedColumn {
-  Column column;
-  std::unordered_map<std::string, uint64_t> counts;
-  uint64_t without = 0;
-};
-
-}  // namespace
-
-// Counts values until they take too much.
-class FacetCounter final : public Adder {
- public:
-  FacetCounter(std::vector<CountedColumn> columns, index::ValueFilter filter,
-               const TallyLimits& limits)
-      : columns_(std::move(columns)), filter_(std::move(filter)), limits_(limits) {}
-  FacetCounter(const FacetCounter&) = delete;
-  ~FacetCounter() override {
-    if (limits_.values != nullptr) limits_.values->GiveBack(bytes_);
-  }
-
-  void Add(const query::RecordView& view) override {
-    ++matches_;
-    for (CountedColumn& column : columns_) {
-      column.column.Collect(view, &number_, &values_);
-      std::erase_if(values_, [this](std::string_view value) { return !filter_.Passes(value); });
-      if (values_.empty()) ++column.without;
-      for (const std::string_view value : values_) Count(value, 1, &column);
-    }
-  }
-
-  absl::StatusOr<bool> AddFromIndex(const index::Chunk& chunk,
-                                    const index::Bitmap& leaves) override {
-    std::vector<index::ValueCounts> counted(columns_.size());
-    size_t bytes_left = limits_.value_bytes_max;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const Column& column = columns_[i].column;
-      ASSIGN_OR_RETURN(const bool known,
-                       index::CountValues(chunk, column.field(), column.label_key(), leaves,
-                                          filter_, bytes_left, &counted[i]));
-      if (!known) return false;
-      bytes_left -= counted[i].bytes;
-    }
-    for (const index::ValueCounts& one : counted) is_whole_ = is_whole_ && one.is_whole;
-    const uint64_t records = leaves.count();
-    matches_ += records;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      columns_[i].without += records - counted[i].with_value;
-      for (const auto& [value, count] : counted[i].counts) Count(value, count, &columns_[i]);
-    }
-    return true;
-  }
-
-  uint64_t matches() const { return matches_; }
-  bool is_whole() const { return is_whole_; }
-  const std::vector<CountedColumn>& columns() const { return columns_; }
-
- private:
-  void Count(std::string_view value, uint64_t count, CountedColumn* column) {
-    key_ = value;
-    const auto found = column->counts.find(key_);
-    if (found != column->counts.end()) {
-      found->second += count;
-      return;
-    }
-    const size_t bytes = value.size() + index::kValueOverheadBytes;
-    if (bytes_ + bytes > limits_.value_bytes_max ||
-        (limits_.values != nullptr && !limits_.values->Take(bytes))) {
-      is_whole_ = false;
-      return;
-    }
-    bytes_ += bytes;
-    column->counts.emplace(key_, count);
-  }
-
-  std::vector<CountedColumn> columns_;
-  const index::ValueFilter filter_;
-  const TallyLimits limits_;
-  uint64_t matches_ = 0;
-  std::vector<std::string_view> values_;  // of one record and column
-  std::string number_;
-  std::string key_;
-  size_t bytes_ = 0;
-  bool is_whole_ = true;
-};
-
-namespace {
-
-Facet FacetOf(const CountedColumn& column, uint64_t top, size_t bytes_max) {
-  Facet facet;
-  facet.field = column.column.name();
-  facet.without = column.without;
-  std::vector<const std::pair<const std::string, uint64_t>*> all;
-  all.reserve(column.counts.size());
-  for (const auto& counted : column.counts) all.push_back(&counted);
-  const size_t shown = std::min<size_t>(top, all.size());
-  std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(shown), all.end(),
-                    [](const auto* a, const auto* b) {
-                      return a->second != b->second ? a->second > b->second : a->first < b->first;
-                    });
-  size_t bytes = 0;
-  for (const auto* counted : all) {
-    bytes += counted->first.size();
-    const bool fits = bytes <= bytes_max || facet.values.empty();
-    if (fits && facet.values.size() < shown && facet.others == 0) {
-      facet.values.push_back({counted->first, counted->second});
-    } else {
-      facet.others += counted->second;
-    }
-  }
-  return facet;
-}
 
 // Where matches can be, by the indexes and times that the query names.
 absl::Status Narrow(const ScanSource& source, uint64_t* low, uint64_t* high) {
@@ -271,9 +158,18 @@ absl::StatusOr<Histogram> Laid(const ScanSource& source, const HistogramShape& s
 
 }  // namespace
 
-FacetWork::FacetWork(Pass pass, std::unique_ptr<FacetCounter> counter, uint64_t top,
-                     const TallyLimits& limits)
-    : limits_(limits), top_(top), pass_(std::move(pass)), counter_(std::move(counter)) {}
+FacetWork::FacetWork(ScanSource source, std::vector<Column> columns, const FacetShape& shape,
+                     uint64_t low, uint64_t high, const TallyLimits& limits)
+    : limits_(limits),
+      source_(std::move(source)),
+      columns_(std::move(columns)),
+      top_(shape.top),
+      filter_(shape.values),
+      low_(low),
+      high_(high),
+      pass_(source_, low, high),
+      counter_(std::make_unique<FacetCounter>(columns_, filter_, limits,
+                                              WholeChunks::kByFrequentValues)) {}
 
 FacetWork::~FacetWork() = default;
 
@@ -291,35 +187,48 @@ absl::StatusOr<std::unique_ptr<FacetWork>> FacetWork::Begin(ScanSource source,
   }
   RETURN_IF_ERROR(CheckFilter("prefix", shape.values.prefix));
   RETURN_IF_ERROR(CheckFilter("contains", shape.values.contains));
-  std::vector<CountedColumn> columns;
+  std::vector<Column> columns;
   for (const std::string& name : fields) {
     ASSIGN_OR_RETURN(Column column, Column::Find(name));
-    for (const CountedColumn& other : columns) {
-      if (other.column.name() == column.name()) {
+    for (const Column& other : columns) {
+      if (other.name() == column.name()) {
         return engine::InvalidField("field", fmt::format("{} is there twice", column.name()));
       }
     }
-    columns.push_back({std::move(column), {}, 0});
+    columns.push_back(std::move(column));
   }
   uint64_t low = 0;
   uint64_t high = 0;
   RETURN_IF_ERROR(Narrow(source, &low, &high));
-  return std::unique_ptr<FacetWork>(new FacetWork(
-      Pass(std::move(source), low, high),
-      std::make_unique<FacetCounter>(std::move(columns), shape.values, limits), shape.top, limits));
+  return std::unique_ptr<FacetWork>(
+      new FacetWork(std::move(source), std::move(columns), shape, low, high, limits));
+}
+
+absl::Status FacetWork::Count(const Turn& turn) {
+  if (!pass_.done()) {
+    RETURN_IF_ERROR(pass_.GoOn(turn, counter_.get()));
+    if (!pass_.done() || turn.is_over()) return absl::OkStatus();
+  }
+  const absl::StatusOr<bool> settled = counter_->Settle(top_, turn);
+  if (settled.ok()) {
+    is_settled_ = *settled;
+    return absl::OkStatus();
+  }
+  // The index could not be read once more. Counted one by one, the records stand in for the part of
+  // it that cannot be read.
+  pass_ = Pass(source_, low_, high_);
+  counter_ = std::make_unique<FacetCounter>(columns_, filter_, limits_, WholeChunks::kOneByOne);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> FacetWork::GoOn(const Turn& turn) {
-  if (!pass_.done() && !turn.IsPast(limits_.until_ns)) {
-    RETURN_IF_ERROR(pass_.GoOn(turn.Until(limits_.until_ns), counter_.get()));
-    if (!pass_.done() && !turn.IsPast(limits_.until_ns)) return false;
+  if (!turn.IsPast(limits_.until_ns)) {
+    RETURN_IF_ERROR(Count(turn.Until(limits_.until_ns)));
+    if (!is_settled_ && !turn.IsPast(limits_.until_ns)) return false;
   }
   facets_.matches = counter_->matches();
-  facets_.is_exact = pass_.done() && counter_->is_whole();
-  const std::vector<CountedColumn>& columns = counter_->columns();
-  for (const CountedColumn& column : columns) {
-    facets_.facets.push_back(FacetOf(column, top_, kFacetBytesMax / columns.size()));
-  }
+  facets_.is_exact = is_settled_ && counter_->is_whole();
+  facets_.facets = counter_->FacetsOf(top_);
   counter_.reset();
   return true;
 }

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "index/value_counts.h"
 #include "search/byte_budget.h"
+#include "search/column.h"
 #include "search/pass.h"
 #include "search/turn.h"
 
@@ -84,13 +85,20 @@ class FacetWork final : public Work {
   const Facets& facets() const { return facets_; }
 
  private:
-  FacetWork(Pass pass, std::unique_ptr<FacetCounter> counter, uint64_t top,
-            const TallyLimits& limits);
+  FacetWork(ScanSource source, std::vector<Column> columns, const FacetShape& shape, uint64_t low,
+            uint64_t high, const TallyLimits& limits);
+  absl::Status Count(const Turn& turn);
 
   const TallyLimits limits_;
+  const ScanSource source_;
+  const std::vector<Column> columns_;
   const uint64_t top_;
+  const index::ValueFilter filter_;
+  const uint64_t low_;
+  const uint64_t high_;
   Pass pass_;
   std::unique_ptr<FacetCounter> counter_;
+  bool is_settled_ = false;
   Facets facets_;
 };
 

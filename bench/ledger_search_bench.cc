@@ -1,7 +1,9 @@
 // Search over a log that was written through the ledger: what the index costs while it is written,
-// and how long answers take, with the records of a page read. bench/search.py --long runs it.
+// and how long answers take, with the records of a page read. bench/search.py runs it.
 //
 //   bench_ledger_search RECORDS FOLDER SECONDS   prints one JSON object
+//   bench_ledger_search dump RECORDS FIRST END   prints some of the records, as text for another
+//                                                program to index
 //
 // The records are those of bench/search_shape.h, their times spread over 12 months by the clock
 // that the requests carry. No transport: what gRPC and HTTP add to an answer is not of search.
@@ -11,12 +13,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -148,9 +152,11 @@ class Bench {
     }
     BuildIndex();
     Settle();
+    std::thread finder;
     if (with_index) {
       is_indexing_ = true;
       builder_->Start();
+      finder = std::thread([this] { FindNewest(); });
     }
     const uint64_t count = static_cast<uint64_t>(seconds) * kPacedPerSecond / kBatchEvents;
     const double begin = Now();
@@ -161,8 +167,11 @@ class Bench {
       Append(std::span(batches).subspan(i % batches.size(), 1));
     }
     const double took = Now() - begin;
-    if (with_index) builder_->Stop();
     is_indexing_ = false;
+    if (with_index) {
+      finder.join();
+      builder_->Stop();
+    }
     return static_cast<double>(count * kBatchEvents) / took;
   }
 
@@ -189,6 +198,16 @@ class Bench {
     });
   }
   uint64_t size() const { return size_; }
+  // From the publication of a record to an answer that holds it, while it was paced with the index:
+  // so long at most for `share` of those that were asked for.
+  double FindableMs(double share) {
+    GRAVEN_CHECK(!findable_ms_.empty());
+    std::sort(findable_ms_.begin(), findable_ms_.end());
+    const auto at =
+        static_cast<size_t>(std::ceil(share * static_cast<double>(findable_ms_.size())) - 1);
+    return findable_ms_[at];
+  }
+  size_t asked_for() const { return findable_ms_.size(); }
   std::string TraceOf(uint64_t index) { return shape_.Make(index).trace; }
 
   double indexed_per_second() const { return static_cast<double>(records_) / index_seconds_; }
@@ -214,6 +233,27 @@ class Bench {
     builder_ = std::make_unique<engine::IndexBuilder>(
         *ledger_, io::PosixFileSystem(), options,
         [](const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); });
+  }
+
+  // While records are appended: waits for the next publication, then asks for its last record until
+  // it is there.
+  void FindNewest() {
+    while (is_indexing_) {
+      const uint64_t wanted = ledger_->GetPublished(log_)->size.value + 1;
+      const auto outcome = engine_->hub().WaitFor(log_, TreeSize(wanted), 100'000'000);
+      if (outcome != engine::PublicationOutcome::kReached) continue;
+      const double published = Now();
+      const uint64_t newest = ledger_->GetPublished(log_)->size.value - 1;
+      const std::string query = "event_id:" + Shape::Id(newest);
+      bool found = false;
+      while (!found) {
+        const auto maker = Must(search::PageMaker::Begin(Ask(query), {.records_max = 1}));
+        Finish(*maker);
+        for (const auto& record : maker->page().records) found |= record.index.value == newest;
+      }
+      findable_ms_.push_back((Now() - published) * 1000);
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
   }
 
   // All of them, in order; what finds no room is tried again.
@@ -279,7 +319,19 @@ class Bench {
   uint64_t size_ = 0;  // durable
   double append_seconds_ = 0;
   double index_seconds_ = 0;
+  std::vector<double> findable_ms_;  // the finder's while it runs
 };
+
+// One line a record: time, actor, action, resource, trace, outcome, words.
+int Dump(uint64_t records, uint64_t first, uint64_t end) {
+  Shape shape(records);
+  for (uint64_t i = first; i < end; ++i) {
+    const Shape::Fields f = shape.Make(i);
+    fmt::print("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", f.time_ns, f.actor, f.action, f.resource, f.trace,
+               f.outcome, f.words);
+  }
+  return std::fflush(stdout) == 0 ? 0 : 2;
+}
 
 int Run(uint64_t records, const char* folder, int seconds) {
   Bench bench(records, folder);
@@ -315,9 +367,11 @@ int Run(uint64_t records, const char* folder, int seconds) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   fmt::print(
-      "{}, \"paced_without\": {:.0f}, \"paced_with\": {:.0f}, \"records_in_all\": {}, "
+      "{}, \"paced_without\": {:.0f}, \"paced_with\": {:.0f}, \"findable_ms\": {:.3f}, "
+      "\"findable_p50_ms\": {:.3f}, \"findable_asked\": {}, \"records_in_all\": {}, "
       "\"memory_mib\": {:.0f}}}\n",
-      json, without, with, bench.size(), static_cast<double>(usage.ru_maxrss) / 1024);
+      json, without, with, bench.FindableMs(0.99), bench.FindableMs(0.5), bench.asked_for(),
+      bench.size(), static_cast<double>(usage.ru_maxrss) / 1024);
   return 0;
 }
 
@@ -325,8 +379,14 @@ int Run(uint64_t records, const char* folder, int seconds) {
 }  // namespace graven::bench
 
 int main(int argc, char** argv) {
+  const auto number = [&](int at) { return std::strtoull(argv[at], nullptr, 10); };
+  if (argc == 5 && std::string_view(argv[1]) == "dump") {
+    return graven::bench::Dump(number(2), number(3), number(4));
+  }
   if (argc != 4) {
-    std::fprintf(stderr, "usage: bench_ledger_search RECORDS FOLDER SECONDS\n");
+    std::fprintf(stderr,
+                 "usage: bench_ledger_search RECORDS FOLDER SECONDS\n"
+                 "       bench_ledger_search dump RECORDS FIRST END\n");
     return 2;
   }
   return graven::bench::Run(std::strtoull(argv[1], nullptr, 10), argv[2],

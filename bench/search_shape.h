@@ -12,8 +12,6 @@
 
 #include "fmt/format.h"
 #include "graven/v1/event.pb.h"
-#include "record/encoded_test.h"
-#include "record/record.h"
 
 namespace graven::bench {
 
@@ -58,18 +56,6 @@ class Shape {
 
   // A graven.v1.Event; its id begins at the third byte and has kIdBytes.
   std::string Event(uint64_t index) { return EventOf(index, Make(index)); }
-
-  std::string Record(uint64_t index) {
-    const Fields fields = Make(index);
-    const std::string body = EventOf(index, fields);
-    record::RecordHeader header;
-    header.index = LogIndex(index);
-    header.received_at_ns = fields.time_ns;
-    header.written_by = "anonymous";
-    header.kind = record::BodyKind::kEvent;
-    header.body = body;
-    return record::Encoded(header);
-  }
 
   static constexpr size_t kIdBytes = 21;
   static std::string Id(uint64_t index) { return fmt::format("01890000-{:012x}", index); }

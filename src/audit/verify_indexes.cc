@@ -1,6 +1,8 @@
 #include "audit/verify_indexes.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "fmt/format.h"
 #include "index/index_checker.h"
 #include "io/file_system.h"
+#include "query/record_view.h"
 #include "store/data_folder.h"
 #include "verify/folder_checker.h"
 
@@ -63,17 +66,52 @@ struct CheckedIndex {
   uint64_t records = 0;
   std::string manifest;
   index::IndexChecker::Verdict verdict;
+
+  Hash manifest_hash() const { return Sha256(manifest); }
+};
+
+// What the server's own log says of manifests: the newest of each log.
+class LoggedManifests {
+ public:
+  static constexpr std::string_view kLog = "_system";
+
+  struct Logged {
+    std::string hash;    // base64
+    uint64_t index = 0;  // of the record that says so
+  };
+
+  // A record of that log. One without a manifest was written by an older version.
+  void Add(LogIndex index, std::string_view record) {
+    if (!view_.Read(record).ok() || view_.action != "index.file") return;
+    std::string log, hash;
+    for (const query::RecordView::Label& label : view_.labels) {
+      if (label.key == "log") log = label.value;
+      if (label.key == "manifest") hash = label.value;
+    }
+    if (!hash.empty()) newest_[log] = {hash, index.value};
+  }
+  std::optional<Logged> Find(const std::string& log) const {
+    const auto found = newest_.find(log);
+    return found == newest_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  query::RecordView view_;
+  std::map<std::string, Logged> newest_;
 };
 
 // One log, its records checked on the way: an index of records that do not hold says nothing.
 absl::StatusOr<CheckedIndex> CheckLog(const std::string& folder, const LogName& log,
-                                      ProgressLine& progress) {
+                                      LoggedManifests* logged, ProgressLine& progress) {
   io::FileSystem& fs = io::PosixFileSystem();
   index::IndexChecker checker(fs, store::DataPaths(folder).Log(log.name) + "/index", log.origin);
   verify::FolderOptions options;
   options.folder = folder;
   options.log = log.name;
-  options.on_record = [&](LogIndex index, std::string_view record) { checker.Add(index, record); };
+  options.on_record = [&](LogIndex index, std::string_view record) {
+    checker.Add(index, record);
+    if (log.name == LoggedManifests::kLog) logged->Add(index, record);
+  };
   options.on_progress = [&progress](uint64_t done, uint64_t total) {
     progress.SetTotal(total);
     progress.Update(done);
@@ -93,7 +131,7 @@ absl::StatusOr<CheckedIndex> CheckLog(const std::string& folder, const LogName& 
   return checked;
 }
 
-Json ToJson(const CheckedIndex& checked) {
+Json ToJson(const CheckedIndex& checked, const LoggedManifests& logged) {
   Json files = Json::array();
   for (const index::ManifestEntry& entry : checked.verdict.entries) {
     files.push_back({{"first", std::to_string(entry.first)},
@@ -101,15 +139,36 @@ Json ToJson(const CheckedIndex& checked) {
                      {"subtreeRoot", Base64Encode(entry.subtree_root)},
                      {"indexRoot", Base64Encode(entry.index_root)}});
   }
-  return {{"log", checked.log},
-          {"verdict", checked.verdict.problems.empty() ? "OK" : "BAD"},
-          {"records", std::to_string(checked.records)},
-          {"manifestHash", Base64Encode(Sha256(checked.manifest))},
-          {"files", std::move(files)},
-          {"problems", checked.verdict.problems}};
+  Json json = {{"log", checked.log},
+               {"verdict", checked.verdict.problems.empty() ? "OK" : "BAD"},
+               {"records", std::to_string(checked.records)},
+               {"manifestHash", Base64Encode(checked.manifest_hash())},
+               {"files", std::move(files)},
+               {"problems", checked.verdict.problems}};
+  if (const auto newest = logged.Find(checked.log)) {
+    json["logged"] = {{"manifestHash", newest->hash},
+                      {"record", std::to_string(newest->index)},
+                      {"same", newest->hash == Base64Encode(checked.manifest_hash())}};
+  }
+  return json;
 }
 
-void Write(const CheckedIndex& checked, Terminal& out) {
+// That the two differ is no fault of the files, each of which is what its records make, nor of any
+// record: there are fewer or others of them than when the newest one was written.
+void WriteLogged(const CheckedIndex& checked, const LoggedManifests& logged, Terminal& out) {
+  const auto newest = logged.Find(checked.log);
+  if (!newest.has_value()) return;
+  if (newest->hash == Base64Encode(checked.manifest_hash())) {
+    out.Line(fmt::format("    the manifest is the newest in _system (record {})", newest->index));
+    return;
+  }
+  out.Line(
+      fmt::format("    the newest manifest in _system (record {}) is another, {}: since then "
+                  "files were deleted, or are being made again; no record is in doubt",
+                  newest->index, SafeText(newest->hash)));
+}
+
+void Write(const CheckedIndex& checked, const LoggedManifests& logged, Terminal& out) {
   for (const std::string& problem : checked.verdict.problems) {
     out.Line(out.Paint(Colour::kRed, "BAD  " + SafeText(problem)));
   }
@@ -121,7 +180,8 @@ void Write(const CheckedIndex& checked, Terminal& out) {
   out.Line(fmt::format("{}  {}: {} index files are what {} of {} records make; manifest {}",
                        out.Paint(Colour::kGreen, "OK"), SafeText(checked.log),
                        checked.verdict.entries.size(), covered, checked.records,
-                       Base64Encode(Sha256(checked.manifest))));
+                       Base64Encode(checked.manifest_hash())));
+  WriteLogged(checked, logged, out);
 }
 
 }  // namespace
@@ -129,12 +189,13 @@ void Write(const CheckedIndex& checked, Terminal& out) {
 CommandResult VerifyIndexes(CommandContext& context, const std::string& folder,
                             const std::string& log) {
   std::vector<CheckedIndex> all;
+  LoggedManifests logged;
   {
     ProgressLine progress(context.err(), "verified", ProgressLine::Unit::kBytes, 0);
     const absl::StatusOr<std::vector<LogName>> logs = ListLogs(folder, log);
     if (!logs.ok()) return Unreachable(folder, logs.status());
     for (const LogName& one : *logs) {
-      auto checked = CheckLog(folder, one, progress);
+      auto checked = CheckLog(folder, one, &logged, progress);
       if (!checked.ok()) return Unreachable(folder, checked.status());
       all.push_back(*std::move(checked));
     }
@@ -144,9 +205,9 @@ CommandResult VerifyIndexes(CommandContext& context, const std::string& folder,
   for (const CheckedIndex& checked : all) {
     yes = yes && checked.verdict.problems.empty();
     if (context.json()) {
-      json["logs"].push_back(ToJson(checked));
+      json["logs"].push_back(ToJson(checked, logged));
     } else {
-      Write(checked, context.out());
+      Write(checked, logged, context.out());
     }
   }
   if (!yes) json["verdict"] = "BAD";

@@ -10,10 +10,12 @@
 #include <utility>
 
 #include "base/idle_priority.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "base/thread_name.h"
 #include "fmt/format.h"
 #include "index/chunk_builder.h"
+#include "index/index_checker.h"
 #include "query/record_view.h"
 
 namespace graven::engine {
@@ -26,9 +28,11 @@ constexpr int64_t kRestMinNs = 1'000'000'000;
 constexpr int64_t kRestMaxNs = 60 * kRestMinNs;
 // Where a thread at idle priority could not be raised again.
 constexpr int kNice = 15;
-// While there is work, what was published is asked for so often: the publisher waits for that lock,
-// and a thread at idle priority may be stopped while it has it.
+// While there is work, what was published is asked for so often.
 constexpr int64_t kGatherNs = 50'000'000;
+// Read from the log at once, at ordinary priority: some hundred microseconds.
+constexpr uint64_t kReadRecords = 1024;
+constexpr size_t kReadBytes = size_t{1} << 20;
 
 bool IsInMemory(const index::Chunk& chunk) { return chunk.level() == index::kSmallLevel; }
 
@@ -48,6 +52,21 @@ IndexBuilder::IndexBuilder(const ledger::Ledger& ledger, io::FileSystem& fs,
       go_on_([this] { return !stopping_; }) {}
 
 IndexBuilder::~IndexBuilder() { Stop(); }
+
+IndexBuilder::Ordinarily::Ordinarily(const IndexBuilder& builder)
+    : builder_(builder), raises_(builder.is_low_) {
+  if (!raises_) return;
+  builder_.is_low_ = false;
+  RaiseAgain(0);
+}
+
+IndexBuilder::Ordinarily::~Ordinarily() {
+  if (!raises_) return;
+  builder_.is_low_ = true;
+  LowerToIdle(0);
+  // Stop raises it after it has said so: whichever of the two comes last.
+  if (builder_.stopping_) RaiseAgain(0);
+}
 
 void IndexBuilder::Start() {
   may_lower_ = MayRaiseAgain();
@@ -98,11 +117,14 @@ void IndexBuilder::Run() {
   // load: the writer, woken by the disk, had to wait for it.
   if (may_lower_) {
     LowerToIdle(thread_id_);
+    is_low_ = true;
+    if (stopping_) RaiseAgain(thread_id_);
   } else {
     setpriority(PRIO_PROCESS, static_cast<id_t>(thread_id_.load()), kNice);
   }
   while (!stopping_) {
     Work();
+    const Ordinarily ordinarily(*this);
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, kLookEvery,
                    [&] { return stopping_ || (!burst_passes_ && !published_.empty()); });
@@ -122,6 +144,7 @@ void IndexBuilder::Gather() {
   if (has_begun_ && !due_.empty() && now_ns - gathered_ns_ < kGatherNs) return;
   gathered_ns_ = now_ns;
   std::map<uint32_t, ledger::LogRef> candidates;
+  const Ordinarily ordinarily(*this);
   {
     std::lock_guard lock(mutex_);
     candidates.swap(published_);
@@ -188,6 +211,7 @@ void IndexBuilder::Prolong(const LogState& state, Rest* rest) {
 void IndexBuilder::LetRest(LogState& state, Rest* rest, const absl::Status& error) {
   if (stopping_) return;
   Prolong(state, rest);
+  const Ordinarily ordinarily(*this);
   // Once until it changes: a full disk may stay so for hours.
   std::string text(error.message().data(), error.message().size());
   if (text != rest->error) report_(fmt::format("search index of {}: {}", state.log.name(), text));
@@ -233,7 +257,7 @@ absl::Status IndexBuilder::Open(LogState& state) {
 // Files of records that the log does not have (it was restored from an older copy and went on
 // differently) would hide matches: the root over the records tells them.
 absl::StatusOr<bool> IndexBuilder::IsOfLog(const LogState& state, const index::Chunk& chunk) const {
-  if (chunk.end() > ledger_.GetPublished(state.log)->size.value) return false;
+  if (chunk.end() > PublishedSize(state.log)) return false;
   ASSIGN_OR_RETURN(const Hash root, SubtreeRoot(state.log, PlaceOf(chunk)));
   return root == chunk.header().subtree_root;
 }
@@ -255,22 +279,42 @@ bool IndexBuilder::ReadAgain(LogState& state) {
 
 absl::StatusOr<Hash> IndexBuilder::SubtreeRoot(ledger::LogRef log, index::ChunkPlace place) const {
   Hash root;
+  const Ordinarily ordinarily(*this);
   RETURN_IF_ERROR(
       ledger_.ReadHashes(log, place.level, place.first >> place.level, std::span<Hash>(&root, 1)));
   return root;
+}
+
+uint64_t IndexBuilder::PublishedSize(ledger::LogRef log) const {
+  const Ordinarily ordinarily(*this);
+  return ledger_.GetPublished(log)->size.value;
+}
+
+Hash IndexBuilder::ManifestHash(const LogState& state) const {
+  std::vector<index::ManifestEntry> entries;
+  for (const auto& chunk : state.chunks) {
+    if (IsInMemory(*chunk)) continue;
+    entries.push_back({chunk->first(), chunk->end(), chunk->header().subtree_root, chunk->root()});
+  }
+  return Sha256(index::FormatManifest(ledger_.Info(state.log).origin, entries));
 }
 
 absl::Status IndexBuilder::Write(LogState& state, index::ChunkPlace place,
                                  std::string_view content) {
   ASSIGN_OR_RETURN(std::shared_ptr<const index::Chunk> chunk,
                    state.store->Write(place, content, go_on_));
-  if (options_.on_file) options_.on_file(state.log, *chunk);
-  Add(state, std::move(chunk));
+  Add(state, chunk);
+  if (options_.on_file) {
+    const Hash manifest = ManifestHash(state);
+    const Ordinarily ordinarily(*this);
+    options_.on_file(state.log, *chunk, manifest);
+  }
   return absl::OkStatus();
 }
 
 void IndexBuilder::Show(const LogState& state) {
   auto chunks = std::make_shared<const index::ChunkSet>(state.key, state.chunks);
+  const Ordinarily ordinarily(*this);
   MutexLock lock(&shown_mutex_);
   shown_[state.log.number()] = std::move(chunks);
 }
@@ -356,7 +400,7 @@ std::pair<uint64_t, uint64_t> IndexBuilder::FirstGap(const LogState& state,
 }
 
 absl::StatusOr<bool> IndexBuilder::BuildOnce(LogState& state) {
-  auto [first, limit] = FirstGap(state, ledger_.GetPublished(state.log)->size.value);
+  auto [first, limit] = FirstGap(state, PublishedSize(state.log));
   // Where there is no room for small chunks, a whole range goes into its file at once, with what of
   // it was in memory already.
   const bool has_room = memory_bytes_ < options_.memory_bytes_max;
@@ -383,22 +427,31 @@ absl::StatusOr<bool> IndexBuilder::BuildOnce(LogState& state) {
 absl::StatusOr<std::string> IndexBuilder::BuildContent(const LogState& state,
                                                        index::ChunkPlace place,
                                                        const Hash& subtree_root) const {
-  constexpr uint64_t kReadRecords = 4096;
   index::ChunkBuilder builder(place.first, place.level, state.key);
   query::RecordView view;
+  std::string records;
+  std::vector<size_t> ends;
   while (!builder.full()) {
     if (stopping_) return absl::CancelledError("stopping");
     const uint64_t before = builder.next();
-    absl::Status readable;
-    RETURN_IF_ERROR(ledger_.ReadRecords(state.log, LogIndex(before), kReadRecords,
-                                        [&](LogIndex, std::string_view record, const Hash&) {
-                                          readable = view.Read(record);
-                                          if (readable.ok()) builder.Add(view);
-                                          return readable.ok() && !builder.full();
-                                        }));
-    RETURN_IF_ERROR(readable);
-    if (builder.next() == before) {
+    records.clear();
+    ends.clear();
+    {
+      const Ordinarily ordinarily(*this);
+      const uint64_t wanted = std::min(kReadRecords, place.end() - before);
+      RETURN_IF_ERROR(ledger_.ReadRecords(state.log, LogIndex(before), wanted,
+                                          [&](LogIndex, std::string_view record, const Hash&) {
+                                            records += record;
+                                            ends.push_back(records.size());
+                                            return records.size() < kReadBytes;
+                                          }));
+    }
+    if (ends.empty()) {
       return absl::DataLossError(fmt::format("record {} is published and cannot be read", before));
+    }
+    for (size_t i = 0, begin = 0; i < ends.size(); begin = ends[i++]) {
+      RETURN_IF_ERROR(view.Read(std::string_view(records).substr(begin, ends[i] - begin)));
+      builder.Add(view);
     }
   }
   return builder.Finish(subtree_root);

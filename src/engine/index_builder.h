@@ -35,8 +35,9 @@ struct IndexBuilderOptions {
   uint64_t merged_content_bytes_max = index::kMergedContentBytesMax;
   // By which a log rests after an error; null: the system's.
   Clock* clock = nullptr;
-  // Told of each file that was written, on the builder's thread; may be empty.
-  std::function<void(ledger::LogRef log, const index::Chunk& file)> on_file;
+  // Told of each file that was written, and of the hash of the log's manifest with it (of all files
+  // that were believed right then), on the builder's thread; may be empty.
+  std::function<void(ledger::LogRef log, const index::Chunk& file, const Hash& manifest)> on_file;
 };
 
 // Builds the search index of every log from what is published, behind its back and off the way of
@@ -52,6 +53,11 @@ struct IndexBuilderOptions {
 // found damaged. A log of which something failed rests, for a second first and twice as long each
 // time after that, up to a minute; answers are exact meanwhile. Stop waits for a piece of work at
 // most: some thousand records or terms, or one sync of 1 MiB.
+//
+// At idle priority its thread holds no lock that others wait for: with all processors taken by
+// others it might keep it for seconds, and the writer of the log, the publisher and searches would
+// wait as long. Where it takes one (reading of the log, what it shows and is told) it goes by the
+// ordinary priority, for some hundred microseconds at a time.
 //
 // Threads: Chunks, Notify and LetBurstPass from any. Step is for tests, which do not Start.
 class IndexBuilder {
@@ -87,6 +93,19 @@ class IndexBuilder {
     std::string error;  // it was told of
   };
 
+  // While it lives, the builder's thread has the ordinary priority, if it has been lowered.
+  class Ordinarily {
+   public:
+    explicit Ordinarily(const IndexBuilder& builder);
+    ~Ordinarily();
+    Ordinarily(const Ordinarily&) = delete;
+    Ordinarily& operator=(const Ordinarily&) = delete;
+
+   private:
+    const IndexBuilder& builder_;
+    const bool raises_;
+  };
+
   // The builder's own of one log.
   struct LogState {
     ledger::LogRef log;
@@ -115,6 +134,8 @@ class IndexBuilder {
   absl::StatusOr<std::string> BuildContent(const LogState& state, index::ChunkPlace place,
                                            const Hash& subtree_root) const;
   absl::StatusOr<Hash> SubtreeRoot(ledger::LogRef log, index::ChunkPlace place) const;
+  uint64_t PublishedSize(ledger::LogRef log) const;
+  Hash ManifestHash(const LogState& state) const;
   // The chunk as a file, which takes the place of what lies within it.
   absl::Status Write(LogState& state, index::ChunkPlace place, std::string_view content);
   void Add(LogState& state, std::shared_ptr<const index::Chunk> chunk);
@@ -159,6 +180,8 @@ class IndexBuilder {
   std::thread thread_;
   std::atomic<pid_t> thread_id_ = 0;
   bool may_lower_ = false;  // set before the thread begins
+  // The builder's thread's own: it was lowered, and stands so.
+  mutable bool is_low_ = false;
 };
 
 }  // namespace graven::engine

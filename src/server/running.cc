@@ -56,16 +56,18 @@ web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Se
   return routes;
 }
 
-// A line of the log's manifest (docs/format.md): whoever makes the index again from the records
-// must come to this.
-upkeep::SystemEvent IndexFileEvent(ledger::LogRef log, const index::Chunk& file) {
+// A line of the log's manifest (docs/format.md), and the hash of all of it with this line: whoever
+// makes the index again from the records must come to these.
+upkeep::SystemEvent IndexFileEvent(ledger::LogRef log, const index::Chunk& file,
+                                   const Hash& manifest) {
   return {"index.file",
           false,
           {{"log", log.name()},
            {"first", fmt::format("{}", file.first())},
            {"end", fmt::format("{}", file.end())},
            {"subtree_root", Base64Encode(file.header().subtree_root)},
-           {"index_root", Base64Encode(file.root())}}};
+           {"index_root", Base64Encode(file.root())},
+           {"manifest", Base64Encode(manifest)}}};
 }
 
 void ReportOpening(const ledger::LedgerStatus& status, upkeep::OperationalLog* log) {
@@ -166,8 +168,8 @@ void Running::StartEngine() {
 std::unique_ptr<engine::IndexBuilder> Running::MakeIndexBuilder() {
   engine::IndexBuilderOptions options;
   options.folder = configuration_.data;
-  options.on_file = [this](ledger::LogRef log, const index::Chunk& file) {
-    system_events_.Write(IndexFileEvent(log, file));
+  options.on_file = [this](ledger::LogRef log, const index::Chunk& file, const Hash& manifest) {
+    system_events_.Write(IndexFileEvent(log, file, manifest));
   };
   return std::make_unique<engine::IndexBuilder>(
       *ledger_, io::PosixFileSystem(), std::move(options),

@@ -2,6 +2,7 @@
 anew when it is gone or damaged; `graven verify --indexes` tells one that is not right."""
 import base64
 import collections
+import hashlib
 import json
 import re
 import shutil
@@ -39,6 +40,7 @@ class SearchIndex(unittest.TestCase):
                         events.append(event)
                     stub.Append(api.AppendRequest(events=events))
             cls.data = server.data
+            (cls.folder / "origin").write_text(json.dumps(server.ready["logs"]["default"]["origin"]))
             cls.files = cls.data / "logs" / "default" / "index"
             cls.wait_for_file()
             assert server.stop() == 0
@@ -63,21 +65,50 @@ class SearchIndex(unittest.TestCase):
         verdict = json.loads(serving.run("verify", "--data", self.data, "--indexes", "--json",
                                          check=check).stdout)
         self.assertEqual(verdict["verdict"], "BAD" if check else "OK")
-        return next(log for log in verdict["logs"] if log["log"] == "default")
+        log = next(log for log in verdict["logs"] if log["log"] == "default")
+        # What `_system` says; which record of it says so grows with each time that files are made.
+        self.logged = log.pop("logged")
+        return log
+
+    @staticmethod
+    def manifest_version():
+        """The first line of the manifest in docs/format.md."""
+        return re.search(r"^graven-index/v\d+$", (serving.ROOT / "docs" / "format.md").read_text(), re.M)[0]
 
     def test_1_is_what_the_records_make(self):
         log = self.verify()
         self.assertEqual([(file["first"], file["end"]) for file in log["files"]], [("0", "65536")])
         self.assertEqual(log["records"], str(RECORDS))
-        self.assertIn(log["manifestHash"], serving.run("verify", "--data", self.data, "--indexes").stdout)
+        shown = serving.run("verify", "--data", self.data, "--indexes").stdout
+        self.assertIn(log["manifestHash"], shown)
+        self.assertIn("the manifest is the newest in _system", shown)
+        self.assertEqual((self.logged["manifestHash"], self.logged["same"]), (log["manifestHash"], True))
+        # The hash is that of the text that docs/format.md has.
+        origin = json.loads((self.folder / "origin").read_text())
+        text = self.manifest_version() + f"\n{origin}\n"
+        for file in log["files"]:
+            text += f"{file['first']} {file['end']} {file['subtreeRoot']} {file['indexRoot']}\n"
+        self.assertEqual(base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(), log["manifestHash"])
+        # One log alone: that of the server is not read.
+        alone = json.loads(serving.run("verify", "--data", self.data, "--indexes", "--log", "default",
+                                       "--json").stdout)["logs"]
+        self.assertEqual([(one["log"], "logged" in one) for one in alone], [("default", False)])
 
     def test_2_deleted_it_comes_again_the_same(self):
         before = self.verify()
+        told_in = self.logged["record"]
         shutil.rmtree(self.files)
+        # Gone is not wrong: the manifest is another than the one that was logged, and that is said.
+        self.assertNotEqual(self.verify()["manifestHash"], before["manifestHash"])
+        self.assertEqual(self.logged, {"manifestHash": before["manifestHash"], "record": told_in, "same": False})
+        self.assertIn("is another, " + before["manifestHash"],
+                      serving.run("verify", "--data", self.data, "--indexes").stdout)
         with serving.Server(self.folder) as server:
             self.wait_for_file()
             self.assertEqual(server.stop(), 0)
         self.assertEqual(self.verify(), before)
+        self.assertTrue(self.logged["same"])
+        self.assertGreater(int(self.logged["record"]), int(told_in))
 
     def test_3_damaged_it_is_told_and_set_aside_and_made_anew(self):
         before = self.verify()
@@ -133,6 +164,7 @@ class SearchIndex(unittest.TestCase):
         self.assertEqual(len(told), before + 1)
         for record in told:
             self.assertIn(verified["files"][0]["indexRoot"].encode(), record)
+            self.assertIn(verified["manifestHash"].encode(), record)
 
     def test_6_only_of_a_folder(self):
         done = serving.run("verify", "--server", "127.0.0.1:1", "--indexes", check=2)

@@ -260,9 +260,16 @@ export function App({ link }: { link: Link }): JSX.Element {
     const shown = (event: PageTransitionEvent): void => {
       if (event.persisted) location.reload();
     };
+    const looked = (): void => {
+      if (!document.hidden) made.looked();
+    };
+    window.addEventListener('focus', looked);
+    document.addEventListener('visibilitychange', looked);
     window.addEventListener('pagehide', left);
     window.addEventListener('pageshow', shown);
     return () => {
+      window.removeEventListener('focus', looked);
+      document.removeEventListener('visibilitychange', looked);
       window.removeEventListener('pagehide', left);
       window.removeEventListener('pageshow', shown);
       made.close();

@@ -50,18 +50,14 @@ export class Feed {
       this.#changed();
     });
     void link.ask({ call: 'watch', log });
-    window.addEventListener('focus', this.#look);
-    document.addEventListener('visibilitychange', this.#look);
   }
 
-  // The browser's one stream is for the log that is looked at.
-  readonly #look = (): void => {
-    if (!document.hidden) void this.#link.ask({ call: 'look', log: this.log });
-  };
+  /** The browser's one stream is for the log that is looked at. */
+  looked(): void {
+    void this.#link.ask({ call: 'look', log: this.log });
+  }
 
   close(): void {
-    window.removeEventListener('focus', this.#look);
-    document.removeEventListener('visibilitychange', this.#look);
     this.#unlisten();
     this.#views.clear();
     void this.#link.ask({ call: 'unwatch', log: this.log });

@@ -123,8 +123,8 @@ void PrintStamp(const StampVerdict& judged, Terminal& out) {
                                                    SafeText(judged.stamp.authority),
                                                    SecondsText(judged.stamp.time_s))));
   } else if (judged.word == "INVALID") {
-    out.Line(out.Paint(Colour::kRed,
-                       fmt::format("NOT STAMPED: its token does not hold: {}.", judged.reason)));
+    out.Line(out.Paint(Colour::kRed, fmt::format("NOT STAMPED: its token does not hold: {}.",
+                                                 SafeText(judged.reason))));
   } else if (judged.asked) {
     out.Line(out.Paint(Colour::kRed, "NOT STAMPED: it holds no time stamp token."));
   } else if (judged.word == "NOT_CHECKED") {

@@ -44,7 +44,8 @@ uint64_t Total(const v1::HistogramBucket& bucket) {
   return bucket.unknown() + bucket.success() + bucket.failure() + bucket.denied() + bucket.other();
 }
 
-int64_t NsOf(int64_t seconds, int32_t nanos) { return seconds * 1'000'000'000 + nanos; }
+// What no time can be, which only a server says that is wrong, is 0.
+int64_t NsOf(int64_t seconds, int32_t nanos) { return record::ToNs({seconds, nanos}).value_or(0); }
 
 void SetNs(int64_t ns, google::protobuf::Timestamp* time) {
   const record::TimePoint at = record::FromNs(ns);

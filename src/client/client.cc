@@ -250,6 +250,15 @@ absl::StatusOr<std::vector<v1::Log>> Client::ListLogs() {
   do {
     ASSIGN_OR_RETURN(v1::ListLogsResponse page,
                      Call(&v1::AuditLogService::Stub::ListLogs, request));
+    // By name, so that this ends, whatever the server is.
+    for (const v1::Log& log : page.logs()) {
+      if (!logs.empty() && log.name() <= logs.back().name()) {
+        return absl::DataLossError("the server lists a log twice, or not by name");
+      }
+    }
+    if (page.logs().empty() && !page.next_page_token().empty()) {
+      return absl::DataLossError("the server lists no logs on a page that is not the last");
+    }
     std::move(page.mutable_logs()->begin(), page.mutable_logs()->end(), std::back_inserter(logs));
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());

@@ -108,7 +108,7 @@ class Client {
 
   // Not tried again: a second try would answer kAlreadyExists for our own log.
   absl::StatusOr<v1::Log> CreateLog(const v1::CreateLogRequest& request);
-  // All pages, by name.
+  // All pages, by name. kDataLoss: the server gives them in another order, or pages without any.
   absl::StatusOr<std::vector<v1::Log>> ListLogs();
   absl::StatusOr<v1::Log> GetLog(std::string_view log = {});
   absl::StatusOr<v1::GetStatusResponse> GetStatus();

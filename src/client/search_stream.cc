@@ -86,6 +86,9 @@ absl::StatusOr<std::optional<v1::SearchResponse>> SearchStream::Next() {
     }
     const absl::Status status = Close();
     if (status.ok()) {
+      if (!next_cursor_.empty() && next_cursor_ == request_.cursor()) {
+        return absl::DataLossError("the server's cursor leads to where the search was");
+      }
       ended_ = next_cursor_.empty() || left_ == 0;
       request_.set_cursor(next_cursor_);
       request_.set_from_ordinal(0);

@@ -5,6 +5,7 @@
 
 #include "engine/authenticator.h"
 #include "engine/error_details.h"
+#include "fmt/format.h"
 #include "query/address.h"
 
 namespace graven::search {
@@ -12,10 +13,10 @@ namespace {
 
 constexpr int64_t kRetryMs = 1000;
 
-absl::Status TooMany(std::string_view whose) {
-  return engine::WithRetryDelay(engine::WithReason(absl::ResourceExhaustedError(std::string(whose)),
-                                                   engine::reason::kTooManySearches),
-                                kRetryMs);
+absl::Status TooMany(std::string message) {
+  return engine::WithRetryDelay(
+      engine::WithReason(absl::ResourceExhaustedError(message), engine::reason::kTooManySearches),
+      kRetryMs);
 }
 
 }  // namespace
@@ -24,9 +25,13 @@ absl::StatusOr<Admission::Ticket> Admission::Admit(std::string_view peer) {
   const std::string name(peer);
   {
     MutexLock lock(&mutex_);
-    if (running_ >= limits_.places_max) return TooMany("too many searches run at once");
+    if (running_ >= limits_.places_max) {
+      return TooMany(fmt::format("{} searches run, and more may not at once", running_));
+    }
     size_t& own = by_peer_[name];
-    if (own >= limits_.places_per_peer_max) return TooMany("too many searches of yours run");
+    if (own >= limits_.places_per_peer_max) {
+      return TooMany(fmt::format("{} searches of yours run, and more may not at once", own));
+    }
     ++own;
     ++running_;
   }

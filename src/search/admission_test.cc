@@ -1,11 +1,16 @@
 #include "search/admission.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
 
 #include "engine/error_details.h"
 
 namespace graven::search {
 namespace {
+
+using ::testing::HasSubstr;
 
 TEST(Admission, HasPlacesForEverybodyAndForEach) {
   Admission admission({.places_max = 3, .places_per_peer_max = 2});
@@ -15,9 +20,12 @@ TEST(Admission, HasPlacesForEverybodyAndForEach) {
   absl::Status refused = admission.Admit("ann").status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(engine::ReasonOf(refused), engine::reason::kTooManySearches);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("2 searches of yours run"));
   absl::StatusOr<Admission::Ticket> third = admission.Admit("bob");
   ASSERT_TRUE(third.ok());
-  EXPECT_EQ(admission.Admit("eve").status().code(), absl::StatusCode::kResourceExhausted);
+  refused = admission.Admit("eve").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("3 searches run"));
   first->reset();
   EXPECT_TRUE(admission.Admit("eve").ok());
   EXPECT_EQ(admission.running(), 2U);

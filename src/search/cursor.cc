@@ -4,13 +4,19 @@
 #include <optional>
 
 #include "base/encoding.h"
+#include "base/sha256.h"
 
 namespace graven::search {
 namespace {
 
-constexpr char kVersion = 2;
+constexpr char kVersion = 3;
 constexpr size_t kFixedBytes = 2 + 2 * kCursorHashBytes;
 constexpr size_t kTextBytesMax = 96;
+
+// Of all that stands before it.
+std::string Checksum(std::string_view bytes) {
+  return std::string(Sha256(bytes).view().substr(0, kCursorChecksumBytes));
+}
 
 std::string_view HashBytes(const Hash& hash) { return hash.view().substr(0, kCursorHashBytes); }
 
@@ -38,6 +44,7 @@ std::string FormatCursor(const Cursor& cursor) {
     char buffer[kVarintBytesMax];
     bytes.append(buffer, PutVarint(buffer, number));
   }
+  bytes += Checksum(bytes);
   std::string text = Base64Encode(bytes);
   while (text.back() == '=') text.pop_back();
   std::replace(text.begin(), text.end(), '+', '-');
@@ -48,9 +55,12 @@ std::string FormatCursor(const Cursor& cursor) {
 absl::StatusOr<Cursor> ParseCursor(std::string_view text, const Cursor& expected,
                                    TreeSize published) {
   const std::optional<std::string> bytes = Decode(text);
-  if (!bytes || bytes->size() < kFixedBytes) return Wrong("is not a cursor");
+  if (!bytes || bytes->size() < kFixedBytes + kCursorChecksumBytes) return Wrong("is not a cursor");
   std::string_view rest = *bytes;
   if (rest[0] != kVersion) return Wrong("is of another version; search again from the start");
+  const std::string_view checksum = rest.substr(rest.size() - kCursorChecksumBytes);
+  rest.remove_suffix(kCursorChecksumBytes);
+  if (Checksum(rest) != checksum) return Wrong("is damaged");
   if (rest[1] != static_cast<char>(expected.order)) return Wrong("is of another order");
   rest.remove_prefix(2);
   if (!rest.starts_with(HashBytes(expected.query_hash))) return Wrong("is of another query");

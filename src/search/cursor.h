@@ -30,13 +30,15 @@ struct Cursor {
 };
 
 inline constexpr size_t kCursorHashBytes = 12;
+inline constexpr size_t kCursorChecksumBytes = 4;
 
 // Text for URLs (base64url without padding). It needs no state of the server and survives restarts.
-// It is not signed: whoever makes one up only chooses where his own search goes on.
+// It has a checksum, so that one that was copied badly leaves out no matches in silence, and is not
+// signed: whoever makes one up only chooses where his own search goes on.
 std::string FormatCursor(const Cursor& cursor);
 
-// The cursor of a search for this query, log and order. kInvalidArgument: it is not a cursor, or
-// one of another query, log or order, or beyond `published`; says which.
+// The cursor of a search for this query, log and order. kInvalidArgument: it is not a cursor,
+// damaged, of another query, log or order, or beyond `published`; says which.
 absl::StatusOr<Cursor> ParseCursor(std::string_view text, const Cursor& expected,
                                    TreeSize published);
 

@@ -55,8 +55,8 @@ TEST(Cursor, OfAnotherSearchIsRefused) {
 TEST(Cursor, MadeUpOnesAreRefused) {
   const std::string text = FormatCursor(SomeCursor());
   EXPECT_THAT(Problem("", SomeCursor()), HasSubstr("not a cursor"));
-  EXPECT_THAT(Problem(text + "A", SomeCursor()), HasSubstr("not a cursor"));
-  EXPECT_THAT(Problem(text.substr(0, text.size() - 2), SomeCursor()), HasSubstr("not a cursor"));
+  EXPECT_THAT(Problem(text + "AAAA", SomeCursor()), HasSubstr("is damaged"));
+  EXPECT_THAT(Problem(text.substr(0, text.size() - 4), SomeCursor()), HasSubstr("is damaged"));
   EXPECT_THAT(Problem(text + "=", SomeCursor()), HasSubstr("not a cursor"));
   EXPECT_THAT(Problem("AQ", SomeCursor()), HasSubstr("not a cursor"));
   EXPECT_THAT(Problem(std::string(10'000, 'A'), SomeCursor()), HasSubstr("not a cursor"));
@@ -70,6 +70,28 @@ TEST(Cursor, MadeUpOnesAreRefused) {
   EXPECT_THAT(Problem(FormatCursor(beyond), SomeCursor()), HasSubstr("not a cursor"));
   beyond.skip = 700;
   EXPECT_EQ(Problem(FormatCursor(beyond), SomeCursor()), "ok");
+}
+
+TEST(Cursor, OneThatWasCopiedBadlyIsRefusedWhereverItIsWrong) {
+  const std::string text = FormatCursor(SomeCursor());
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  for (size_t at = 0; at < text.size(); ++at) {
+    for (const char c : kAlphabet) {
+      if (c == text[at]) continue;
+      std::string wrong = text;
+      wrong[at] = c;
+      EXPECT_NE(Problem(wrong, SomeCursor()), "ok") << wrong;
+    }
+    std::string without = text;
+    without.erase(at, 1);
+    EXPECT_NE(Problem(without, SomeCursor()), "ok") << without;
+    std::string swapped = text;
+    if (at > 0) std::swap(swapped[at - 1], swapped[at]);
+    if (swapped != text) {
+      EXPECT_NE(Problem(swapped, SomeCursor()), "ok") << swapped;
+    }
+  }
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ web::Routes MakeRoutes(web::ApiParts api, metrics::Registry& metrics, search::Se
   web::AddPageRoutes(web::PageFiles(), &routes);
   web::AddTileRoutes(api.ledger, &routes);
   web::AddMetricsRoute(metrics, &routes);
-  web::AddLiveRoute({api.ledger, api.hub, SystemClock(), searches.live_filters(), GRAVEN_VERSION},
+  web::AddLiveRoute({api.ledger, api.hub, SystemClock(), searches.live_filters(), GRAVEN_VERSION,
+                     &searches.follower_admission()},
                     &routes);
   web::AddSearchRoutes(searches, &routes);
   web::AddApiRoutes(std::move(api), &routes);

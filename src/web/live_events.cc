@@ -44,13 +44,14 @@ void AppendEvent(std::string_view name, std::string_view data, std::string* out)
 // time but for Cancel.
 class LiveStream final : public std::enable_shared_from_this<LiveStream> {
  public:
-  // `filtered`: only what matches is shown; nothing: all.
+  // `filtered`: only what matches is shown; nothing: all. `place`: of one that is filtered.
   LiveStream(const LiveParts& parts, ledger::LogRef log, uint64_t position,
-             std::optional<search::ScanSource> filtered)
+             std::optional<search::ScanSource> filtered, search::Admission::Ticket place)
       : parts_(parts),
         log_(log),
         position_(position),
         filtered_(std::move(filtered)),
+        place_(std::move(place)),
         said_position_(position) {}
 
   void Next(http::BodySource::Give give) {
@@ -123,6 +124,7 @@ class LiveStream final : public std::enable_shared_from_this<LiveStream> {
   const ledger::LogRef log_;
   uint64_t position_;
   const std::optional<search::ScanSource> filtered_;
+  const search::Admission::Ticket place_;
   // With a query: how far it was said to have come, and when.
   uint64_t said_position_;
   int64_t said_position_ns_ = 0;
@@ -334,10 +336,15 @@ void AddLiveRoute(LiveParts parts, Routes* routes) {
     ASSIGN_OR_RETURN(const ledger::LogRef log, reads.FindLog(call.parameters[0]));
     ASSIGN_OR_RETURN(const uint64_t begin, BeginOf(call, arguments, shared->ledger, log));
     std::optional<search::ScanSource> filtered;
+    search::Admission::Ticket place;
     if (const auto text = arguments.Text("q"); text && !text->empty()) {
       absl::StatusOr<query::Query> read = query::Parse(*text);
       if (!read.ok()) {
         return engine::InvalidField("q", std::string(read.status().message()));
+      }
+      if (shared->followers != nullptr) {
+        ASSIGN_OR_RETURN(place, shared->followers->Admit(
+                                    search::PeerName(call.identity, call.request.peer.address)));
       }
       filtered.emplace(search::ScanSource{
           .ledger = &shared->ledger, .log = log, .filter = shared->filters.Share(log, *read)});
@@ -348,7 +355,7 @@ void AddLiveRoute(LiveParts parts, Routes* routes) {
     // Proxies that gather what they pass on would hold events back.
     response.headers.push_back({"X-Accel-Buffering", "no"});
     response.source = std::make_unique<LiveSource>(
-        std::make_shared<LiveStream>(*shared, log, begin, std::move(filtered)));
+        std::make_shared<LiveStream>(*shared, log, begin, std::move(filtered), std::move(place)));
     return response;
   };
   routes->Add({"GET", "/logs/{log}/live", Directly(handler)});

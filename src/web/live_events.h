@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "engine/publication_hub.h"
 #include "ledger/ledger.h"
+#include "search/admission.h"
 #include "search/live_filter.h"
 #include "web/routes.h"
 
@@ -38,6 +39,8 @@ struct LiveParts {
   Clock& clock;
   search::LiveFilters& filters;
   std::string version;
+  // Of all who follow a log with a query, by whatever door; null: without limit.
+  search::Admission* followers = nullptr;
 };
 
 void AddLiveRoute(LiveParts parts, Routes* routes);

@@ -40,7 +40,7 @@ class LiveEventsTest : public ledger::LedgerTest {
   // The body of a stream that begins with the first record.
   std::unique_ptr<http::BodySource> Stream(const std::string& query = "from=0") {
     Routes routes;
-    AddLiveRoute({*view_, *hub_, clock, *filters_, "test"}, &routes);
+    AddLiveRoute({*view_, *hub_, clock, *filters_, "test", followers_}, &routes);
     site_ = std::make_unique<LogSite>(std::move(routes), *engine::Authenticator::Create({}));
     http::Request request;
     request.method = "GET";
@@ -62,6 +62,7 @@ class LiveEventsTest : public ledger::LedgerTest {
   std::unique_ptr<engine::LedgerWithRoom> view_;
   std::unique_ptr<engine::PublicationHub> hub_;
   std::unique_ptr<search::LiveFilters> filters_;
+  search::Admission* followers_ = nullptr;
   std::unique_ptr<LogSite> site_;
 };
 
@@ -121,6 +122,41 @@ TEST_F(LiveEventsTest, AQueryThatTakesLongLooksAtALittleInEachTurnAndMissesNothi
   EXPECT_GT(pieces, 10);
   EXPECT_GT(judged_most, 0U);
   EXPECT_LE(judged_most, 11U) << "of one turn";
+}
+
+TEST_F(LiveEventsTest, WhoHasNothingToHearHearsASignOfLifeAfterFifteenSeconds) {
+  const auto source = Stream();
+  ASSERT_NE(source, nullptr);
+  const absl::StatusOr<std::string> first = Next(*source);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_THAT(*first, ::testing::ContainsRegex("retry: [12][0-9][0-9][0-9]\n"));
+  EXPECT_THAT(*first, HasSubstr("id: 1\nevent: rows"));
+  std::vector<std::string> given;
+  source->Next([&](absl::StatusOr<std::string> piece) { given.push_back(*piece); });
+  for (int second = 0; second < 14; ++second) {
+    clock.steady_ns += 1'000'000'000;
+    hub_->Expire();
+    EXPECT_TRUE(given.empty()) << second;
+  }
+  clock.steady_ns += 1'000'000'000;
+  hub_->Expire();
+  EXPECT_THAT(given, ::testing::ElementsAre(":\n\n"));
+}
+
+TEST_F(LiveEventsTest, OneThatIsFilteredTakesAPlaceForAsLongAsItLasts) {
+  search::Admission followers({.places_max = 2, .places_per_peer_max = 1});
+  followers_ = &followers;
+  auto source = Stream("from=0&q=event_id:e0");
+  ASSERT_NE(source, nullptr);
+  EXPECT_EQ(followers.running(), 1U);
+  // All records cost no judgement.
+  EXPECT_NE(Stream("from=0"), nullptr);
+  EXPECT_EQ(Stream("from=0&q=event_id:e1"), nullptr);
+  EXPECT_EQ(followers.running(), 1U);
+  source->Cancel();
+  source.reset();
+  EXPECT_EQ(followers.running(), 0U);
+  EXPECT_NE(Stream("from=0&q=event_id:e1"), nullptr);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@ import shutil
 import unittest
 
 import serving
+import witnesses
 from planted import Planted, append
 from serving import Server, run
 
@@ -140,6 +141,22 @@ class Explain(Planted):
             self.assertEqual((said["kind"], said["holds"], said["log_contains_it"]), ("EVIDENCE", "YES", False))
             self.assertEqual(said["log_says"], f"Of the signed trees in it the log still contains the one of {has} "
                                                f"records, and not the one of {has_not} records.")
+
+    def test_what_witnesses_have_not_seen_yet_is_no_rollback(self):
+        with Server(self.folder / "s") as server:
+            append(server.address, 60)
+            files = self.files_of(server)
+            witness = witnesses.Witness(self.folder / "witness", [server.ready["logs"]["default"]["vkey"]])
+            self.addCleanup(witness.kill)
+            policy = witnesses.write_policy(self.folder / "policy", {"w": witness}, "any w")
+            witness.kill()
+            self.assertEqual(server.stop(), 0)
+        # Nothing of this log is ever cosigned, and a policy that demands it is not met.
+        with Server(self.folder / "s", "--policy", policy) as server:
+            at = ("--server", server.address)
+            run("checkpoint", *at, check=1)
+            for name in ("lines", "receipt", "checkpoint"):
+                self.assertTrue(self.explain(files[name], *at)["log_contains_it"])
 
     def test_a_server_that_is_away_makes_no_file_worth_less(self):
         with Server(self.folder / "a") as server:

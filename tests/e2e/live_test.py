@@ -22,6 +22,7 @@ class Stream:
         self.connection.request("GET", path, headers=headers or {})
         self.answer = self.connection.getresponse()
         self.last_id = None
+        self.retry_ms = None
         self.comments = 0
 
     def next(self):
@@ -35,6 +36,8 @@ class Stream:
                 self.comments += 1
             elif line.startswith("id: "):
                 self.last_id = line[4:]
+            elif line.startswith("retry: "):
+                self.retry_ms = int(line[7:])
             elif line.startswith("event: "):
                 name = line[7:]
             elif line.startswith("data: "):
@@ -53,6 +56,7 @@ class Stream:
         found = []
         while len(found) < count:
             rows = self.until("rows")
+            assert len(rows["records"]) <= 256, len(rows["records"])
             first = int(rows.get("first", 0))
             found += [(first + i, base64.b64decode(one)) for i, one in enumerate(rows["records"])]
         return found
@@ -86,6 +90,7 @@ class Live(unittest.TestCase):
         self.assertEqual(stream.answer.getheader("Content-Type"), "text/event-stream")
         hello = stream.until("hello")
         self.assertEqual(hello["log"], "default")
+        self.assertIn(stream.retry_ms, range(1000, 3000))  # with which a browser comes again
         self.assertEqual(hello["vkey"], self.server.ready["logs"]["default"]["vkey"])
         found = stream.records(3)
         self.append(700, "new")
@@ -192,6 +197,12 @@ class Live(unittest.TestCase):
         self.assertEqual(self.server.stop(), 0)
         while (event := reading.next()) is not None:
             self.assertNotEqual(event[0], "rows")
+
+    def test_who_has_nothing_to_hear_hears_a_sign_of_life(self):
+        stream = self.open()
+        stream.until("stats")
+        while not (line := stream.answer.readline()).startswith(b":"):
+            self.assertTrue(line, "it ended")
 
     def test_wrong_places_to_begin_are_named(self):
         self.append(2)

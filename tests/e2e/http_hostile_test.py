@@ -15,7 +15,7 @@ import urllib.parse
 import serving
 from tiles import append
 
-TOKEN = "correct horse"
+TOKEN = "correct-horse"
 
 
 def memory_bytes(pid):
@@ -221,7 +221,8 @@ class Hostile(unittest.TestCase):
         config.write_text(f'[tls]\ncertificate = "{self.folder}/server.crt"\nkey = "{self.folder}/server.key"\n'
                           f'client_ca = "{self.folder}/ca.crt"\n[http]\nlisten = ["0.0.0.0:0"]\n'
                           f'[[token]]\nsha256 = "{digest}"\nidentity = "auditor"\n')
-        with self.server("--config", config, listen=("unix:" + str(self.folder / "g"),)) as server:
+        with self.server("--config", config,
+                         listen=("unix:" + str(self.folder / "g"), "127.0.0.1:0")) as server:
             port = urllib.parse.urlsplit(server.ready["http"][0]).port
             self.assertTrue(server.ready["http"][0].startswith("https://0.0.0.0:"))
 
@@ -239,6 +240,18 @@ class Hostile(unittest.TestCase):
             self.assertEqual(get(checkpoint, Authorization="Bearer wrong")[0], 401)
             self.assertEqual(get(checkpoint, Authorization=f"Bearer {TOKEN}")[0], 200)
             self.assertEqual(get(checkpoint, certificate=True)[0], 200)
+            # What a page needs to fill in commands, and they run as it fills them in.
+            said = json.loads(get("/status", Authorization=f"Bearer {TOKEN}")[1])["grpc"]
+            address = server.ready["grpc"][1]
+            self.assertEqual(said, {"host": "", "port": int(address.rsplit(":", 1)[1]), "tls": True,
+                                    "token": True, "clientCertificate": True})
+            for words in (("--tls-ca", "ca.crt"),
+                          ("--tls-ca", "ca.crt", "--tls-cert", "client.crt", "--tls-key", "client.key")):
+                environment = {**os.environ, **({} if "--tls-cert" in words else {"GRAVEN_TOKEN": TOKEN})}
+                listed = subprocess.run(
+                    [serving.BINARY, "logs", "list", "--server", address, "--tls", *words],
+                    cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60)
+                self.assertEqual((listed.returncode, "default" in listed.stdout), (0, True), listed.stderr)
             # What says nothing about the logs is for whoever watches over the process.
             self.assertEqual(get("/healthz")[0], 200)
             # Nor does the page by itself: it asks for a token.

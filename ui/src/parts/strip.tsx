@@ -196,7 +196,9 @@ export function Strip({
         </p>
       )}
       <p class="strip-name" role="status">
-        {named?.label}
+        {named?.label ?? (
+          <span class="fine">Point at a mark, or come here by keys, and it is named here.</span>
+        )}
       </p>
     </aside>
   );

@@ -1,5 +1,5 @@
-"""The alerts' webhook against receivers that are not as they should be: what waits is bounded, kept over a restart, sent in
-order and signed; nothing is followed elsewhere, and nobody can hold up the server."""
+"""The alerts' webhook against receivers that are not as they should be: what waits is bounded, kept over a restart,
+sent in order and signed; nothing is followed elsewhere, and nobody can hold up the server."""
 import hashlib
 import hmac
 import http.server

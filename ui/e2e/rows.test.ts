@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { sample, sleep, until } from './serving.ts';
-import { filled, inChromium, sealIs, server, visit } from './world.ts';
+import { browser, filled, inChromium, leaving, sealIs, server, sizeOf, visit } from './world.ts';
 
 const pillOf = async (page: Page): Promise<string> =>
   (await page.locator('.pill-line').innerText()).replaceAll('\n', ' ');
@@ -97,5 +97,162 @@ inChromium('rows', () => {
     const long = await page.evaluate(() => (window as unknown as { long: number[] }).long);
     console.log(`# tasks of more than 50 ms: ${JSON.stringify(long)}`);
     assert.match(await pillOf(page), /: 50 of the last/);
+  });
+
+  test('what has the same target has its type too, and each target is a way', async () => {
+    const first = await sizeOf();
+    const of = (...targets: [string, string][]): object => ({
+      ...sample(1),
+      actor: { id: `a-${Math.random()}`, type: 'user' },
+      targets: targets.map(([type, id]) => ({ type, id })),
+    });
+    await server.append([
+      of(['invoice', '4711']),
+      of(['customer', '4711']),
+      of(['invoice', '4711'], ['customer', '12'], ['a', '1'], ['b', '2'], ['c', '3']),
+      of(['customer', '12']),
+      of(['c', '3'], ['invoice', '9']),
+      of(['c', '9'], ['invoice', '3']),
+    ]);
+    const { page } = await visit(`#/default/record/${first + 2}?tab=around`);
+    const around = async (): Promise<number[]> =>
+      page
+        .locator('.around li a')
+        .evaluateAll((all) =>
+          all.map((one) => Number(/record\/(\d+)/.exec((one as HTMLAnchorElement).href)![1])),
+        );
+    const is = (words: string, ...wanted: number[]): Promise<unknown> =>
+      until(
+        words,
+        async () =>
+          (await page.locator('.around .here').count()) === 1 &&
+          (await around()).join() === wanted.map((one) => first + one).join(),
+      );
+    await page.getByRole('button', { name: 'target invoice 4711' }).click();
+    await is('the invoice', 0);
+    await page.getByRole('button', { name: 'target customer 12' }).click();
+    await is('the customer', 3);
+    await page.locator('.around summary', { hasText: '2 more targets' }).click();
+    await page.getByRole('button', { name: 'target c 3' }).click();
+    await is('one in the menu', 4);
+    await page.getByRole('link', { name: 'all of them' }).click();
+    await page.locator('.explore .event-row[data-index]').first().waitFor();
+    assert.equal(await page.locator('#query').inputValue(), '(target.type:c target.id:3)');
+  });
+
+  test('an empty answer that has not looked everywhere is no empty history', async () => {
+    let cut = 0;
+    // Of the server's own, so that it goes on from there.
+    let cursor = '';
+    const { page } = await visit('#/default/record/300?tab=around', {
+      lies: {
+        answer: (path, body) => {
+          if (!path.includes('/search?') || !path.includes('order=newest') || cut === 0)
+            return undefined;
+          cut--;
+          const answer = JSON.parse(body) as { nextCursor: string };
+          cursor ||= answer.nextCursor;
+          return JSON.stringify({ ...answer, records: [], nextCursor: cursor });
+        },
+      },
+    });
+    await page.locator('.around .here').waitFor({ timeout: 20_000 });
+    const whole = await page.locator('.around li').count();
+    assert.ok(whole > 5);
+    cut = 20;
+    await page.getByRole('button', { name: 'same session' }).click();
+    await page.locator('.around .unseen', { hasText: 'Not all before it' }).waitFor();
+    assert.equal(cut, 0);
+    await page.getByRole('button', { name: 'look on' }).click();
+    await until('all', async () => (await page.locator('.around .unseen').count()) === 0);
+    assert.equal(await page.locator('.around li').count(), 11);
+  });
+
+  test('every value can become a filter, its negation or a copy, by keys alone', async () => {
+    const { page } = await visit('#/default/explore');
+    await filled(page, '#/default/explore');
+    const query = (): Promise<string> => page.locator('#query').inputValue();
+    await page.keyboard.press('j');
+    await page.keyboard.press('m');
+    const dialog = page.getByRole('dialog', { name: /^Values of record/ });
+    await dialog.waitFor();
+    const names = await dialog.locator('li > .fine').allInnerTexts();
+    for (const name of ['actor.id', 'action', 'target', 'outcome', 'service', 'ip', 'label'])
+      assert.ok(names.includes(name), name);
+    // From one to the next by Tab, and Enter.
+    await dialog.getByRole('button', { name: /^Without these: outcome/ }).focus();
+    await page.keyboard.press('Enter');
+    await until('its negation', async () => /^NOT outcome:\w+$/.test(await query()));
+    await filled(page, '#/default/explore');
+    const facet = page.locator('.facet[aria-label=service] li button').first();
+    await facet.focus();
+    await page.keyboard.press('Alt+Enter');
+    await until('with Alt', async () => /^NOT service:\w+$/.test(await query()));
+    await filled(page, '#/default/explore');
+    await facet.focus();
+    await page.keyboard.press('Shift+F10');
+    const one = page.getByRole('dialog', { name: 'A value of service' });
+    await one.waitFor();
+    assert.equal(await one.getByRole('button', { name: 'copy' }).count(), 1);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await until('closed', async () => (await one.count()) === 0);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await until('its own button', async () => /^NOT service:\w+$/.test(await query()));
+    await filled(page, '#/default/record/40');
+    await page.getByRole('button', { name: 'Look for all without this action' }).focus();
+    await page.keyboard.press('Enter');
+    await until('from the record', async () => /^NOT action:[\w.]+$/.test(await query()));
+    // Of the details, words; what no field has is copied only.
+    await filled(page, '#/default/record/40');
+    const details = page.locator('.tree');
+    await details.getByText('approved after review', { exact: true }).click();
+    await until('words', async () => /^text:"approved after review"$/.test(await query()));
+    await page.locator('.event-row[data-index]').first().waitFor();
+    await filled(page, '#/default/record/40');
+    assert.ok((await details.getByRole('button', { name: 'copy' }).count()) >= 5);
+    assert.equal(await details.locator('button.value').count(), 3);
+  });
+
+  test('a long touch and the other button open the values of a row', async () => {
+    const { page, context } = await visit('#/default/live');
+    await filled(page, '#/default/live');
+    await page.keyboard.press('p');
+    await page
+      .locator('.event-row[data-index] .cell.target .value')
+      .first()
+      .click({ button: 'right' });
+    const dialog = page.getByRole('dialog', { name: /^Values of record/ });
+    await dialog.waitFor();
+    assert.match(
+      (await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))) ?? '',
+      /^Only these: target /,
+    );
+    await page.keyboard.press('Enter');
+    await until('by its type too', () => decodeURIComponent(page.url()).includes('(target.type:'));
+    const phone = await browser.newContext({
+      viewport: { width: 390, height: 844 },
+      hasTouch: true,
+      isMobile: true,
+    });
+    leaving.push(() => phone.close());
+    const held = await phone.newPage();
+    await held.goto(page.url().replace(/#.*/, '#/default/live'));
+    await held.locator('.event-row[data-index]').first().waitFor();
+    const place = (await held.locator('.event-row[data-index]').first().boundingBox())!;
+    const session = await phone.newCDPSession(held);
+    const points = [{ x: place.x + 100, y: place.y + 10 }];
+    await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: points });
+    await held.locator('dialog.values').waitFor();
+    await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+    await sleep(300);
+    assert.ok(!held.url().includes('/record/'), 'it is no click');
+    const over = await held.evaluate(() => {
+      const box = document.querySelector('dialog.values')!;
+      return box.scrollWidth - box.clientWidth;
+    });
+    assert.ok(over <= 0, `${over} too wide`);
+    assert.ok(context.pages().length > 0);
   });
 });

@@ -17,6 +17,7 @@ import { QueryBox } from './parts/query.tsx';
 import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
 import { Strange } from './parts/text.tsx';
 import { TokenForm } from './parts/token.tsx';
+import { useValues, ValuesDialog } from './parts/values.tsx';
 import { parseVkey } from './proof/note.ts';
 import { askForPlace } from './place.ts';
 import { go, recordTab, withTab, writeRoute, type Page, type Route } from './route.ts';
@@ -148,6 +149,7 @@ const keyHelp: readonly [string, string][] = [
   ['Enter', 'open the row'],
   ['Esc', 'back, close'],
   ['p', 'pause or follow'],
+  ['m', 'the values of the row: only, without, copy'],
   ['v', 'verify the open record'],
   ['c', 'the commands that give the same'],
   ['g l', 'Live'],
@@ -181,7 +183,10 @@ function Help({ close }: { close: () => void }): JSX.Element {
           </div>
         ))}
       </dl>
-      <p class="fine">A click on a value looks for it; with Alt, for all but it.</p>
+      <p class="fine">
+        A click or Enter on a value looks for it; with Alt, for all but it. The other button of the
+        mouse, Shift+F10 or a long touch has both, and a copy.
+      </p>
       <form method="dialog">
         <button>close</button>
       </form>
@@ -244,6 +249,7 @@ export function App({ link }: { link: Link }): JSX.Element {
   const [feed, setFeed] = useState<Feed>();
   const [help, setHelp] = useState(false);
   const [commands, setCommands] = useState(false);
+  const [values, closeValues] = useValues();
   const [dropped, setDropped] = useState<File>();
   const [facets, setFacets] = useState<Facet[]>([]);
   const [queryError, setQueryError] = useState<{ column: number | undefined; message: string }>();
@@ -397,7 +403,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             selected={selected}
             tab={tab}
             rowHeight={rowHeight}
-            active={!help && !commands}
+            active={!help && !commands && values === undefined}
           />
         )}
         {!refused && feed !== undefined && feed.log === route.log && under === 'explore' && (
@@ -410,7 +416,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             selected={selected}
             tab={tab}
             rowHeight={rowHeight}
-            active={!help && !commands}
+            active={!help && !commands && values === undefined}
             onSeen={setFacets}
             onError={setQueryError}
           />
@@ -434,6 +440,7 @@ export function App({ link }: { link: Link }): JSX.Element {
           />
         </aside>
       )}
+      {values !== undefined && <ValuesDialog asked={values} close={closeValues} />}
       {help && <Help close={() => setHelp(false)} />}
       {commands && (
         <CommandsDialog

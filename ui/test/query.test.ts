@@ -5,7 +5,14 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fromHex } from '../src/proof/bytes.ts';
 import { matcher } from '../src/record/matcher.ts';
-import { narrowed, quoted, termOf } from '../src/record/narrow.ts';
+import {
+  choicesOf,
+  narrowed,
+  narrowedBy,
+  quoted,
+  targetTerm,
+  termOf,
+} from '../src/record/narrow.ts';
 import { isSameQuery, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
 import { withRange } from '../src/search.ts';
@@ -141,4 +148,54 @@ test('a query is narrowed as a whole, in whatever form it is', () => {
     withRange('v1: a OR b', { from: 0, to: 1000 }),
     'v1: (a OR b) time:1970-01-01T00:00:00.000Z..1970-01-01T00:00:01.000Z',
   );
+});
+
+test('a target is one by its type and its id together', () => {
+  const target = { type: 'invoice', id: '42', name: 'Forty-two' };
+  assert.equal(targetTerm(target), '(target.type:invoice target.id:42)');
+  assert.equal(targetTerm({ ...target, type: '' }), 'target.id:42');
+  assert.equal(targetTerm({ ...target, type: '', id: '' }), 'target.name:Forty-two');
+  const own = row({ targets: [target, { type: 'customer', id: '7', name: '' }] });
+  const other = row({
+    targets: [
+      { type: 'customer', id: '42', name: '' },
+      { type: 'invoice', id: '7', name: '' },
+    ],
+  });
+  for (const query of [
+    targetTerm(target),
+    // Beside another condition about another target, and said twice.
+    narrowedBy(targetTerm(target), targetTerm({ type: 'customer', id: '7', name: '' }), false),
+    narrowedBy('target.type:customer', targetTerm(target), false),
+  ]) {
+    assert.ok(finds(query, own), query);
+    assert.ok(!finds(query, other), query);
+  }
+  const once = narrowedBy('action:x', targetTerm(target), false);
+  assert.equal(narrowedBy(once, targetTerm(target), false), once);
+  const none = narrowedBy('', targetTerm(target), true);
+  assert.ok(!finds(none, own) && finds(none, other));
+});
+
+test('each value of a record that has a field can be looked for and left out', () => {
+  const own = row({
+    actorId: 'a "b"',
+    actorType: 'user',
+    action: 'x.y',
+    outcome: 'denied',
+    reason: 'not authorized: no role',
+    targets: [{ type: 't', id: '\u202eid', name: '' }],
+    labels: [['my key', 'v OR w']],
+  });
+  const choices = choicesOf(own);
+  assert.deepEqual(
+    choices.map((one) => one.name),
+    ['actor.id', 'actor.type', 'action', 'target', 'outcome', 'reason', 'label'],
+  );
+  for (const { term } of choices) {
+    // Those that are read from the bytes alone are not in this row.
+    assert.ok(finds(term!, own), term);
+    assert.ok(!finds(`NOT ${term}`, own), term);
+    assert.doesNotMatch(term!, /\u202e/);
+  }
 });

@@ -1,80 +1,143 @@
 // What came before and after a record, for the same actor, target, trace or session.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError, bytesOf, countOf, HttpDoor, type Json } from '../api/client.ts';
 import type { Link } from '../link.ts';
 import { OutcomeMark, ServerSays, Strange, dayTime } from '../parts/text.tsx';
-import { narrowed, termOf } from '../record/narrow.ts';
+import { targetTerm, termOf } from '../record/narrow.ts';
 import { targetWords, type Row } from '../record/row.ts';
 import { writeRoute } from '../route.ts';
 import { thousands } from '../seal.ts';
 
 const each = 5;
 
+// An answer may end before it has looked everywhere. So often it is asked on by itself.
+const askedOnMax = 20;
+// As buttons; the other targets are in a menu.
+const targetsShown = 3;
+
 interface Way {
   words: string;
-  field: string;
-  value: string;
+  term: string;
 }
 
+/** The ways in which a record is tied to others; each target is one. */
 export function waysOf(row: Row): Way[] {
-  const target = row.targets[0];
-  return [
-    { words: 'same actor', field: 'actor.id', value: row.actorId },
-    { words: 'same target', field: 'target.id', value: target?.id ?? '' },
-    { words: 'same trace', field: 'trace', value: row.traceId },
-    { words: 'same session', field: 'session', value: row.sessionId },
-    { words: 'same request', field: 'request', value: row.requestId },
-  ].filter((way) => way.value !== '');
+  const ids = row.targets.filter((target) => target.id !== '');
+  const same = (words: string, field: string, value: string): Way[] =>
+    value === '' ? [] : [{ words, term: termOf(field, value) }];
+  const targets = ids.map((target) => ({
+    words: ids.length === 1 ? 'same target' : `target ${targetWords(target)}`,
+    term: targetTerm(target),
+  }));
+  const ways = [
+    ...same('same actor', 'actor.id', row.actorId),
+    ...targets,
+    ...same('same trace', 'trace', row.traceId),
+    ...same('same session', 'session', row.sessionId),
+    ...same('same request', 'request', row.requestId),
+  ];
+  return ways.filter((way, at) => ways.findIndex((other) => other.term === way.term) === at);
 }
 
-async function search(
+/** What was found on one side, and where to look on: empty when all of it was looked through, or enough is found. */
+interface Side {
+  rows: Row[];
+  cursor: string;
+}
+
+const noSide: Side = { rows: [], cursor: '' };
+
+async function lookOn(
   link: Link,
   log: string,
   query: string,
   order: 'newest' | 'oldest',
-): Promise<Row[]> {
+  before: Side,
+): Promise<Side> {
   const door = new HttpDoor(link.base, () => link.token);
-  const address = new URLSearchParams({ q: query, order, limit: String(each) }).toString();
-  const answer = await door.getJson(`logs/${log}/search?${address}`, true);
-  const list = answer['records'];
-  if (!Array.isArray(list))
-    throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
-  const records = (list as Json[]).map((one) => ({
-    index: countOf(one['index'], 'index'),
-    bytes: bytesOf(one['record'], 'record') as Uint8Array,
-  }));
-  return link.ask<Row[]>({ call: 'decode', log, records });
+  const rows = [...before.rows];
+  let { cursor } = before;
+  for (let asked = 0; asked < askedOnMax; asked++) {
+    const parameters = new URLSearchParams({ q: query, order, limit: String(each - rows.length) });
+    if (cursor !== '') parameters.set('cursor', cursor);
+    const answer = await door.getJson(`logs/${log}/search?${parameters.toString()}`, true);
+    const list = answer['records'];
+    if (!Array.isArray(list))
+      throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
+    const records = (list as Json[]).map((one) => ({
+      index: countOf(one['index'], 'index'),
+      bytes: bytesOf(one['record'], 'record') as Uint8Array,
+    }));
+    rows.push(...(await link.ask<Row[]>({ call: 'decode', log, records })));
+    cursor = rows.length < each ? String(answer['nextCursor'] ?? '') : '';
+    if (cursor === '') break;
+  }
+  return { rows, cursor };
 }
 
 export function Around({ link, log, row }: { link: Link; log: string; row: Row }): JSX.Element {
   const ways = waysOf(row);
-  const [chosen, setChosen] = useState(ways[0]?.words);
-  const [found, setFound] = useState<{ before: Row[]; after: Row[] }>();
+  const [chosen, setChosen] = useState(ways[0]?.term);
+  const [found, setFound] = useState<{ before: Side; after: Side }>();
+  const [looking, setLooking] = useState(false);
   const [error, setError] = useState('');
-  const way = ways.find((one) => one.words === chosen) ?? ways[0];
-  useEffect(() => {
-    if (way === undefined) return;
-    let ended = false;
-    setFound(undefined);
+  const way = ways.find((one) => one.term === chosen) ?? ways[0];
+  // Which question is the last one: an answer to another comes too late.
+  const question = useRef({});
+  const look = (term: string, from: { before: Side; after: Side } | undefined): void => {
+    const own = {};
+    question.current = own;
     setError('');
-    const term = termOf(way.field, way.value);
+    setLooking(true);
+    const side = (old: Side | undefined, range: string, order: 'newest' | 'oldest') =>
+      old !== undefined && old.cursor === ''
+        ? Promise.resolve(old)
+        : lookOn(link, log, `${term} ${range}`, order, old ?? noSide);
     Promise.all([
       row.index === 0
-        ? Promise.resolve([])
-        : search(link, log, `${term} index:<=${row.index - 1}`, 'newest'),
-      search(link, log, `${term} index:>=${row.index + 1}`, 'oldest'),
-    ]).then(
-      ([before, after]) => ended || setFound({ before, after }),
-      (failed: unknown) =>
-        ended || setError(failed instanceof ApiError ? failed.message : String(failed)),
-    );
+        ? Promise.resolve(noSide)
+        : side(from?.before, `index:<=${row.index - 1}`, 'newest'),
+      side(from?.after, `index:>=${row.index + 1}`, 'oldest'),
+    ])
+      .then(
+        ([before, after]) => question.current === own && setFound({ before, after }),
+        (failed: unknown) =>
+          question.current === own &&
+          setError(failed instanceof ApiError ? failed.message : String(failed)),
+      )
+      .finally(() => question.current === own && setLooking(false));
+  };
+  useEffect(() => {
+    setFound(undefined);
+    if (way !== undefined) look(way.term, undefined);
     return () => {
-      ended = true;
+      question.current = {};
     };
-  }, [link, log, row.hash, way?.words]);
+  }, [link, log, row.hash, way?.term]);
   if (way === undefined) return <p class="fine">Nothing in this record ties it to others.</p>;
+  const targets = ways.filter((one) => one.words.startsWith('target '));
+  const inMenu = targets.slice(targetsShown);
+  const button = (one: Way): JSX.Element => (
+    <button
+      key={one.term}
+      type="button"
+      aria-pressed={one === way}
+      onClick={() => setChosen(one.term)}
+    >
+      <Strange text={one.words} charactersMax={60} />
+    </button>
+  );
+  const unseen = (side: Side, words: string): JSX.Element | null =>
+    side.cursor === '' ? null : (
+      <li class="unseen">
+        Not all {words} it is looked through yet.{' '}
+        <button type="button" disabled={looking} onClick={() => look(way.term, found)}>
+          look on
+        </button>
+      </li>
+    );
   const line = (one: Row): JSX.Element => (
     <li key={one.index}>
       <a href={writeRoute(log, 'record', { hash: one.hash, tab: 'around' }, one.index)}>
@@ -90,28 +153,32 @@ export function Around({ link, log, row }: { link: Link; log: string; row: Row }
   return (
     <div class="around">
       <p class="row">
-        {ways.map((one) => (
-          <button
-            key={one.words}
-            type="button"
-            aria-pressed={one === way}
-            onClick={() => setChosen(one.words)}
-          >
-            {one.words}
-          </button>
-        ))}
-        <a href={writeRoute(log, 'explore', { q: narrowed('', way.field, way.value, false) })}>
-          all of them
-        </a>
+        {ways.filter((one) => !inMenu.includes(one)).map(button)}
+        {inMenu.length > 0 && (
+          <details class="menu">
+            <summary>
+              {inMenu.includes(way) ? (
+                <Strange text={way.words} charactersMax={60} />
+              ) : (
+                `${inMenu.length} more targets`
+              )}
+            </summary>
+            <div>{inMenu.map(button)}</div>
+          </details>
+        )}
+        <a href={writeRoute(log, 'explore', { q: way.term })}>all of them</a>
       </p>
       {error !== '' && <p class="notice amber">Not to be had: {error}.</p>}
+      {looking && found === undefined && <p class="fine">Looking.</p>}
       {found !== undefined && (
         <ol class="plain">
-          {found.before.toReversed().map(line)}
+          {unseen(found.before, 'before')}
+          {found.before.rows.toReversed().map(line)}
           <li class="here">
             <b>record {thousands(row.index)}, this one</b>
           </li>
-          {found.after.map(line)}
+          {found.after.rows.map(line)}
+          {unseen(found.after, 'after')}
         </ol>
       )}
       <p class="fine">

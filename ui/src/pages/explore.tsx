@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'p
 import type { JSX } from 'preact';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
-import { narrowed } from '../record/narrow.ts';
+import { narrowedBy, termOf } from '../record/narrow.ts';
 import { isSameQuery } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
 import { go, readRoute, tabbed, writeRoute, type RecordTab } from '../route.ts';
@@ -14,20 +14,22 @@ import { settings } from '../settings.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
 import { ExportMenu } from '../parts/export.tsx';
 import { FacetBox } from '../parts/facet.tsx';
-import { useRowKeys } from '../parts/hooks.ts';
+import { menuKeys, useRowKeys } from '../parts/hooks.ts';
 import { List, type ListControl } from '../parts/list.tsx';
 import { errorOf, examples } from '../parts/query.tsx';
 import {
+  askRow,
   columnNames,
   EventRow,
   extrasOf,
   ordinaryColumns,
   RowHead,
   type Column,
+  type Filter,
 } from '../parts/rows.tsx';
 import { RangeMenu } from '../parts/range.tsx';
 import { SavedMenu } from '../parts/saved.tsx';
-import { ServerSays } from '../parts/text.tsx';
+import { ServerSays, Strange } from '../parts/text.tsx';
 import { IsThatAll } from './is-that-all.tsx';
 
 export interface ExploreState {
@@ -297,10 +299,12 @@ export function Explore({
     const row = search?.row(next);
     if (selected !== undefined && row !== undefined) open(row);
   };
-  useRowKeys(active, move, () => {
+  const filter: Filter = (term, exclude) => set({ query: narrowedBy(state.query, term, exclude) });
+  const withRow = (take: (row: Row) => void) => () => {
     const row = search?.row(cursor);
-    if (row !== undefined) open(row);
-  });
+    if (row !== undefined) take(row);
+  };
+  useRowKeys(active, move, withRow(open), menuKeys(withRow((row) => askRow(row, filter))));
 
   const times = useMemo(
     () => answer?.buckets.map((bucket) => bucket.start / 1000) ?? [],
@@ -362,9 +366,7 @@ export function Explore({
               query={state.query}
               byServer={byServer}
               find={(text) => search!.within(facet.field, text)}
-              choose={(value, exclude) =>
-                set({ query: narrowed(state.query, facet.field, value, exclude) })
-              }
+              choose={(value, exclude) => filter(termOf(facet.field, value), exclude)}
             />
           ))}
         {answer !== undefined && (
@@ -454,7 +456,11 @@ export function Explore({
             ) : (
               <div class="examples">
                 <p>
-                  Nothing matches <code>{state.query}</code>. Some that may:
+                  Nothing matches{' '}
+                  <code>
+                    <Strange text={state.query} />
+                  </code>
+                  . Some that may:
                 </p>
                 <Examples log={log} state={state} />
               </div>
@@ -475,9 +481,7 @@ export function Explore({
                 dated={!beside}
                 selected={selected === undefined ? position === cursor : row.index === selected}
                 covered={covered.get(row.hash)}
-                filter={(field, value, exclude) =>
-                  set({ query: narrowed(state.query, field, value, exclude) })
-                }
+                filter={filter}
                 open={(one) => {
                   setCursor(position);
                   open(one);

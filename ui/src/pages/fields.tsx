@@ -2,10 +2,12 @@
 
 import type { ComponentChildren, JSX } from 'preact';
 import { timeOfNs } from '../record/export.ts';
-import { narrowed } from '../record/narrow.ts';
+import { narrowedBy, targetTerm, termOf, type Choice } from '../record/narrow.ts';
+import { firstOf, plainText } from '../record/safety.ts';
 import { plainMessage, timestampText, type Plain, type TreeNode } from '../record/tree.ts';
 import { go, writeRoute } from '../route.ts';
 import { Copy, Hash, Section, Strange, useFirst, WholeText } from '../parts/text.tsx';
+import { askValues, menuOn } from '../parts/values.tsx';
 
 // A record has room for twenty thousand fields that nobody knows, and for details of six thousand keys.
 const fieldsMax = 200;
@@ -66,7 +68,32 @@ function leaves(nodes: readonly TreeNode[]): TreeNode[] {
   });
 }
 
-function FieldValue({ log, node }: { log: string; node: TreeNode }): JSX.Element {
+// What a query can ask of it; undefined where the language has no field for it.
+function choiceOf(node: TreeNode): Choice | undefined {
+  const { path, shown } = node;
+  if (node.kind === 'unknown' || node.kind === 'hash') return undefined;
+  if (/^event\.labels\[/.test(path)) {
+    const [key, value] = [1, 2].map(
+      (number) => node.children.find((child) => child.number === number)?.shown ?? '',
+    );
+    const term = termOf(`label.${key}`, value!);
+    return { name: 'label', value: `${key} = ${value}`, text: value!, term };
+  }
+  const field = filterField(path);
+  return field === undefined
+    ? undefined
+    : { name: field, value: shown, term: termOf(field, shown) };
+}
+
+// An id of a target is one together with its type.
+function targetOf(node: TreeNode, all: readonly TreeNode[]): string | undefined {
+  const found = /^(event\.targets\[\d+\])\.id$/.exec(node.path);
+  if (found === null) return undefined;
+  const type = all.find((other) => other.path === `${found[1]}.type`)?.shown ?? '';
+  return targetTerm({ type, id: node.shown, name: '' });
+}
+
+function FieldValue({ log, node, all }: Valued): JSX.Element {
   if (node.path === 'event.occurred_at')
     return (
       <span>
@@ -80,53 +107,70 @@ function FieldValue({ log, node }: { log: string; node: TreeNode }): JSX.Element
       </span>
     );
   if (node.kind === 'hash') return <Hash hex={node.shown} />;
-  if (/^event\.labels\[/.test(node.path)) {
-    const [key, value] = [1, 2].map(
-      (number) => node.children.find((child) => child.number === number)?.shown ?? '',
-    );
-    return (
-      <Filtering log={log} field={`label.${key}`} value={value!}>
-        <Strange text={`${key} = ${value}`} charactersMax={2000} />
-      </Filtering>
-    );
-  }
-  const field = filterField(node.path);
   if (node.kind === 'unknown')
     return (
       <code class="unknown">
         <WholeText text={node.shown} />
       </code>
     );
-  if (field === undefined) return <WholeText text={node.shown} />;
+  const choice = choiceOf(node);
+  if (choice === undefined) return <WholeText text={node.shown} />;
   return (
-    <Filtering log={log} field={field} value={node.shown}>
-      <Strange text={node.shown} charactersMax={2000} />
+    <Filtering log={log} choice={choice} term={targetOf(node, all) ?? choice.term!}>
+      <Strange text={choice.value} charactersMax={2000} />
     </Filtering>
   );
 }
 
+interface Valued {
+  log: string;
+  node: TreeNode;
+  all: readonly TreeNode[];
+}
+
+/** A value that looks for itself; beside it, what looks for all but it. */
 function Filtering({
   log,
-  field,
-  value,
+  choice,
+  term,
   children,
 }: {
   log: string;
-  field: string;
-  value: string;
+  choice: Choice;
+  term: string;
   children: ComponentChildren;
 }): JSX.Element {
+  const choose = (wanted: string, exclude: boolean): void =>
+    go(writeRoute(log, 'explore', { q: narrowedBy('', wanted, exclude) }));
   return (
-    <button
-      type="button"
-      class="value"
-      title="click: look for it · Alt: without it"
-      onClick={(event) =>
-        go(writeRoute(log, 'explore', { q: narrowed('', field, value, event.altKey) }))
-      }
-    >
-      {children}
-    </button>
+    <>
+      <button
+        type="button"
+        class="value"
+        title="click: look for it · Alt: without it · other button: more"
+        onClick={(event) => choose(term, event.altKey)}
+        {...menuOn(
+          () =>
+            askValues({
+              title: `A value of ${plainText(choice.name)}`,
+              choices: [{ ...choice, term }],
+              choose,
+            }),
+          () => choose(term, true),
+        )}
+      >
+        {children}
+      </button>{' '}
+      <button
+        type="button"
+        class="quiet"
+        aria-label={`Look for all without this ${plainText(choice.name)}`}
+        title="look for all without it"
+        onClick={() => choose(term, true)}
+      >
+        without
+      </button>
+    </>
   );
 }
 
@@ -151,7 +195,7 @@ function FieldGroup({
               {node.name === undefined && <small> unknown field</small>}
             </dt>
             <dd>
-              <FieldValue log={log} node={node} />
+              <FieldValue log={log} node={node} all={nodes} />
               {node.flaw !== undefined && <small class="bad"> {node.flaw}</small>}{' '}
               <Copy text={node.shown} />
             </dd>
@@ -185,21 +229,60 @@ function FieldGroups({ log, tree }: { log: string; tree: readonly TreeNode[] }):
   );
 }
 
-function PlainTree({ value, depth = 0 }: { value: Plain; depth?: number }): JSX.Element {
+// As text, words can be looked for; how much of a word or of how many characters, no query says.
+const soughtCharactersMax = 400;
+
+function detailChoice(key: string, value: string): Choice {
+  const findable = value.length <= soughtCharactersMax && /[\p{L}\p{N}]/u.test(value);
+  return { name: key, value, term: findable ? termOf('text', value) : undefined };
+}
+
+function DetailText({ log, name, text }: { log: string; name: string; text: string }): JSX.Element {
+  const choice = detailChoice(firstOf(name, 60), text);
+  return (
+    <>
+      {choice.term === undefined ? (
+        <WholeText text={text} />
+      ) : (
+        <Filtering log={log} choice={choice} term={choice.term}>
+          <Strange text={text} charactersMax={soughtCharactersMax} />
+        </Filtering>
+      )}{' '}
+      <Copy text={text} />
+    </>
+  );
+}
+
+interface TreeProps {
+  log: string;
+  /** Of the value in what holds it. */
+  name?: string;
+  value: Plain;
+  depth?: number;
+}
+
+function PlainTree({ log, name = 'details', value, depth = 0 }: TreeProps): JSX.Element {
   if (value === null) return <i>null</i>;
-  if (typeof value === 'string') return <WholeText text={value} />;
-  if (typeof value !== 'object') return <span class="number">{String(value)}</span>;
+  if (typeof value === 'string') return <DetailText log={log} name={name} text={value} />;
+  if (typeof value !== 'object')
+    return (
+      <>
+        <span class="number">{String(value)}</span> <Copy text={String(value)} />
+      </>
+    );
   const entries = Array.isArray(value)
     ? value.map((one, i) => [String(i), one] as const)
     : Object.entries(value);
   if (entries.length === 0) return <i>{Array.isArray(value) ? 'empty list' : 'empty'}</i>;
-  return <Branch entries={entries} depth={depth} />;
+  return <Branch log={log} entries={entries} depth={depth} />;
 }
 
 function Branch({
+  log,
   entries,
   depth,
 }: {
+  log: string;
   entries: readonly (readonly [string, Plain])[];
   depth: number;
 }): JSX.Element {
@@ -213,14 +296,14 @@ function Branch({
               <summary>
                 <Strange text={key} />
               </summary>
-              <PlainTree value={one} depth={depth + 1} />
+              <PlainTree log={log} name={key} value={one} depth={depth + 1} />
             </details>
           ) : (
             <>
               <span class="key">
                 <Strange text={key} />
               </span>{' '}
-              <PlainTree value={one} />
+              <PlainTree log={log} name={key} value={one} />
             </>
           )}
         </li>
@@ -230,7 +313,7 @@ function Branch({
   );
 }
 
-function Details({ tree }: { tree: readonly TreeNode[] }): JSX.Element | null {
+function Details({ log, tree }: { log: string; tree: readonly TreeNode[] }): JSX.Element | null {
   const details = leaves(tree).find(
     (node) => node.path === 'event.details_struct' || node.path === 'event.details_any',
   );
@@ -239,6 +322,7 @@ function Details({ tree }: { tree: readonly TreeNode[] }): JSX.Element | null {
     <Section title="Details">
       {details.name === 'details_struct' ? (
         <PlainTree
+          log={log}
           value={(plainMessage(tree) as { event: { detailsStruct: Plain } }).event.detailsStruct}
         />
       ) : (
@@ -263,7 +347,7 @@ export function Fields({ log, tree }: { log: string; tree: readonly TreeNode[] }
   return (
     <>
       <FieldGroups log={log} tree={tree} />
-      <Details tree={tree} />
+      <Details log={log} tree={tree} />
     </>
   );
 }

@@ -6,17 +6,17 @@ import { rateSeconds, type Feed } from '../feed.ts';
 import { Matches, placeOf, sampled, sampling } from '../matches.ts';
 import { outcomes, type Outcome } from '../record/schema.ts';
 import { matcher } from '../record/matcher.ts';
-import { narrowed } from '../record/narrow.ts';
+import { narrowedBy } from '../record/narrow.ts';
 import { parseQuery } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
 import { go, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeChart } from '../parts/chart.tsx';
-import { useFeed, useNow, useRowKeys } from '../parts/hooks.ts';
+import { menuKeys, useFeed, useNow, useRowKeys } from '../parts/hooks.ts';
 import { Icon } from '../parts/icons.tsx';
 import { List, type ListControl } from '../parts/list.tsx';
 import { errorOf } from '../parts/query.tsx';
-import { EventRow, ordinaryColumns, RowHead } from '../parts/rows.tsx';
+import { askRow, EventRow, ordinaryColumns, RowHead, type Filter } from '../parts/rows.tsx';
 import { Strip } from '../parts/strip.tsx';
 import { FirstEvent } from './first.tsx';
 
@@ -136,6 +136,8 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
     if (selected !== undefined && feed.next > 0) hold();
   }, [selected, hold, feed.next > 0]);
 
+  const filter: Filter = (term, exclude) =>
+    go(writeRoute(log, 'live', { q: narrowedBy(query, term, exclude) }));
   const open = (row: Row): void => {
     setCursor(row.index);
     go(
@@ -163,6 +165,11 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
       hold();
     } else release();
   };
+  const valuesOfRow = (): void => {
+    hold();
+    const row = shown.at(Math.max(0, shown.find(cursor ?? selected)));
+    if (row !== undefined) askRow(row, filter);
+  };
   useRowKeys(
     active,
     move,
@@ -170,7 +177,7 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
       const row = shown.at(shown.find(cursor));
       if (row !== undefined) open(row);
     },
-    { p: pauseOrFollow, Home: release },
+    { p: pauseOrFollow, Home: release, ...menuKeys(valuesOfRow) },
   );
 
   const rates = useMemo(() => ratesOf(feed, now), [feed, now]);
@@ -244,9 +251,7 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
                 dated={false}
                 selected={row.index === (selected ?? cursor)}
                 fresh={slow && held === undefined && now - row.receivedMs < 1500}
-                filter={(field, value, exclude) =>
-                  go(writeRoute(log, 'live', { q: narrowed(query, field, value, exclude) }))
-                }
+                filter={filter}
                 open={open}
               />
             );

@@ -2,10 +2,12 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { termOf } from '../record/narrow.ts';
 import { plainText } from '../record/safety.ts';
 import type { Facet } from '../search.ts';
 import { thousands } from '../seal.ts';
 import { OutcomeMark, Strange } from './text.tsx';
+import { askValues, menuOn } from './values.tsx';
 
 const withinMax = 100;
 
@@ -81,6 +83,17 @@ export function FacetBox({
               class={query.includes(one.value) ? 'on' : ''}
               title={`${plainText(one.value.slice(0, 300))}\n${thousands(one.count)} of ${thousands(total)}${byServer ? ', the server says' : ', counted here'}\nclick: only these · Alt: without these`}
               onClick={(event) => choose(one.value, event.altKey)}
+              {...menuOn(
+                () =>
+                  askValues({
+                    title: `A value of ${facet.field}`,
+                    choices: [
+                      { name: facet.field, value: one.value, term: termOf(facet.field, one.value) },
+                    ],
+                    choose: (_, exclude) => choose(one.value, exclude),
+                  }),
+                () => choose(one.value, true),
+              )}
             >
               <span class="bar" style={{ width: `calc((100% - 44px) * ${one.count / most})` }} />
               <span class="facet-value">
@@ -91,6 +104,15 @@ export function FacetBox({
                 )}
               </span>
               <span class="number">{thousands(one.count)}</span>
+            </button>
+            <button
+              type="button"
+              class="without"
+              aria-label={`Without ${plainText(one.value.slice(0, 100))}`}
+              title="without these"
+              onClick={() => choose(one.value, true)}
+            >
+              ≠
             </button>
           </li>
         ))}

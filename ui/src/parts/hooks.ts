@@ -112,6 +112,17 @@ export function useKeys(keys: Keys): void {
   }, []);
 }
 
+/** The keys that open the menu of the row. */
+export const menuKeys = (open: () => void): Keys => ({
+  m: open,
+  ContextMenu: open,
+  F10: (event) => {
+    if (!event.shiftKey) return;
+    event.preventDefault();
+    open();
+  },
+});
+
 /** The keys of a list of rows: j, k and the arrows move, Enter opens. */
 export function useRowKeys(
   active: boolean,

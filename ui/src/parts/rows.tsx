@@ -1,11 +1,13 @@
 // A record as one row, the same in Live and Explore. A click on a value filters by it, with Alt it leaves it out; anywhere
-// else opens the record.
+// else opens the record. The menu of a row has all of its values.
 
 import type { JSX } from 'preact';
 import { thousands } from '../numbers.ts';
+import { choicesOf, targetTerm, termOf } from '../record/narrow.ts';
 import { targetWords, type Row } from '../record/row.ts';
 import { plainText } from '../record/safety.ts';
 import { clockTime, dayTime, delayText, OutcomeMark, Strange } from './text.tsx';
+import { askValues, menuOn } from './values.tsx';
 
 export const columnNames = [
   'time',
@@ -54,13 +56,40 @@ const widths: Record<Column, string> = {
 export const gridOf = (columns: readonly Column[]): string =>
   columns.map((column) => widths[column]).join(' ');
 
-export type Filter = (field: string, value: string, exclude: boolean) => void;
+/** With one more condition, or one that excludes. */
+export type Filter = (term: string, exclude: boolean) => void;
 
 function Value({
+  term,
+  shown,
+  filter,
+}: {
+  term: string;
+  shown: string;
+  filter: Filter;
+}): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="value"
+      tabIndex={-1}
+      data-term={term}
+      title={`${plainText(shown.slice(0, 300))}\nclick: only these · Alt: without these · other button: more`}
+      onClick={(event) => {
+        event.stopPropagation();
+        filter(term, event.altKey);
+      }}
+    >
+      <Strange text={shown} />
+    </button>
+  );
+}
+
+function FieldValue({
   field,
   value,
   filter,
-  shown,
+  shown = value,
 }: {
   field: string;
   value: string;
@@ -68,20 +97,13 @@ function Value({
   shown?: string;
 }): JSX.Element {
   if (value === '') return <span class="nothing">–</span>;
-  return (
-    <button
-      type="button"
-      class="value"
-      tabIndex={-1}
-      title={`${plainText((shown ?? value).slice(0, 300))}\nclick: only these · Alt: without these`}
-      onClick={(event) => {
-        event.stopPropagation();
-        filter(field, value, event.altKey);
-      }}
-    >
-      <Strange text={shown ?? value} />
-    </button>
-  );
+  return <Value term={termOf(field, value)} shown={shown} filter={filter} />;
+}
+
+/** All that a record has to be filtered by. */
+export function askRow(row: Row, filter: Filter, term?: string): void {
+  const title = `Values of record ${thousands(row.index)}`;
+  askValues({ title, choices: choicesOf(row), term, choose: filter });
 }
 
 function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Element {
@@ -96,7 +118,7 @@ function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Ele
       return <OutcomeMark outcome={row.outcome} />;
     case 'actor':
       return (
-        <Value
+        <FieldValue
           field="actor.id"
           value={row.actorId}
           filter={filter}
@@ -104,33 +126,33 @@ function cell(column: Column, row: Row, filter: Filter, dated: boolean): JSX.Ele
         />
       );
     case 'action':
-      return <Value field="action" value={row.action} filter={filter} />;
+      return <FieldValue field="action" value={row.action} filter={filter} />;
     case 'target': {
       const first = row.targets[0];
-      if (first === undefined) return <span class="nothing">–</span>;
+      if (first === undefined || targetWords(first) === '') return <span class="nothing">–</span>;
       return (
         <>
-          <Value field="target.id" value={first.id} filter={filter} shown={targetWords(first)} />
+          <Value term={targetTerm(first)} shown={targetWords(first)} filter={filter} />
           {row.targets.length > 1 && <span class="more"> +{row.targets.length - 1}</span>}
         </>
       );
     }
     case 'service':
-      return <Value field="service" value={row.service} filter={filter} />;
+      return <FieldValue field="service" value={row.service} filter={filter} />;
     case 'delay':
       return <span class="number">{delayText(row.occurredMs, row.receivedMs)}</span>;
     case 'index':
       return <span class="number">{thousands(row.index)}</span>;
     case 'ip':
-      return <Value field="ip" value={row.ip} filter={filter} />;
+      return <FieldValue field="ip" value={row.ip} filter={filter} />;
     case 'written by':
-      return <Value field="written_by" value={row.writtenBy} filter={filter} />;
+      return <FieldValue field="written_by" value={row.writtenBy} filter={filter} />;
     case 'reason':
       return <Strange text={row.reason} />;
     case 'trace':
-      return <Value field="trace" value={row.traceId} filter={filter} />;
+      return <FieldValue field="trace" value={row.traceId} filter={filter} />;
     case 'session':
-      return <Value field="session" value={row.sessionId} filter={filter} />;
+      return <FieldValue field="session" value={row.sessionId} filter={filter} />;
     case 'labels':
       return <Strange text={row.labels.map(([key, value]) => `${key}=${value}`).join(' ')} />;
   }
@@ -207,6 +229,9 @@ export function EventRow({
       data-covered={covered === undefined ? undefined : String(covered)}
       style={{ '--columns': gridOf(columns) }}
       onClick={() => open(row)}
+      {...menuOn((from) =>
+        askRow(row, filter, from.closest<HTMLElement>('[data-term]')?.dataset['term']),
+      )}
     >
       <Cells
         columns={columns}

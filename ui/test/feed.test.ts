@@ -23,8 +23,10 @@ function fed(): { feed: Feed; tell: (event: Event) => void; asked: string[] } {
       return Promise.resolve();
     },
   } as unknown as Link;
+  const deaf = { addEventListener: () => undefined, removeEventListener: () => undefined };
   Object.assign(globalThis, {
-    document: { hidden: true },
+    window: deaf,
+    document: { ...deaf, hidden: true },
     requestAnimationFrame: (draw: () => void) => setTimeout(draw, 0),
   });
   const feed = new Feed(link, 'l');

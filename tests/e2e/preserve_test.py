@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 import unittest
 
 import serving
@@ -77,6 +78,12 @@ class Preserve(unittest.TestCase):
         with self.serve() as server:
             key = server.ready["logs"]["default"]["vkey"]
             append(server.address, 3000, "before")
+            # The first of a start is kept behind the publisher's back; from then on a copy holds against the key.
+            kept = self.data / "logs" / "default" / "checkpoints"
+            end = time.monotonic() + 60
+            while not (kept.exists() and kept.stat().st_size > 0):
+                self.assertLess(time.monotonic(), end, "no checkpoint was kept")
+                time.sleep(0.02)
             ended = threading.Event()
             appended = []
 

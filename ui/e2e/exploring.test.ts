@@ -405,6 +405,27 @@ inChromium('exploring', () => {
     }
   });
 
+  test('what nobody answered is not said to be nothing', async () => {
+    const refusing = (pattern: RegExp) => ({
+      refuse: (path: string): number | undefined => (pattern.test(path) ? 503 : undefined),
+    });
+    const { page, proxy } = await visit('#/default/explore?q=outcome:denied', {
+      lies: refusing(/\/checkpoint|\/search\?|\/live/),
+    });
+    const list = page.locator('.explore .list');
+    await page.getByText('waiting for the checkpoint').waitFor();
+    assert.match(await list.innerText(), /Looking/);
+    proxy.lies = refusing(/\/search\?/);
+    await list
+      .getByText('Whether anything matches is not known: not now')
+      .waitFor({ timeout: 60_000 });
+    assert.equal(await page.locator('.count').innerText(), 'no answer');
+    assert.ok(proxy.told > 1);
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?q=acton:x'));
+    await list.getByText('The query cannot be read').waitFor();
+    assert.equal(await page.getByText(/nothing matches/i).count(), 0);
+  });
+
   test('the oldest or the newest come first, as the address says', async () => {
     const { page } = await visit('#/default/explore?q=outcome:denied');
     await countOf(page);

@@ -190,6 +190,8 @@ function Examples({ log, state }: { log: string; state: ExploreState }): JSX.Ele
 
 function countWords(search: Search, range: [number, number]): string {
   const { count, exact } = search.state;
+  // What nobody answered is not nothing.
+  if (count === 0 && search.state.error !== undefined) return 'no answer';
   if (count === 0) return search.state.running ? 'looking' : 'nothing matches';
   const last = Math.min(count, range[1]);
   return `showing ${thousands(Math.min(range[0] + 1, last))}–${thousands(last)} of ${thousands(count)} (${exact ? 'exact' : 'at least'})`;
@@ -250,7 +252,8 @@ export function Explore({
     again,
     invalid === undefined,
   ]);
-  const answer = search?.state;
+  // Of a query that cannot be read there is none: what the one before found is not its own.
+  const answer = invalid === undefined ? search?.state : undefined;
   useEffect(
     () =>
       onError(
@@ -388,11 +391,11 @@ export function Explore({
         )}
         <div class="explore-bar">
           <span class="count" role="status" data-count={answer?.count} data-exact={answer?.exact}>
-            {search === undefined
-              ? invalid === undefined
+            {invalid !== undefined
+              ? 'the query cannot be read'
+              : search === undefined
                 ? 'waiting for the checkpoint'
-                : 'the query cannot be read'
-              : countWords(search, range)}
+                : countWords(search, range)}
           </span>
           <span class="fine">
             {answer?.by === 'page' &&
@@ -449,7 +452,14 @@ export function Explore({
             search?.want(first, end);
           }}
           empty={
-            answer?.running === true ? (
+            answer?.error !== undefined ? (
+              <p>Whether anything matches is not known: {answer.error.message}.</p>
+            ) : invalid !== undefined ? (
+              <div class="examples">
+                <p>The query cannot be read. Some that can:</p>
+                <Examples log={log} state={state} />
+              </div>
+            ) : answer === undefined || answer.running ? (
               <p class="fine">Looking.</p>
             ) : state.query === '' ? (
               <p class="fine">This log has no records yet.</p>

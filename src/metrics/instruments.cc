@@ -102,6 +102,10 @@ const Instrument kAlertNotJudged{"graven_alert_records_not_judged_total", Kind::
                                  "Records that the rule stepped over, because they are damaged."};
 const Instrument kAlertLag{"graven_alert_lag_records", Kind::kGauge, "alert",
                            "Published records that the rule has still to look at."};
+const Instrument kAlertStandsStill{"graven_alert_stands_still", Kind::kGauge, "alert,reason",
+                                   "1: the rule cannot read the log (read) or tell what it found "
+                                   "(tell), and waits until it can; or "
+                                   "judges on and cannot keep its place (place). 0: it can."};
 const Instrument kAlertNoticesWaiting{"graven_alert_notices_waiting", Kind::kGauge, "",
                                       "Alerts that the webhook has not taken yet."};
 const Instrument kAlertNoticesLeftOut{
@@ -201,6 +205,7 @@ std::span<const Instrument* const> AllInstruments() {
       &kAlertsRaised,
       &kAlertNotJudged,
       &kAlertLag,
+      &kAlertStandsStill,
       &kAlertNoticesWaiting,
       &kAlertNoticesLeftOut,
       &kAlertDeliveriesFailed,

@@ -61,6 +61,7 @@ extern const Instrument kLiveFilterRecords;
 extern const Instrument kAlertsRaised;
 extern const Instrument kAlertNotJudged;
 extern const Instrument kAlertLag;
+extern const Instrument kAlertStandsStill;
 extern const Instrument kAlertNoticesWaiting;
 extern const Instrument kAlertNoticesLeftOut;
 extern const Instrument kAlertDeliveriesFailed;

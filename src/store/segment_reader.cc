@@ -19,6 +19,16 @@ namespace graven::store {
 namespace {
 
 constexpr char kDamagePayload[] = "graven.store.SegmentDamage";
+constexpr size_t kDamageNumbersBytes = 24;
+
+void SetDamage(const SegmentDamage& damage, absl::Status* status) {
+  std::string payload(kDamageNumbersBytes, '\0');
+  PutFixed64(payload.data(), damage.first_bad.value);
+  PutFixed64(payload.data() + 8, damage.offset);
+  PutFixed64(payload.data() + 16, damage.end.value);
+  payload.append(damage.what);
+  status->SetPayload(kDamagePayload, absl::Cord(payload));
+}
 
 struct FreeUnpacker {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
@@ -47,9 +57,9 @@ std::optional<SegmentDamage> SegmentDamageOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kDamagePayload);
   if (!payload.has_value()) return std::nullopt;
   const std::string bytes(*payload);
-  if (bytes.size() < 16) return std::nullopt;
+  if (bytes.size() < kDamageNumbersBytes) return std::nullopt;
   return SegmentDamage{LogIndex(GetFixed64(bytes.data())), GetFixed64(bytes.data() + 8),
-                       bytes.substr(16)};
+                       bytes.substr(kDamageNumbersBytes), LogIndex(GetFixed64(bytes.data() + 16))};
 }
 
 SegmentReader::SegmentReader(std::string path, std::unique_ptr<io::File> file)
@@ -74,11 +84,7 @@ absl::Status SegmentReader::Damaged(uint64_t offset, uint64_t first, uint64_t en
   absl::Status status =
       absl::DataLossError(fmt::format("{}: {} (at offset {}, records {} to {})", path_, what,
                                       offset, base + first, base + (end == first ? end : end - 1)));
-  std::string payload(16, '\0');
-  PutFixed64(payload.data(), base + first);
-  PutFixed64(payload.data() + 8, offset);
-  payload.append(what);
-  status.SetPayload(kDamagePayload, absl::Cord(payload));
+  SetDamage({LogIndex(base + first), offset, std::string(what), LogIndex(base + end)}, &status);
   return status;
 }
 
@@ -381,10 +387,16 @@ absl::Status SegmentReader::DamageOfBlock(const SegmentIndex& index,
   RETURN_IF_ERROR(ReadRow0(index, first, std::span(row).subspan(first, block.end() - first)));
   Hash previous = block.first == 0 ? frame_->previous_hash : row[first];
   const std::vector<bool> row_good(index.row0_checks.size(), true);  // or ReadRow0 had said so
-  RETURN_IF_ERROR(
+  absl::Status found =
       VerifyBlock(block, row, row_good, &previous,
-                  [](LogIndex, std::string_view, const Hash&) { return absl::OkStatus(); }));
-  return Damaged(block.offset, block.first, block.end(), "a block is damaged");
+                  [](LogIndex, std::string_view, const Hash&) { return absl::OkStatus(); });
+  if (found.ok()) return Damaged(block.offset, block.first, block.end(), "a block is damaged");
+  // Wherever in it the damage lies: a block whose checksum is wrong gives no record.
+  if (std::optional<SegmentDamage> damage = SegmentDamageOf(found)) {
+    damage->end = frame_->first + block.end();
+    SetDamage(*damage, &found);
+  }
+  return found;
 }
 
 absl::Status SegmentReader::VerifyBlock(const SegmentBlock& block, std::span<const Hash> row,

@@ -28,6 +28,9 @@ struct SegmentDamage {
   LogIndex first_bad;   // the first record that cannot be trusted
   uint64_t offset = 0;  // in the file, of what is damaged
   std::string what;     // for an operator
+  // Of a read that failed: no read gets any of the records from where it failed to before this. 0:
+  // not known.
+  LogIndex end = {};
 };
 // What a kDataLoss of a SegmentReader is about; nothing for another status.
 std::optional<SegmentDamage> SegmentDamageOf(const absl::Status& status);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <utility>
 
 #include "base/absl_views.h"
@@ -14,10 +15,9 @@
 #include "base/text_safety.h"
 #include "base/thread_name.h"
 #include "io/durable_file.h"
-#include "json/object_text.h"
 #include "metrics/instruments.h"
 #include "query/parser.h"
-#include "webhook/page_link.h"
+#include "store/segment_reader.h"
 
 namespace graven::upkeep {
 namespace {
@@ -27,11 +27,16 @@ constexpr uint64_t kRecordsPerLook = 4096;
 // A place that has moved is kept so often; it says where to begin again, no more.
 constexpr int64_t kKeepNs = 5 * kSecondNs;
 constexpr int64_t kRestNsMin = 1 * kSecondNs;
-constexpr int64_t kRestNsMax = 60 * kSecondNs;
+// Short, so that a rule goes on soon after its disk does.
+constexpr int64_t kRestNsMax = 5 * kSecondNs;
 constexpr size_t kHeadBytesMax = 128;
 
 // A damaged range is stepped over in pieces of so many records at most.
 constexpr uint64_t kSkippedPieceMax = 65'536;
+// Reads of one look that find out how far damage goes, where no reader says so.
+constexpr int kProbesPerLook = 64;
+// Events of the log `_system` that a place waits for.
+constexpr size_t kSystemEventsMax = 1000;
 
 // What makes a rule the same rule, of the same log; an origin of "": of whichever is made.
 Hash HashOf(const search::AlertRule& rule, std::string_view origin) {
@@ -51,18 +56,37 @@ struct Alerts::Watch {
       : rule(of),
         raised(metrics.MakeCounter(metrics::kAlertsRaised, {of.name})),
         not_judged(metrics.MakeCounter(metrics::kAlertNotJudged, {of.name})),
-        lag(metrics.MakeGauge(metrics::kAlertLag, {of.name})) {}
+        lag(metrics.MakeGauge(metrics::kAlertLag, {of.name})),
+        reading(fmt::format("alert {} stands still, its log cannot be read", of.name),
+                metrics.MakeGauge(metrics::kAlertStandsStill, {of.name, "read"})),
+        telling(fmt::format("alert {} stands still, what it found cannot be told", of.name),
+                metrics.MakeGauge(metrics::kAlertStandsStill, {of.name, "tell"})),
+        keeping(fmt::format("alert {}: its place cannot be kept", of.name),
+                metrics.MakeGauge(metrics::kAlertStandsStill, {of.name, "place"})) {}
+
+  // A range that cannot be read, as far as it is known.
+  struct Damage {
+    LogIndex first, end;
+    std::string what;
+    bool is_measured = false;
+  };
 
   const search::AlertRule& rule;
   metrics::Counter raised, not_judged;
   metrics::Gauge lag;
+  Trouble reading, telling, keeping;
   ledger::LogRef log;  // nothing: there is no such log yet
   bool waits = false;  // there was none when this server looked
   bool waits_is_kept = false;
   std::optional<search::AlertWindow> window;
-  std::string kept;  // the place in the file
-  int64_t kept_at_ns = 0;
+  std::deque<search::Alert> untold;    // raised by the window
+  std::string kept;                    // the place in the file
+  int64_t kept_at_ns = 0;              // or tried
+  bool must_keep = false;              // something was told since
   std::optional<LogIndex> damaged_at;  // could not be read once
+  std::optional<Damage> damage;
+  // What the log `_system` has not taken yet; the place waits for them.
+  std::vector<SystemEvent> system_events;
   // After an error: how long it rests, longer each time, and until when.
   int64_t rest_ns = 0;
   int64_t rest_until_ns = 0;
@@ -94,8 +118,8 @@ absl::StatusOr<std::unique_ptr<Alerts>> Alerts::Open(io::FileSystem& fs, std::st
   for (const search::AlertRule& rule : alerts->plan_.rules) {
     alerts->watches_.push_back(std::make_unique<Watch>(rule, metrics));
     Watch* watch = alerts->watches_.back().get();
-    // Tried again with the next look, and told of then.
-    if (!searches.reads().FindLog(rule.log).ok()) (void)alerts->KeepWaiting(watch);
+    // What fails is told, and tried again.
+    if (!searches.reads().FindLog(rule.log).ok()) alerts->KeepWaiting(watch);
   }
   return alerts;
 }
@@ -126,9 +150,9 @@ Alerts::~Alerts() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-  // A place that cannot be kept lets its rule begin at an older one.
+  // A place that is not kept lets its rule begin at an older one.
   for (const auto& watch : watches_) {
-    if (watch->window) (void)KeepPlace(watch.get());
+    if (watch->window) KeepPlace(watch.get());
   }
 }
 
@@ -147,97 +171,117 @@ bool Alerts::Look() {
     if (stopping_) break;
     if (searches_.clock().SteadyNs() < watch->rest_until_ns) continue;
     const absl::StatusOr<bool> looked = LookAt(watch.get());
-    if (looked.ok()) {
-      more = more || *looked;
-      watch->rest_ns = 0;
-    } else {
-      LetRest(watch.get(), looked.status());
+    if (!looked.ok()) {
+      LetRest(watch.get(), &watch->reading, looked.status());
+      continue;
     }
+    watch->reading.End(searches_.clock().SteadyNs(), &log_);
+    if (!watch->telling.lasts()) watch->rest_ns = 0;
+    more = more || *looked;
   }
   return more;
 }
 
-void Alerts::LetRest(Watch* watch, const absl::Status& error) {
-  if (watch->rest_ns == 0) {
-    log_.Error(fmt::format("alert {}: {}", watch->rule.name, ToStd(error.message())));
-  }
+void Alerts::LetRest(Watch* watch, Trouble* trouble, const absl::Status& error) {
+  const int64_t now_ns = searches_.clock().SteadyNs();
+  trouble->Meet(error, now_ns, &log_);
   watch->rest_ns = std::clamp(2 * watch->rest_ns, kRestNsMin, kRestNsMax);
-  watch->rest_until_ns = searches_.clock().SteadyNs() + watch->rest_ns;
-  // What the window has seen since was not told: it will see it again.
-  watch->window.reset();
+  watch->rest_until_ns = now_ns + watch->rest_ns;
 }
 
 absl::StatusOr<bool> Alerts::LookAt(Watch* watch) {
   if (!watch->log) {
     const absl::StatusOr<ledger::LogRef> found = searches_.reads().FindLog(watch->rule.log);
     if (!found.ok()) {
-      RETURN_IF_ERROR(KeepWaiting(watch));
+      KeepWaiting(watch);
       return false;
     }
     watch->log = *found;
   }
-  if (!watch->window) RETURN_IF_ERROR(Begin(watch));
+  if (!watch->window) {
+    if (const absl::Status begun = Begin(watch); !begun.ok()) {
+      watch->window.reset();
+      LetRest(watch, &watch->keeping, begun);
+      return false;
+    }
+  }
   const TreeSize size = searches_.ledger().GetPublished(watch->log)->size;
   const LogIndex next = watch->window->next();
   watch->lag.Set(static_cast<double>(size.value - std::min(next.value, size.value)));
-  if (next.value >= size.value) return false;
-  const LogIndex end =
-      watch->window->UpTo(LogIndex(std::min(size.value, next.value + kRecordsPerLook)));
-  bool any_raised = false;
-  const absl::Status judged = Judge(watch, size, end, &any_raised);
-  if (absl::IsDataLoss(judged)) {
-    RETURN_IF_ERROR(MeetDamage(watch, size, judged));
-  } else {
-    RETURN_IF_ERROR(judged);
-    watch->damaged_at.reset();
+  // What could not be told, or kept, before anything is found in addition to it.
+  if (!TellAll(watch)) return false;
+  absl::Status judged;
+  if (watch->damage) {
+    MeetDamage(watch, size);
+  } else if (next.value < size.value) {
+    judged = Judge(watch, size);
   }
-  const bool time_to_keep = searches_.clock().SteadyNs() - watch->kept_at_ns >= kKeepNs;
-  if (any_raised || time_to_keep) RETURN_IF_ERROR(KeepPlace(watch));
+  if (!TellAll(watch)) return false;
+  const bool is_late = searches_.clock().SteadyNs() - watch->kept_at_ns >= kKeepNs;
+  if (is_late || (watch->must_keep && !watch->keeping.lasts())) KeepPlace(watch);
+  RETURN_IF_ERROR(judged);
   return watch->window->next().value < size.value && !watch->damaged_at;
 }
 
-absl::Status Alerts::Judge(Watch* watch, TreeSize size, LogIndex end, bool* any_raised) {
+absl::Status Alerts::Judge(Watch* watch, TreeSize size) {
+  const LogIndex first = watch->window->next();
+  const LogIndex end =
+      watch->window->UpTo(LogIndex(std::min(size.value, first.value + kRecordsPerLook)));
   // Every record is given to the window: time goes on with those that do not match, too.
   search::Scan scan = search::Scan::Within(searches_.SourceOf(watch->log, query::Query(), size),
-                                           watch->window->next().value, end.value);
+                                           first.value, end.value);
   std::vector<search::Alert> raised;
-  absl::Status read = scan.Step(search::Turn(), [&](const search::Hit& hit) {
+  const absl::Status read = scan.Step(search::Turn(), [&](const search::Hit& hit) {
     watch->window->Add(hit.view, &raised);
     return stopping_ ? search::Verdict::kStop : search::Verdict::kGoOn;
   });
-  if (!read.ok() && !absl::IsDataLoss(read)) return read;
-  for (const search::Alert& alert : raised) RETURN_IF_ERROR(Tell(watch, alert));
-  *any_raised = !raised.empty();
-  return read;
-}
-
-absl::Status Alerts::MeetDamage(Watch* watch, TreeSize size, const absl::Status& damage) {
-  const LogIndex first = watch->window->next();
-  if (watch->damaged_at != first) {
-    watch->damaged_at = first;
+  // Of an error too: what the window has seen by then it will not see again.
+  watch->untold.insert(watch->untold.end(), raised.begin(), raised.end());
+  if (!absl::IsDataLoss(read)) {
+    if (read.ok()) watch->damaged_at.reset();
+    return read;
+  }
+  const LogIndex bad = watch->window->next();
+  if (watch->damaged_at != bad) {
+    // It may be a bad read that does not come again.
+    watch->damaged_at = bad;
     watch->rest_until_ns = searches_.clock().SteadyNs() + kRestNsMin;
     return absl::OkStatus();
   }
-  LogIndex end = first + 1;
-  const LogIndex limit =
-      watch->window->UpTo(LogIndex(std::min(size.value, first.value + kSkippedPieceMax)));
-  while (end < limit && !CanRead(*watch, size, end)) {
-    if (stopping_) return absl::OkStatus();
-    end = end + 1;
-  }
-  RETURN_IF_ERROR(TellSkipped(watch, first, end, damage));
-  watch->window->Skip(end);
   watch->damaged_at.reset();
-  // So that it is not told again.
-  return KeepPlace(watch);
+  watch->damage = {.first = bad,
+                   .end = std::max(bad + 1, EndOfDamage(read)),
+                   .what = std::string(ToStd(read.message()))};
+  return absl::OkStatus();
 }
 
-bool Alerts::CanRead(const Watch& watch, TreeSize size, LogIndex index) {
-  search::Scan scan = search::Scan::Within(searches_.SourceOf(watch.log, query::Query(), size),
-                                           index.value, index.value + 1);
-  // Any other error is met by the next look.
-  return !absl::IsDataLoss(
-      scan.Step(search::Turn(), [](const search::Hit&) { return search::Verdict::kGoOn; }));
+// Behind what the reader says is lost with the record that was asked for, or 0.
+LogIndex Alerts::EndOfDamage(const absl::Status& status) {
+  const std::optional<store::SegmentDamage> damage = store::SegmentDamageOf(status);
+  return damage ? damage->end : LogIndex(0);
+}
+
+// What cannot be read twice, with a rest between, is told and stepped over.
+void Alerts::MeetDamage(Watch* watch, TreeSize size) {
+  Watch::Damage& damage = *watch->damage;
+  const LogIndex limit =
+      watch->window->UpTo(LogIndex(std::min(size.value, damage.first.value + kSkippedPieceMax)));
+  damage.end = std::min(damage.end, limit);
+  for (int probes = 0; !damage.is_measured; ++probes) {
+    if (probes == kProbesPerLook || stopping_) return;  // goes on with the next look
+    absl::Status read;
+    if (damage.end < limit) {
+      search::Scan scan = search::Scan::Within(searches_.SourceOf(watch->log, query::Query(), size),
+                                               damage.end.value, damage.end.value + 1);
+      read = scan.Step(search::Turn(), [](const search::Hit&) { return search::Verdict::kGoOn; });
+    }
+    // Any other error is met when the range behind this one is judged.
+    if (!absl::IsDataLoss(read)) {
+      damage.is_measured = true;
+    } else {
+      damage.end = std::min(limit, std::max(damage.end + 1, EndOfDamage(read)));
+    }
+  }
 }
 
 absl::Status Alerts::Begin(Watch* watch) {
@@ -265,16 +309,30 @@ absl::Status Alerts::Begin(Watch* watch) {
                              watch->rule.name, from_the_start ? 0 : size.value));
   }
   watch->window.emplace(watch->rule, from_the_start ? LogIndex(0) : NextIndex(size));
-  RETURN_IF_ERROR(KeepPlace(watch));
+  // Not judged before that is kept: after a crash it would begin at another end.
+  RETURN_IF_ERROR(WritePlace(watch));
   watch->waits = false;
   // From here on the place says it. Left behind by a crash it means nothing while there is one.
   if (from_the_start) (void)fs_.Remove(WaitsPath(*watch));
   return absl::OkStatus();
 }
 
-absl::Status Alerts::KeepPlace(Watch* watch) {
+// A place that cannot be kept does not hold up the rule: what is told twice after a crash is better
+// than what is told late.
+void Alerts::KeepPlace(Watch* watch) {
+  // It must not say that something was told that was not.
+  if (!watch->untold.empty() || !SystemLogHasIt(watch)) return;
+  const int64_t now_ns = searches_.clock().SteadyNs();
+  watch->kept_at_ns = now_ns;
+  if (const absl::Status kept = WritePlace(watch); !kept.ok()) {
+    return watch->keeping.Meet(kept, now_ns, &log_);
+  }
+  watch->must_keep = false;
+  watch->keeping.End(now_ns, &log_);
+}
+
+absl::Status Alerts::WritePlace(Watch* watch) {
   std::string place = watch->window->Place();
-  watch->kept_at_ns = searches_.clock().SteadyNs();
   if (place == watch->kept) return absl::OkStatus();
   RETURN_IF_ERROR(io::WriteFileDurably(fs_, PlacePath(*watch),
                                        HeadOf(watch->rule, watch->log.origin()) + place));
@@ -282,12 +340,33 @@ absl::Status Alerts::KeepPlace(Watch* watch) {
   return absl::OkStatus();
 }
 
-absl::Status Alerts::KeepWaiting(Watch* watch) {
+bool Alerts::SystemLogHasIt(Watch* watch) {
+  const int64_t now_ns = searches_.clock().SteadyNs();
+  for (SystemEvent& event : watch->system_events) {
+    const EventFate fate = event.fate->load();
+    if (fate == EventFate::kWaiting) return false;
+    if (fate != EventFate::kLost) continue;
+    // As often as a place is kept, not more.
+    if (watch->keeping.lasts() && now_ns - watch->kept_at_ns < kKeepNs) return false;
+    watch->kept_at_ns = now_ns;
+    watch->keeping.Meet(absl::UnavailableError("the log _system does not take what was skipped"),
+                        now_ns, &log_);
+    event.fate = std::make_shared<std::atomic<EventFate>>(EventFate::kWaiting);
+    events_.Write(event);
+    return false;
+  }
+  watch->system_events.clear();
+  return true;
+}
+
+void Alerts::KeepWaiting(Watch* watch) {
+  const int64_t now_ns = searches_.clock().SteadyNs();
   watch->waits = true;
-  if (watch->waits_is_kept) return absl::OkStatus();
-  RETURN_IF_ERROR(io::WriteFileDurably(fs_, WaitsPath(*watch), HeadOf(watch->rule, "")));
-  watch->waits_is_kept = true;
-  return absl::OkStatus();
+  if (watch->waits_is_kept) return;
+  const absl::Status kept = io::WriteFileDurably(fs_, WaitsPath(*watch), HeadOf(watch->rule, ""));
+  watch->waits_is_kept = kept.ok();
+  if (!kept.ok()) return LetRest(watch, &watch->keeping, kept);
+  watch->keeping.End(now_ns, &log_);
 }
 
 absl::StatusOr<bool> Alerts::HasWaited(const Watch& watch) {
@@ -298,10 +377,30 @@ absl::StatusOr<bool> Alerts::HasWaited(const Watch& watch) {
   return *text == HeadOf(watch.rule, "");
 }
 
+bool Alerts::TellAll(Watch* watch) {
+  absl::Status told;
+  while (!watch->untold.empty() && told.ok()) {
+    told = Tell(watch, watch->untold.front());
+    // Within one life nothing is told twice, whatever fails after it.
+    if (told.ok()) watch->untold.pop_front();
+  }
+  // After its alerts: they are of records before it.
+  if (told.ok() && watch->damage && watch->damage->is_measured) told = TellSkipped(watch);
+  if (!told.ok()) {
+    LetRest(watch, &watch->telling, told);
+    return false;
+  }
+  watch->telling.End(searches_.clock().SteadyNs(), &log_);
+  return true;
+}
+
 absl::Status Alerts::Tell(Watch* watch, const search::Alert& alert) {
   const search::AlertRule& rule = watch->rule;
   // First what may fail: what is tried again is neither logged nor counted twice.
-  if (webhook_ != nullptr) RETURN_IF_ERROR(webhook_->Add(NoticeOf(*watch, alert)));
+  if (webhook_ != nullptr) {
+    RETURN_IF_ERROR(webhook_->Add(NoticeOf(ContextOf(*watch), alert)));
+  }
+  watch->must_keep = true;
   watch->raised.Add();
   log_.Warning(fmt::format("alert {}: {} matches{} in {} s, records {} to {}", rule.name,
                            alert.count,
@@ -311,58 +410,39 @@ absl::Status Alerts::Tell(Watch* watch, const search::Alert& alert) {
   return absl::OkStatus();
 }
 
-absl::Status Alerts::TellSkipped(Watch* watch, LogIndex first, LogIndex end,
-                                 const absl::Status& damage) {
+absl::Status Alerts::TellSkipped(Watch* watch) {
   const std::string& name = watch->rule.name;
+  const LogIndex first = watch->damage->first;
+  const LogIndex end = watch->damage->end;
+  const std::string& what = watch->damage->what;
   if (webhook_ != nullptr) {
-    RETURN_IF_ERROR(webhook_->Add(NoticeOfSkipped(*watch, first, end)));
+    RETURN_IF_ERROR(webhook_->Add(NoticeOfSkipped(ContextOf(*watch), first, end)));
   }
   watch->not_judged.Add(static_cast<double>(end.value - first.value));
   log_.Error(
       fmt::format("alert {}: records {} to {} of log {} cannot be read and were not judged: {}",
-                  name, first.value, end.value - 1, watch->log.name(), ToStd(damage.message())));
-  events_.Write({"alert.not_judged",
-                 true,
-                 {{"alert", name},
-                  {"log", watch->log.name()},
-                  {"first", fmt::format("{}", first.value)},
-                  {"end", fmt::format("{}", end.value)},
-                  {"what", std::string(damage.message())}}});
+                  name, first.value, end.value - 1, watch->log.name(), what));
+  SystemEvent event = {"alert.not_judged",
+                       true,
+                       {{"alert", name},
+                        {"log", watch->log.name()},
+                        {"first", fmt::format("{}", first.value)},
+                        {"end", fmt::format("{}", end.value)},
+                        {"what", what}},
+                       std::make_shared<std::atomic<EventFate>>(EventFate::kWaiting)};
+  events_.Write(event);
+  // Beyond these it is only said, so that a log in ruins fills no memory.
+  if (watch->system_events.size() < kSystemEventsMax) {
+    watch->system_events.push_back(std::move(event));
+  }
+  watch->window->Skip(end);
+  watch->damage.reset();
+  watch->must_keep = true;
   return absl::OkStatus();
 }
 
-std::string Alerts::NoticeOf(const Watch& watch, const search::Alert& alert) const {
-  const search::AlertRule& rule = watch.rule;
-  json::ObjectText notice;
-  notice.Text("kind", "alert").Text("id", fmt::format("{}-{}", rule.name, alert.id));
-  notice.Text("alert", rule.name).Text("log", watch.log.name());
-  notice.Text("origin", watch.log.origin()).Text("query", query::Canonical(rule.query));
-  if (rule.by) notice.Text("by", rule.by->name());
-  if (rule.by && plan_.webhook_values) notice.Text("value", alert.value);
-  notice.Uint64("count", alert.count).Uint64("threshold", rule.threshold);
-  notice.Uint64("windowSeconds", static_cast<uint64_t>(rule.window_ns / kSecondNs));
-  notice.Uint64("firstIndex", alert.first.value).Uint64("lastIndex", alert.last.value);
-  notice.TimeNs("firstReceivedAt", alert.first_received_ns);
-  notice.TimeNs("lastReceivedAt", alert.last_received_ns);
-  if (!plan_.page.empty()) {
-    notice.Text("link",
-                webhook::LinkToMatches(plan_.page, watch.log.name(), query::Canonical(rule.query),
-                                       alert.first.value, alert.last.value + 1));
-  }
-  return notice.Finish();
-}
-
-std::string Alerts::NoticeOfSkipped(const Watch& watch, LogIndex first, LogIndex end) const {
-  json::ObjectText notice;
-  notice.Text("kind", "not-judged");
-  notice.Text("id", fmt::format("{}-not-judged-{}-{}", watch.rule.name, first.value, end.value));
-  notice.Text("alert", watch.rule.name).Text("log", watch.log.name());
-  notice.Text("origin", watch.log.origin());
-  notice.Uint64("firstIndex", first.value).Uint64("lastIndex", end.value - 1);
-  if (!plan_.page.empty()) {
-    notice.Text("link", webhook::LinkToRecord(plan_.page, watch.log.name(), first.value));
-  }
-  return notice.Finish();
+NoticeContext Alerts::ContextOf(const Watch& watch) const {
+  return {watch.rule, watch.log.name(), watch.log.origin(), plan_.page, plan_.webhook_values};
 }
 
 // A rule may be called as the queue is; with its suffix its file is not.

@@ -13,9 +13,11 @@
 #include "io/file_system.h"
 #include "metrics/registry.h"
 #include "search/searches.h"
+#include "upkeep/alert_notices.h"
 #include "upkeep/alert_plan.h"
 #include "upkeep/life_log.h"
 #include "upkeep/operational_log.h"
+#include "upkeep/trouble.h"
 #include "webhook/sender.h"
 
 namespace graven::upkeep {
@@ -26,10 +28,11 @@ namespace graven::upkeep {
 //
 // Invariants: an alert is said at least once, through any crash: the rule's place in the log
 // (<folder>/<name>.place) moves on only after what was raised is durable in the webhook's queue.
-// After a crash it may be said again, with the same id. A record is judged, or it is said in the
-// same way that it was not: damaged ones are stepped over, for one of them must not hold up a rule
-// for ever. The operational log and the log `_system` hear of it too, but a crash may cost their
-// word.
+// Within one life it is said once, whatever fails; after a crash it may be said again, with the
+// same id. A record is judged, or it is said in the same way that it was not, and the place moves
+// on only after the log `_system` has that too: damaged ones are stepped over, for one of them must
+// not hold up a rule for ever. What cannot be read for another reason is waited for; a rule that
+// waits is shown by a metric and by the operational log.
 //
 // Threads: its own after Start. Look is for who does not Start.
 class Alerts {
@@ -60,26 +63,28 @@ class Alerts {
 
   absl::Status OpenWebhook();
   void Run();
-  void LetRest(Watch* watch, const absl::Status& error);
+  void LetRest(Watch* watch, Trouble* trouble, const absl::Status& error);
   absl::StatusOr<bool> LookAt(Watch* watch);
-  // Gives the window records from its next() to before `end`; what was raised by then is told, of
-  // an error too.
-  absl::Status Judge(Watch* watch, TreeSize size, LogIndex end, bool* any_raised);
-  // What cannot be read twice, with a rest between, is told and stepped over.
-  absl::Status MeetDamage(Watch* watch, TreeSize size, const absl::Status& damage);
-  bool CanRead(const Watch& watch, TreeSize size, LogIndex index);
+  // Gives the window what comes next, and keeps what it raises to be told.
+  absl::Status Judge(Watch* watch, TreeSize size);
+  static LogIndex EndOfDamage(const absl::Status& status);
+  // Finds out how far the damage goes, by so many reads at most.
+  void MeetDamage(Watch* watch, TreeSize size);
   // Begins where the file of the rule says, or anew.
   absl::Status Begin(Watch* watch);
-  absl::Status KeepPlace(Watch* watch);
+  void KeepPlace(Watch* watch);
+  absl::Status WritePlace(Watch* watch);
+  // What was said to the log `_system` is durable in it.
+  bool SystemLogHasIt(Watch* watch);
   // There is no such log yet: remembers that, for the day when there is.
-  absl::Status KeepWaiting(Watch* watch);
+  void KeepWaiting(Watch* watch);
   absl::StatusOr<bool> HasWaited(const Watch& watch);
 
+  // Tells what waits to be told; false: it cannot be.
+  bool TellAll(Watch* watch);
   absl::Status Tell(Watch* watch, const search::Alert& alert);
-  absl::Status TellSkipped(Watch* watch, LogIndex first, LogIndex end, const absl::Status& damage);
-  // What the webhook says.
-  std::string NoticeOf(const Watch& watch, const search::Alert& alert) const;
-  std::string NoticeOfSkipped(const Watch& watch, LogIndex first, LogIndex end) const;
+  absl::Status TellSkipped(Watch* watch);
+  NoticeContext ContextOf(const Watch& watch) const;
 
   std::string PlacePath(const Watch& watch) const;
   std::string WaitsPath(const Watch& watch) const;

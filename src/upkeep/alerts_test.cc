@@ -18,7 +18,7 @@ class AlertsTest : public ledger::LedgerTest {
   void TearDown() override { Close(); }
 
   // A server's start, without its threads.
-  void Begin(const std::string& log = "default") {
+  void Begin(const std::string& log = "default", SystemEvents* events = nullptr) {
     AlertPlan plan;
     search::AlertRule rule;
     rule.name = "rule";
@@ -29,7 +29,8 @@ class AlertsTest : public ledger::LedgerTest {
     metrics_ = std::make_unique<metrics::Registry>();
     hub_ = std::make_unique<engine::PublicationHub>(*ledger, clock);
     searches_ = std::make_unique<search::Searches>(*ledger, *hub_, *hub_, clock);
-    auto opened = Alerts::Open(disk, "/data/alerts", plan, *searches_, *metrics_, events_, log_);
+    auto opened = Alerts::Open(disk, "/data/alerts", plan, *searches_, *metrics_,
+                               events == nullptr ? events_ : *events, log_);
     ASSERT_TRUE(opened.ok()) << opened.status();
     alerts_ = *std::move(opened);
   }
@@ -54,7 +55,18 @@ class AlertsTest : public ledger::LedgerTest {
   void LookAll() {
     for (int looks = 0; alerts_->Look(); ++looks) ASSERT_LT(looks, 1000);
   }
+  // The next `count` operations of this kind on such files fail.
+  void FailNext(io::Operation operation, const std::string& path_part, uint64_t count) {
+    for (uint64_t nth = 1; nth <= count; ++nth) {
+      disk.AddFault({io::FaultKind::kError, operation, nth, path_part});
+    }
+  }
   void Later() { clock.steady_ns += 61 * kSecondNs; }
+  void ExpectStandsStill(const std::string& reason, bool it_does) {
+    EXPECT_THAT(metrics_->Expose("").body,
+                HasSubstr("graven_alert_stands_still{alert=\"rule\",reason=\"" + reason + "\"} " +
+                          (it_does ? "1\n" : "0\n")));
+  }
   void ExpectCount(const std::string& metric, uint64_t count) {
     EXPECT_THAT(metrics_->Expose("").body,
                 HasSubstr(metric + "{alert=\"rule\"} " + std::to_string(count) + "\n"));
@@ -94,6 +106,43 @@ TEST_F(AlertsTest, APlaceThatIsDeletedMeansTheEndAlthoughTheRuleWaitedOnce) {
   ExpectCount("graven_alerts_total", 0);
 }
 
+TEST_F(AlertsTest, APlaceThatCannotBeKeptTellsNothingTwiceAndIsKeptOnceItCan) {
+  Begin();
+  LookAll();
+  Write("default", {ledger::Event("1", "alarm.x")});
+  FailNext(io::Operation::kRename, "rule.place", 3);
+  LookAll();
+  ASSERT_GE(disk.Counts().errors, 1u);
+  ExpectCount("graven_alerts_total", 1);
+  ExpectStandsStill("place", true);
+  // It goes on judging meanwhile.
+  Write("default", {ledger::Event("2", "alarm.x")});
+  for (int looks = 0; looks < 5; ++looks) {
+    Later();
+    LookAll();
+  }
+  ASSERT_EQ(disk.Counts().errors, 3u);
+  ExpectCount("graven_alerts_total", 2);
+  ExpectStandsStill("place", false);
+  KillAndBegin();
+  LookAll();
+  ExpectCount("graven_alerts_total", 0);
+}
+
+TEST_F(AlertsTest, ACrashBeforeThePlaceIsKeptTellsAgain) {
+  Begin();
+  LookAll();
+  Write("default", {ledger::Event("1", "alarm.x")});
+  FailNext(io::Operation::kRename, "rule.place", 100);
+  LookAll();
+  ExpectCount("graven_alerts_total", 1);
+  ASSERT_GE(disk.Counts().errors, 1u);
+  KillAndBegin();
+  disk.ClearFaults();
+  LookAll();
+  ExpectCount("graven_alerts_total", 1);
+}
+
 // 200 records of which the first 100 lie in a segment, a byte of which is turned: its block cannot
 // be read.
 class DamagedAlertsTest : public AlertsTest {
@@ -101,6 +150,7 @@ class DamagedAlertsTest : public AlertsTest {
   void SetUp() override {
     options.journal_files_max = 3;
     AlertsTest::SetUp();
+    events_.Attach(nullptr);  // there is no log _system
     Begin();
     LookAll();
     Close();
@@ -161,6 +211,62 @@ TEST_F(DamagedAlertsTest, ABadReadThatDoesNotComeAgainStepsOverNothing) {
   LookAll();
   EXPECT_EQ(NotJudged(), 0u);
   ExpectCount("graven_alerts_total", 600);
+}
+
+TEST_F(DamagedAlertsTest, ADiskThatDoesNotAnswerIsShownAndTheRuleGoesOnOnceItDoes) {
+  ASSERT_TRUE(disk.FlipBit(segment_, 200 * 8).ok());  // whole again
+  Begin();
+  FailNext(io::Operation::kRead, "/segments/", 1000);
+  for (int looks = 0; looks < 5; ++looks) {
+    LookAll();
+    ExpectStandsStill("read", true);
+    clock.steady_ns += 6 * kSecondNs;
+  }
+  ASSERT_GE(disk.Counts().errors, 5u);
+  EXPECT_EQ(NotJudged(), 0u);
+  disk.ClearFaults();
+  LookAll();  // it rests for 5 s at most
+  ExpectStandsStill("read", false);
+  ExpectCount("graven_alerts_total", 600);
+}
+
+TEST_F(DamagedAlertsTest, ADamagedBlockIsPassedWithoutReadingForEachOfItsRecords) {
+  Begin();
+  uint64_t reads = 0;
+  disk.SetTrace([&](const std::string& line) {
+    if (line.find("read ") != line.npos && line.find("segments/") != line.npos) ++reads;
+  });
+  LookAll();
+  Later();
+  LookAll();
+  disk.SetTrace({});
+  EXPECT_GE(NotJudged(), 100u);
+  EXPECT_GE(reads, 2u);
+  EXPECT_LT(reads, NotJudged());
+  ExpectCount("graven_alerts_total", 600 - NotJudged());
+}
+
+TEST_F(DamagedAlertsTest, ThePlaceStaysUntilTheServersOwnLogHasWhatWasSteppedOver) {
+  SystemEvents starting;  // a log _system that takes nothing yet
+  Begin("default", &starting);
+  LookAll();
+  Later();
+  LookAll();
+  const uint64_t lost = NotJudged();
+  EXPECT_GT(lost, 0u);
+  Later();
+  LookAll();
+  EXPECT_EQ(NotJudged(), lost);  // said once in this life
+  KillAndBegin();
+  LookAll();
+  Later();
+  LookAll();
+  EXPECT_EQ(NotJudged(), lost);  // and again in the next: nothing else knows of it
+  KillAndBegin();
+  LookAll();
+  Later();
+  LookAll();
+  EXPECT_EQ(NotJudged(), 0u);
 }
 
 }  // namespace

@@ -17,15 +17,24 @@ constexpr int64_t kStopPatienceNs = 5'000'000'000;
 void SystemEvents::Write(SystemEvent event) {
   std::lock_guard lock(mutex_);
   if (log_ != nullptr) return log_->Write(std::move(event));
-  if (!ended_ && waiting_.size() < kWaitingMax) waiting_.push_back(std::move(event));
+  if (!ended_ && waiting_.size() < kWaitingMax) {
+    waiting_.push_back(std::move(event));
+  } else if (event.fate != nullptr) {
+    *event.fate = ended_ && !had_log_ ? EventFate::kNoLog : EventFate::kLost;
+  }
 }
 
 void SystemEvents::Attach(SystemLog* log) {
   std::lock_guard lock(mutex_);
   log_ = log;
   ended_ = log == nullptr;
-  if (log != nullptr) {
-    for (SystemEvent& event : waiting_) log->Write(std::move(event));
+  had_log_ = had_log_ || log != nullptr;
+  for (SystemEvent& event : waiting_) {
+    if (log != nullptr) {
+      log->Write(std::move(event));
+    } else if (event.fate != nullptr) {
+      *event.fate = EventFate::kNoLog;
+    }
   }
   waiting_.clear();
 }
@@ -36,7 +45,8 @@ LifeLog::LifeLog(engine::AppendDoor& door, ledger::Ledger& ledger, Facts facts,
   const ledger::LedgerStatus status = ledger.status();
   if (!ledger.FindLog(ledger::kSystemLogName) ||
       status.write_state == ledger::WriteState::kReadOnly) {
-    return;  // nothing can be written to a folder that is damaged
+    events_.Attach(nullptr);  // nothing can be written to a folder that is damaged
+    return;
   }
   system_log_ =
       std::make_unique<SystemLog>(door, ledger, SystemClock(), facts_.counters_every_ns, log);

@@ -20,6 +20,7 @@ namespace graven::upkeep {
 // disk.
 class SystemEvents {
  public:
+  // What is dropped has the fate kLost, or kNoLog when there never was a log to write to.
   void Write(SystemEvent event);
   // Hands on what waits, and from now on everything; null: nothing any more.
   void Attach(SystemLog* log);
@@ -29,6 +30,7 @@ class SystemEvents {
   std::mutex mutex_;
   SystemLog* log_ = nullptr;          // guarded by mutex_
   bool ended_ = false;                // the same
+  bool had_log_ = false;              // the same
   std::vector<SystemEvent> waiting_;  // the same
 };
 

@@ -18,13 +18,17 @@ namespace {
 constexpr size_t kLabelBytesMax = 1024;
 constexpr size_t kKeysPerEventMax = 60;  // an event has at most 64 labels
 constexpr size_t kEventsPerAppend = 100;
-constexpr auto kLookEvery = std::chrono::seconds(1);
+constexpr auto kLookForLogsEvery = std::chrono::seconds(1);
 constexpr auto kAppendPatience = std::chrono::seconds(10);
 
 // Field numbers of graven.v1.Event.
 constexpr uint32_t kEventId = 1, kActor = 2, kAction = 3, kOccurredAt = 5, kOutcome = 6,
                    kLabels = 16;
 constexpr uint64_t kSuccess = 1, kFailure = 2;
+
+void SetFate(const std::shared_ptr<std::atomic<EventFate>>& of, EventFate fate) {
+  if (of != nullptr) *of = fate;
+}
 
 // Cuts between code points.
 std::string_view Cut(std::string_view text, size_t bytes_max) {
@@ -93,16 +97,16 @@ SystemLog::~SystemLog() { Stop(0); }
 void SystemLog::Write(SystemEvent event) {
   const int64_t now_ns = clock_.WallNs();
   std::lock_guard lock(mutex_);
-  if (closed_) return;
+  if (closed_) return SetFate(event.fate, EventFate::kLost);
   if (pending_.size() >= kPendingMax) {
     ++dropped_;
-    return;
+    return SetFate(event.fate, EventFate::kLost);
   }
   if (dropped_ > 0) event.labels.emplace_back("events_lost_before", fmt::format("{}", dropped_));
   dropped_ = 0;
   // A second attempt after an unknown outcome is found to be the same event.
   const std::string id = fmt::format("graven-{:x}-{}", started_ns_, ++written_);
-  pending_.push_back(EncodeSystemEvent(event, id, now_ns));
+  pending_.push_back({EncodeSystemEvent(event, id, now_ns), std::move(event.fate)});
   changed_.notify_all();
 }
 
@@ -134,7 +138,7 @@ void SystemLog::Stop(int64_t patience_ns) {
   if (thread_.joinable()) thread_.join();
 }
 
-bool SystemLog::AppendFirst(const std::vector<std::string>& events) {
+EventFate SystemLog::AppendFirst(std::vector<std::string> events) {
   struct Answer {
     std::mutex mutex;
     std::condition_variable came;
@@ -144,7 +148,7 @@ bool SystemLog::AppendFirst(const std::vector<std::string>& events) {
   const auto answer = std::make_shared<Answer>();
   engine::AppendOrder order;
   order.log = ledger::kSystemLogName;
-  order.events = events;
+  order.events = std::move(events);
   order.written_by = engine::kServerIdentity;
   door_.Append(std::move(order), [answer](absl::StatusOr<engine::AppendAnswer> done) {
     std::lock_guard lock(answer->mutex);
@@ -153,16 +157,18 @@ bool SystemLog::AppendFirst(const std::vector<std::string>& events) {
   });
   std::unique_lock lock(answer->mutex);
   answer->came.wait_for(lock, kAppendPatience, [&] { return answer->status.has_value(); });
-  if (!answer->status) return false;
-  if (answer->status->ok()) return true;
+  if (!answer->status) return EventFate::kWaiting;
+  if (answer->status->ok()) return EventFate::kDurable;
   const absl::Status& status = *answer->status;
   // Full, or not known: the same ids find out later. Anything else will not get better.
-  if (absl::IsResourceExhausted(status) || absl::IsUnavailable(status)) return false;
+  if (absl::IsResourceExhausted(status) || absl::IsUnavailable(status)) {
+    return EventFate::kWaiting;
+  }
   if (!std::exchange(gave_up_, true)) {
     log_->Warning(fmt::format("the log {} takes no events: {}", ledger::kSystemLogName,
                               std::string(status.message())));
   }
-  return true;
+  return EventFate::kLost;
 }
 
 void SystemLog::LookForNewLogs() {
@@ -204,7 +210,7 @@ void SystemLog::Run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (pending_.empty()) {
-      changed_.wait_for(lock, kLookEvery);
+      changed_.wait_for(lock, kLookForLogsEvery);
       if (stopping_ || closed_) continue;
       lock.unlock();
       LookForNewLogs();
@@ -213,12 +219,13 @@ void SystemLog::Run() {
       continue;
     }
     const size_t count = std::min(pending_.size(), kEventsPerAppend);
-    const std::vector<std::string> events(pending_.begin(),
-                                          pending_.begin() + static_cast<int64_t>(count));
+    std::vector<std::string> events;
+    for (size_t i = 0; i < count; ++i) events.push_back(pending_[i].bytes);
     lock.unlock();
-    const bool done = AppendFirst(events);
+    const EventFate fate = AppendFirst(std::move(events));
     lock.lock();
-    if (done) {
+    if (fate != EventFate::kWaiting) {
+      for (size_t i = 0; i < count; ++i) SetFate(pending_[i].fate, fate);
       pending_.erase(pending_.begin(), pending_.begin() + static_cast<int64_t>(count));
       changed_.notify_all();
     } else if (closed_) {
@@ -226,7 +233,7 @@ void SystemLog::Run() {
       changed_.notify_all();
       changed_.wait(lock, [this] { return stopping_; });
     } else {
-      changed_.wait_for(lock, kLookEvery, [this] { return closed_; });
+      changed_.wait_for(lock, kLookForLogsEvery, [this] { return closed_; });
     }
   }
 }

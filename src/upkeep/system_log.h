@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -18,11 +20,21 @@
 
 namespace graven::upkeep {
 
+// What became of an event of the log `_system`.
+enum class EventFate : uint8_t {
+  kWaiting,
+  kDurable,
+  kLost,   // it was not written; who writes it again may have more luck
+  kNoLog,  // there is no such log, or nothing is ever written to it: a folder that is read-only
+};
+
 // What happens to the server itself, as a graven.v1.Event of the log `_system`.
 struct SystemEvent {
   std::string action;  // "server.start"
   bool failure = false;
   std::vector<std::pair<std::string, std::string>> labels;
+  // For who must know what became of it; null: nobody asks. Any thread may look at it.
+  std::shared_ptr<std::atomic<EventFate>> fate = nullptr;
 };
 
 // A finding of the scrubber, as such.
@@ -63,8 +75,13 @@ class SystemLog {
 
  private:
   void Run();
-  // Appends the first of what waits; false: it was refused and is to be tried again.
-  bool AppendFirst(const std::vector<std::string>& events);
+  struct Pending {
+    std::string bytes;
+    std::shared_ptr<std::atomic<EventFate>> fate;
+  };
+
+  // Appends the first of what waits; kWaiting: they were refused and are to be tried again.
+  EventFate AppendFirst(std::vector<std::string> events);
   void LookForNewLogs();
   void TellSignatures();
   uint64_t RecordsOfOthers() const;
@@ -78,7 +95,7 @@ class SystemLog {
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  std::deque<std::string> pending_;
+  std::deque<Pending> pending_;
   uint64_t written_ = 0;  // events so far, for their ids
   uint64_t dropped_ = 0;
   bool closed_ = false;

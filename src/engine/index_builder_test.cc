@@ -3,11 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sched.h>
+
+#include <atomic>
 #include <chrono>
 #include <thread>
 
+#include "base/idle_priority.h"
+#include "base/sha256.h"
 #include "engine/engine_fixture_test.h"
 #include "graven/v1/event.pb.h"
+#include "index/index_checker.h"
 #include "io/durable_file.h"
 #include "ledger/ledger_fixture_test.h"
 #include "query/parser.h"
@@ -318,6 +324,71 @@ TEST_F(IndexBuilderTest, ABurstPassesBeforeAnythingIsBuilt) {
   while (Shape(Default()).empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_THAT(Shape(Default()), ::testing::ElementsAre(std::pair(0, 12)));
   builder_->Stop();
+}
+
+// With both processors taken by others a thread at idle priority may stand still with a lock in its
+// hands. The locks of the log are taken where it is read.
+TEST_F(IndexBuilderTest, AtIdlePriorityItNeitherReadsTheLogNorTellsAnybody) {
+  if (!MayRaiseAgain()) GTEST_SKIP() << "skipped: priorities cannot be raised again here";
+  Open();
+  Grow(Default(), 70'000);
+  std::atomic<int> log_reads = 0, idle_log_reads = 0, index_writes = 0, idle_index_writes = 0;
+  std::atomic<int> told = 0, idle_told = 0;
+  const auto is_idle = [] { return sched_getscheduler(0) == SCHED_IDLE; };
+  builder_options_.on_file = [&](ledger::LogRef, const index::Chunk&, const Hash&) {
+    ++told;
+    if (is_idle()) ++idle_told;
+  };
+  MakeBuilder();
+  disk.SetTrace([&](const std::string& line) {
+    if (line.find("read") != std::string::npos && line.find("/segments/") != std::string::npos) {
+      ++log_reads;
+      if (is_idle()) ++idle_log_reads;
+    }
+    if (line.find(" write ") != std::string::npos && line.find("/index/") != std::string::npos) {
+      ++index_writes;
+      if (is_idle()) ++idle_index_writes;
+    }
+  });
+  builder_->Start();
+  while (told == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  builder_->Stop();
+  disk.SetTrace(nullptr);
+  EXPECT_GT(log_reads, 0);
+  EXPECT_EQ(idle_log_reads, 0);
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(idle_told, 0);
+  // What takes long goes by idle priority as before.
+  EXPECT_GT(index_writes, 0);
+  EXPECT_EQ(idle_index_writes, index_writes);
+}
+
+// Made from nothing at one time or with the log as it grows: the same files lead to the same hash.
+TEST_F(IndexBuilderTest, TellsTheManifestOfAllFilesWithEach) {
+  std::vector<Hash> grown, anew;
+  std::vector<Hash>* told = &grown;
+  builder_options_.on_file = [&](ledger::LogRef, const index::Chunk&, const Hash& manifest) {
+    told->push_back(manifest);
+  };
+  Open();
+  Grow(Default(), 65'536);
+  MakeBuilder();
+  StepAll();
+  Grow(Default(), 131'072);
+  StepAll();
+  ASSERT_EQ(grown.size(), 2U);
+  std::vector<index::ManifestEntry> entries;
+  for (const auto& chunk : builder_->Chunks(Default())->chunks()) {
+    entries.push_back({chunk->first(), chunk->end(), chunk->header().subtree_root, chunk->root()});
+  }
+  EXPECT_EQ(grown[1], Sha256(index::FormatManifest(ledger->Info(Default()).origin, entries)));
+  EXPECT_NE(grown[0], grown[1]);
+  ASSERT_TRUE(disk.Remove(first_file_).ok());
+  ASSERT_TRUE(disk.Remove(folder_ + index::ChunkFileName(65'536, index::kMiddleLevel)).ok());
+  told = &anew;
+  MakeBuilder();
+  StepAll();
+  EXPECT_EQ(anew, grown);
 }
 
 TEST_F(IndexBuilderTest, StopWaitsForAPieceOfWorkOnly) {

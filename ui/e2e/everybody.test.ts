@@ -111,11 +111,10 @@ inChromium('for everybody', () => {
     const facet = '.facet[aria-label=action]';
     await tabTo(`${facet} input`);
     await page.keyboard.type('invoice.create');
-    await until('its value', async () =>
-      (await page.locator(`${facet} .facet-value`).allInnerTexts()).every((one) =>
-        one.includes('invoice.create'),
-      ),
-    );
+    await until('its value', async () => {
+      const shown = await page.locator(`${facet} .facet-value`).allInnerTexts();
+      return shown.length > 0 && shown.every((one) => one.includes('invoice.create'));
+    });
     await tabTo(`${facet} li button`);
     await page.keyboard.press('Enter');
     await until('it is in the query', () => /action:invoice\.create/.test(page.url()));

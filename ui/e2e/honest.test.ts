@@ -1,11 +1,12 @@
 // The page says no more than it knows: many tabs, tokens, answers that do not fit what was asked, addresses that mean nothing.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { flipRecord } from './proxy.ts';
 import { binary, Server, sleep, until } from './serving.ts';
-import { closing, folder, inChromium, samples, sealIs, server, visit } from './world.ts';
+import { closing, folder, inChromium, samples, sealIs, server, visit, vkey } from './world.ts';
 
 inChromium('a page that says what it knows', () => {
   test('eight tabs on eight logs all load, with one stream between them', async () => {
@@ -77,5 +78,192 @@ inChromium('a page that says what it knows', () => {
     await other.getByRole('button', { name: 'use it' }).click();
     await other.locator('.event-row[data-index="4"]').waitFor({ timeout: 20_000 });
     await sealIs(page, 'first');
+  });
+
+  type Records = { records: { index: string; record: string }[] };
+  const searched = (path: string): boolean => path.startsWith('/logs/default/search?');
+  const bent =
+    (bend: (records: Records['records']) => Records['records'], when = (_: string) => true) =>
+    (path: string, body: string): string | undefined => {
+      if (!searched(path) || !when(path)) return undefined;
+      const answer = JSON.parse(body) as Records;
+      return JSON.stringify({ ...answer, records: bend(answer.records) });
+    };
+  const search = async (query: string): Promise<Records['records']> =>
+    (
+      (await (
+        await fetch(new URL(`/logs/default/search?${query}&limit=200`, server.http))
+      ).json()) as Records
+    ).records;
+
+  const others = {
+    'records that do not match': async () => {
+      const successes = await search('q=outcome:success');
+      return [(_: Records['records']) => successes.slice(0, 20), /does not match what was asked/];
+    },
+    'the same record twice': async () => [
+      (all: Records['records']) => [all[0]!, ...all],
+      /record \d+ twice/,
+    ],
+    'another order': async () => [
+      (all: Records['records']) => all.toReversed(),
+      /newest first, was answered with record/,
+    ],
+    'a record that was changed': async () => {
+      const { index } = (await search('q=outcome:denied&order=newest'))[1]!;
+      return [
+        (all: Records['records']) =>
+          all.map((one) =>
+            one.index === index ? { ...one, record: flipRecord(one.record) } : one,
+          ),
+        /as shown is not in the tree/,
+      ];
+    },
+  } satisfies Record<
+    string,
+    () => Promise<(RegExp | ((all: Records['records']) => Records['records']))[]>
+  >;
+  for (const [name, make] of Object.entries(others)) {
+    test(`${name} in the answer of a search turn the page red, and are no rows`, async () => {
+      const [bend, said] = (await make()) as [(all: Records['records']) => [], RegExp];
+      const { page, proxy } = await visit('#/default/explore?q=outcome:denied', {
+        lies: { answer: bent(bend) },
+      });
+      await sealIs(page, 'broken');
+      assert.match(await page.locator('.alarm').innerText(), said);
+      assert.ok(proxy.told >= 2, 'it was asked twice');
+      if (name !== 'a record that was changed') {
+        await page.getByText('the answer does not fit what was asked').waitFor();
+        assert.equal(await page.locator('.event-row[data-index]').count(), 0);
+      }
+      await page.reload();
+      await sealIs(page, 'broken');
+      await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+      const incident = page.locator('.incident').first();
+      assert.match(await incident.innerText(), said);
+      const download = page.waitForEvent('download');
+      await incident.getByRole('button', { name: /save (the evidence|what was found)/ }).click();
+      const file = `${folder}/${name.replaceAll(' ', '-')}`;
+      await (await download).saveAs(file);
+      if (name === 'a record that was changed') {
+        const judged = spawnSync(binary, ['verify', '--evidence', file, '--key', vkey, '--json']);
+        assert.match(judged.stdout.toString() + judged.stderr.toString(), /WRONG_ANSWER/);
+      }
+    });
+  }
+
+  test('an answer of a search that is wrong once is no contradiction', async () => {
+    const { page, proxy } = await visit('#/default/explore');
+    await page.locator('.event-row[data-covered=true]').first().waitFor({ timeout: 20_000 });
+    proxy.lies = {
+      answer: bent(
+        (all) => all.toReversed(),
+        () => proxy.told === 0,
+      ),
+    };
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?q=outcome:denied'));
+    await page.locator('.event-row[data-covered=true]').first().waitFor({ timeout: 20_000 });
+    assert.equal(proxy.told, 1);
+    await sealIs(page, 'first');
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    await page.getByText('An answer of the search did not fit at first').waitFor();
+  });
+
+  test('neighbours of a record that are not of its actor turn the page red', async () => {
+    const { page, proxy } = await visit('#/default/record/300');
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    const strangers = (await search('q=NOT+actor:u-17')).slice(0, 3);
+    proxy.lies = { answer: bent(() => strangers) };
+    await page.goto(page.url().replace(/#.*/, '#/default/record/300?tab=around'));
+    await sealIs(page, 'broken');
+    assert.ok(proxy.told >= 2);
+    assert.equal(await page.locator('.around li').count(), 0);
+  });
+
+  test('a histogram that is not whole says so, and one that does not come', async () => {
+    const { page, proxy } = await visit('#/default/explore', {
+      lies: {
+        answer: (path, body) =>
+          path.includes('/histogram?')
+            ? JSON.stringify({ ...(JSON.parse(body) as object), exact: false })
+            : undefined,
+      },
+    });
+    await page.locator('[data-histogram]', { hasText: 'partial' }).waitFor({ timeout: 20_000 });
+    assert.ok(proxy.told > 0);
+    proxy.lies = { refuse: (path) => (path.includes('/histogram?') ? 503 : undefined) };
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?q=outcome:denied'));
+    await page.locator('[data-histogram]', { hasText: 'no histogram: not now' }).waitFor();
+    proxy.lies = {};
+    await page.goto(page.url().replace(/#.*/, '#/default/explore'));
+    await page.locator('[data-exact=true]').waitFor();
+    await until(
+      'nothing lacks',
+      async () => (await page.locator('[data-histogram]').count()) === 0,
+    );
+  });
+
+  test('a range of time that is none is named, and nothing is asked', async () => {
+    const { page, proxy } = await visit('#/default/trust');
+    await sealIs(page, 'first');
+    const day = '2026-01-01T00:00:00Z';
+    for (const [range, said] of [
+      [`t1=${day}`, /no end \(t2\)/],
+      [`t2=${day}`, /no beginning \(t1\)/],
+      [`t1=garbage&t2=${day}`, /time t1 of the address is none/],
+      [`t1=2027-01-01T00:00:00Z&t2=${day}`, /ends \(t2\) before it begins/],
+    ] as const) {
+      const asked = proxy.requests.length;
+      await page.goto(page.url().replace(/#.*/, `#/default/explore?${range}`));
+      await page.locator('[data-range=bad]', { hasText: said }).waitFor();
+      await sleep(700);
+      assert.deepEqual(
+        proxy.requests.slice(asked).filter((path) => /search|histogram|facets/.test(path)),
+        [],
+      );
+      assert.doesNotMatch(await page.locator('#main').innerText(), /NaN|no records yet/);
+      assert.equal(await page.locator('.event-row[data-index]').count(), 0);
+    }
+    await page.getByText('look at all times').click();
+    await page.locator('.event-row[data-index]').first().waitFor();
+  });
+
+  test('a link that named another record is amber wherever one looks, until the reader says so', async () => {
+    const other = 'ab'.repeat(32);
+    const { page } = await visit(`#/default/record/5?hash=${other}`);
+    await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
+    await page.locator('[data-verdict=substituted]', { hasText: 'signed by nobody' }).waitFor();
+    await sealIs(page, 'stale');
+    assert.match(await page.locator('.seal-button').innerText(), /a link named another record/);
+    assert.equal(await page.locator('.alarm').count(), 0);
+    await page.goto(page.url().replace(/#.*/, '#/default/live'));
+    await page.reload();
+    await sealIs(page, 'stale');
+    await page.goto(page.url().replace(/#.*/, '#/default/trust'));
+    const kept = page.locator('[data-links="1"]');
+    assert.match(await kept.innerText(), /record 5/);
+    await kept.getByRole('button', { name: 'forget these links' }).click();
+    await sealIs(page, 'unpinned');
+    await page.reload();
+    await sealIs(page, 'unpinned');
+  });
+
+  test('an address of no log, of no record and of no page says so', async () => {
+    const { page } = await visit('#/nope/live');
+    await page.locator('[data-log=none]').waitFor({ timeout: 20_000 });
+    assert.match(await page.locator('.seal-button').innerText(), /no such log/);
+    assert.doesNotMatch(await page.locator('#main').innerText(), /Waiting for records/);
+    for (const [hash, said] of [
+      ['#/default/record/abc', /no index/],
+      ['#/default/record', /names no record/],
+      ['#/default/nonsense', /a page that there is not/],
+      ['#/No%20Log/live', /a name that no log can have/],
+    ] as const) {
+      await page.goto(page.url().replace(/#.*/, hash));
+      await page.locator('[data-address=wrong]', { hasText: said }).waitFor();
+    }
+    await page.goto(page.url().replace(/#.*/, '#/default/live'));
+    await page.locator('.event-row[data-index]').first().waitFor();
+    assert.equal(await page.locator('[data-address]').count(), 0);
   });
 });

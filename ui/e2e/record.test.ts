@@ -114,7 +114,7 @@ inChromium('a record', () => {
     assert.equal(await same.locator('[data-verdict=substituted]').count(), 0);
     // Another history by the same key: all of its own proofs hold, and only the link tells.
     const other = await colleague(b!.http);
-    await sealIs(other, 'first');
+    await sealIs(other, 'stale');
     const said = await other.locator('[data-verdict=substituted]').innerText();
     assert.match(said, /Not the record of the link/);
     assert.ok(said.includes(/hash=([0-9a-f]{16})/.exec(link)![1]!));

@@ -185,7 +185,7 @@ inChromium('searching', () => {
 
   test('a million rows can be scrolled to the end, and are fetched where one looks', async () => {
     const { page, proxy } = await visit('#/logs');
-    const { total, distinct, lies } = await millionFound(server);
+    const { total, lies } = await millionFound(server);
     proxy.lies = lies;
     await page.goto(page.url().replace(/#.*/, '#/default/explore?order=oldest'));
     await page.locator(`[data-count="${total}"]`).waitFor({ timeout: 30_000 });
@@ -210,7 +210,7 @@ inChromium('searching', () => {
       async () => (await page.locator('.event-row.waiting').count()) === 0,
     );
     const shown = await rowsOf(page);
-    assert.equal(shown[shown.length - 1], (total - 1) % distinct);
+    assert.equal(shown[shown.length - 1], total - 1);
     assert.deepEqual(
       shown,
       shown.map((_, i) => shown[0]! + i),

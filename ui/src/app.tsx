@@ -326,12 +326,16 @@ export function App({ link }: { link: Link }): JSX.Element {
     : route.page;
   const state = useMemo(() => exploreState(route.parameters), [route.parameters.toString()]);
   const query = route.parameters.get('q') ?? '';
+  const asked = rangeOf(state.from, state.to);
+  const limits = typeof asked === 'string' ? undefined : asked;
   const back =
     under === 'explore'
       ? exploreRoute(route.log, state)
       : writeRoute(route.log, 'live', { q: query });
   const rowHeight = wide ? 30 : 52;
   const refused = feed?.trust?.absent?.sentence.includes('asks for a token') === true;
+  const noLog = feed?.trust?.absent?.word === 'no such log';
+  const nothing = refused || noLog;
   const selected = inRecord ? route.index : undefined;
   const tab = recordTab(route.parameters);
   const trust = feed?.trust;
@@ -392,9 +396,23 @@ export function App({ link }: { link: Link }): JSX.Element {
         tabIndex={-1}
         class={`content ${under === 'live' || under === 'explore' ? 'still' : ''}`}
       >
+        {route.wrong !== undefined && (
+          <p class="notice amber" role="alert" data-address="wrong">
+            {route.wrong}
+          </p>
+        )}
+        {noLog && (
+          <div class="page-text" role="alert" data-log="none">
+            <h1>No such log</h1>
+            <p>
+              This server has no log <code>{route.log}</code>, or shows it to others.{' '}
+              <a href="#/logs">Logs that it shows</a>
+            </p>
+          </div>
+        )}
         {route.page === 'logs' && <Logs link={link} onBroken={setSomeBroken} />}
         {refused && <TokenForm link={link} restart={() => location.reload()} />}
-        {!refused && feed !== undefined && feed.log === route.log && under === 'live' && (
+        {!nothing && feed !== undefined && feed.log === route.log && under === 'live' && (
           <Live
             key={feed.log}
             feed={feed}
@@ -406,7 +424,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             active={!help && !commands && values === undefined}
           />
         )}
-        {!refused && feed !== undefined && feed.log === route.log && under === 'explore' && (
+        {!nothing && feed !== undefined && feed.log === route.log && under === 'explore' && (
           <Explore
             key={feed.log}
             link={link}
@@ -448,7 +466,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             log: route.log,
             page: route.page,
             index: inRecord ? route.index : 0,
-            query: under === 'explore' ? withRange(query, rangeOf(state.from, state.to)) : query,
+            query: under === 'explore' ? withRange(query, limits) : query,
             order: state.order,
             vkey: trust?.vkey ?? '',
           }}

@@ -3,6 +3,7 @@
 
 import type { Step, TrustState } from './engine/protocol.ts';
 import type { Link } from './link.ts';
+import { keepLinks, otherLinks, withLink, type OtherLink } from './links.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
 import { bytesOf, newestRows, type Row } from './record/row.ts';
 
@@ -23,6 +24,8 @@ export class Feed {
   rows: Row[] = [];
   next = 0;
   trust: TrustState | undefined;
+  /** Links that named another record than the one that is in the signed tree. */
+  links: OtherLink[];
   steps: Step[] = [];
   rates: RateSecond[] = [];
   /** Records seen since this tab opened the log. */
@@ -42,10 +45,11 @@ export class Feed {
   constructor(link: Link, log: string) {
     this.#link = link;
     this.log = log;
+    this.links = otherLinks(log);
     this.#unlisten = link.listen((event) => {
       if (event.log !== log) return;
       if (event.event === 'rows') this.#take(event.rows, event.next, event.reset, event.at);
-      else if (event.event === 'trust') this.trust = event.state;
+      else if (event.event === 'trust') this.trust = { ...event.state, links: this.links };
       else this.#step(event.step);
       this.#changed();
     });
@@ -61,6 +65,22 @@ export class Feed {
     this.#unlisten();
     this.#views.clear();
     void this.#link.ask({ call: 'unwatch', log: this.log });
+  }
+
+  /** A link named another record; the one that is shown is included. */
+  keepLink(link: OtherLink): void {
+    this.#setLinks(withLink(this.links, link));
+  }
+
+  forgetLinks(): void {
+    this.#setLinks([]);
+  }
+
+  #setLinks(links: OtherLink[]): void {
+    this.links = links;
+    keepLinks(this.log, links);
+    if (this.trust !== undefined) this.trust = { ...this.trust, links };
+    this.#changed();
   }
 
   view(changed: () => void): () => void {

@@ -8,6 +8,8 @@ export interface Route {
   /** Of the page "record". */
   readonly index: number;
   readonly parameters: URLSearchParams;
+  /** What the address says and the page does not have. */
+  readonly wrong?: string;
 }
 
 /** Views of a record, as they stand beside each other. */
@@ -37,12 +39,28 @@ export function readRoute(hash: string): Route {
   const path = (mark < 0 ? text : text.slice(0, mark)).split('/').filter((part) => part !== '');
   const parameters = new URLSearchParams(mark < 0 ? '' : text.slice(mark + 1));
   const [log = '', page = 'live', index = ''] = path;
-  if (log === '' || log === 'logs' || !logName.test(log))
-    return { log: '', page: 'logs', index: 0, parameters };
+  const nowhere = { log: '', page: 'logs', index: 0, parameters } as const;
+  if (log === '' || log === 'logs') return nowhere;
+  if (!logName.test(log))
+    return { ...nowhere, wrong: 'The address names a log by a name that no log can have.' };
   if (page === 'record' && /^(0|[1-9][0-9]{0,15})$/.test(index))
     return { log, page, index: Number(index), parameters };
   const known: Page = page === 'explore' || page === 'trust' ? page : 'live';
-  return { log, page: known, index: 0, parameters };
+  const route = { log, page: known, index: 0, parameters };
+  if (page === 'record')
+    return {
+      ...route,
+      wrong:
+        index === ''
+          ? 'The address names no record; shown is what is live.'
+          : 'The address names a record by something that is no index; shown is what is live.',
+    };
+  if (page !== known)
+    return {
+      ...route,
+      wrong: 'The address names a page that there is not; shown is what is live.',
+    };
+  return route;
 }
 
 export function writeRoute(

@@ -126,6 +126,17 @@ export function sealOf(trust: TrustState | undefined, now: number): Seal {
     sentences.push(lastCosigned(trust, now));
     return { kind: 'stale', word, sentences };
   }
+  const link = trust.links?.[0];
+  if (link !== undefined && trust.checkpoint !== undefined) {
+    return {
+      kind: 'stale',
+      word: 'a link named another record',
+      sentences: [
+        `A link named another record ${thousands(link.index)}, of hash ${shortHash(link.named)}, than the one that is included in the signed tree, of hash ${shortHash(link.shown)}. A link is signed by nobody, so this is no contradiction of the log; Trust says what to do.`,
+        verifiedSentence(trust, now),
+      ],
+    };
+  }
   if (trust.checking !== undefined || trust.checkpoint === undefined) {
     const at = trust.checking;
     return {

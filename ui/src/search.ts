@@ -1,28 +1,31 @@
 // A search: by the server's index where it has one, otherwise by reading the log here, newest first, and matching each
 // record. Either way a row is decoded from the record's bytes; only counts of the server are its word.
 
-import { ApiError, bytesOf, countOf, getRecords, HttpDoor, type Json } from './api/client.ts';
+import { ApiError, countOf, getRecords, HttpDoor, type Json } from './api/client.ts';
 import type { Shown } from './engine/answer.ts';
+import type { Sought } from './engine/found.ts';
 import type { Explained, Linked } from './engine/protocol.ts';
+import { askFound, type Page } from './found.ts';
 import type { Link } from './link.ts';
 import { matcher } from './record/matcher.ts';
 import { withTerm } from './record/narrow.ts';
 import { parseQuery } from './record/query.ts';
-import { outcomes, type Outcome } from './record/schema.ts';
+import { outcomes } from './record/schema.ts';
 import type { Row } from './record/row.ts';
+import { thousands } from './numbers.ts';
+import {
+  bucketCount,
+  facetFields,
+  facetTop,
+  noRows,
+  Tally,
+  withinTop,
+  type Bucket,
+  type Facet,
+} from './tally.ts';
 import { daysBetween, type Zone } from './time.ts';
 
-export interface Bucket {
-  /** Milliseconds since 1970. */
-  start: number;
-  counts: Record<Outcome, number>;
-}
-
-export interface Facet {
-  field: string;
-  values: { value: string; count: number }[];
-  others: number;
-}
+export type { Bucket, Facet };
 
 export interface SearchState {
   /** Who finds the rows: nobody knows yet, the server's index, or this page by reading. */
@@ -31,14 +34,20 @@ export interface SearchState {
   error: ApiError | undefined;
   count: number;
   exact: boolean;
+  /** Of those read here so many are rows, the newest; of the server's, all are. */
+  kept: number | undefined;
   treeSize: number;
   /** Read here: how many records so far. */
   scanned: number;
   buckets: Bucket[];
   bucketMs: number;
+  /** Why the buckets are not all of it, or are not there. */
+  bucketsLack: string | undefined;
   facets: Facet[];
   facetsExact: boolean;
   canonical: string;
+  /** Rows that this browser judges otherwise, because of characters that not everybody knows the same of. */
+  doubted: number;
 }
 
 export interface Statement {
@@ -49,27 +58,13 @@ export interface Statement {
 
 export type Order = 'newest' | 'oldest';
 
-export const facetFields = [
-  'outcome',
-  'actor.id',
-  'action',
-  'service',
-  'target.type',
-  'ip',
-  'written_by',
-] as const;
-
 const pageRows = 200;
-const foundMax = 200_000;
-const bucketCount = 60;
-const facetTop = 10;
-const withinTop = 20;
+// Rows of what the page reads itself; what matches beyond is counted.
+const keptMax = 200_000;
 // Of these many days each gets a bar. More would not go into the line of a request.
 const dayMs = 86_400_000;
 const daysMin = 14;
 const daysMax = 100;
-
-const noRows = (): Record<Outcome, number> => ({ unknown: 0, success: 0, failure: 0, denied: 0 });
 
 export interface Range {
   /** Milliseconds since 1970, the second one excluded. */
@@ -77,10 +72,18 @@ export interface Range {
   readonly to: number;
 }
 
-/** The range of an address, if it is whole. */
-export function rangeOf(from: string, to: string): Range | undefined {
+/** The range of an address: undefined for none, and a sentence where it is not a range. */
+export function rangeOf(from: string, to: string): Range | string | undefined {
+  if (from === '' && to === '') return undefined;
+  if (from === '' || to === '')
+    return `The address has ${from === '' ? 'an end (t2) of a range of time and no beginning (t1)' : 'a beginning (t1) of a range of time and no end (t2)'}.`;
   const range = { from: Date.parse(from), to: Date.parse(to) };
-  return Number.isNaN(range.from) || Number.isNaN(range.to) ? undefined : range;
+  const wrong = Number.isNaN(range.from) ? 't1' : Number.isNaN(range.to) ? 't2' : undefined;
+  if (wrong !== undefined)
+    return `The time ${wrong} of the address is none; one is written as 2026-11-25T12:00:00Z.`;
+  if (range.from >= range.to)
+    return 'The range of time of the address ends (t2) before it begins (t1).';
+  return range;
 }
 
 /** A query and its range as one query. */
@@ -98,13 +101,16 @@ export class Search {
     error: undefined,
     count: 0,
     exact: false,
+    kept: undefined,
     treeSize: 0,
     scanned: 0,
     buckets: [],
     bucketMs: 0,
+    bucketsLack: undefined,
     facets: [],
     facetsExact: false,
     canonical: '',
+    doubted: 0,
   };
   readonly #link: Link;
   readonly #door: HttpDoor;
@@ -113,12 +119,9 @@ export class Search {
   readonly #zone: Zone;
   readonly #rows = new Map<number, Row>();
   readonly #asked = new Set<number>();
+  readonly #doubted = new Set<number>();
   readonly #end = new AbortController();
-  #found: Row[] = [];
-  /** Of each field each value, of what was read here. */
-  readonly #counts = new Map<string, Map<string, number>>(
-    facetFields.map((field) => [field, new Map<string, number>()]),
-  );
+  readonly #tally = new Tally(keptMax);
   #treeSize: number | undefined;
 
   constructor(
@@ -149,7 +152,7 @@ export class Search {
   /** The row at a position of the result; undefined until it is there. */
   row(position: number): Row | undefined {
     return this.state.by === 'page'
-      ? this.#found[this.order === 'newest' ? position : this.#found.length - 1 - position]
+      ? this.#tally.row(position, this.order)
       : this.#rows.get(position);
   }
 
@@ -206,29 +209,66 @@ export class Search {
     let parameters: Record<string, string> = page === 0 ? {} : { from_ordinal: String(begin) };
     let got = 0;
     while (got < pageRows && !this.#end.signal.aborted) {
-      parameters = { ...parameters, order: this.order, limit: String(pageRows - got) };
-      if (this.#treeSize !== undefined) parameters['size'] = String(this.#treeSize);
-      let answer: Json;
+      const at = begin + got;
+      let found: Page;
       try {
-        answer = await this.#door.getJson(
-          `logs/${this.log}/search?${this.#address(parameters)}`,
-          true,
-        );
+        found = await this.#ask(parameters, pageRows - got, {
+          before: this.#rows.get(at - 1)?.index,
+          behind: this.#rows.get(begin + pageRows)?.index,
+        });
       } catch (error) {
         this.#asked.delete(page);
         if (page === 0 && got === 0) throw error;
+        // What is not to be had now may be later; what does not fit is said.
+        if (error instanceof ApiError && error.reason === 'CONTRADICTION') this.#failed(error);
         return;
       }
       if (this.#end.signal.aborted) return;
-      const rows = await this.#decode(answer['records']);
-      rows.forEach((row, i) => this.#rows.set(begin + got + i, row));
-      got += rows.length;
-      this.#takeCount(answer, begin + got);
-      const cursor = String(answer['nextCursor'] ?? '');
+      found.rows.forEach((row, i) => this.#rows.set(at + i, row));
+      got += found.rows.length;
+      this.#takeCount(found.answer, begin + got);
+      const cursor = String(found.answer['nextCursor'] ?? '');
       if (cursor === '') break;
       parameters = { cursor };
     }
     if (this.#rows.size > 20_000) this.#forgetFar(page);
+  }
+
+  /** Whether the row at a position is in the signed tree. One that is not is asked for once more before it counts. */
+  async covers(position: number, row: Row): Promise<boolean> {
+    const { log } = this;
+    const look = ({ index, hash }: Row): Promise<boolean> =>
+      this.#link.ask<boolean>({ call: 'cover', log, index, hash });
+    if (await look(row)) return true;
+    if (this.state.by !== 'server') return false;
+    const beside = { before: undefined, behind: undefined };
+    const { rows } = await this.#ask({ from_ordinal: String(position) }, 1, beside);
+    const second = rows[0];
+    if (second === undefined) return false;
+    if (second.hash !== row.hash) {
+      this.#rows.set(position, second);
+      if (await look(second)) return false;
+    }
+    const { index, bytes } = second;
+    return this.#link.ask<boolean>({ call: 'foreign', log, index, record: bytes });
+  }
+
+  async #ask(
+    more: Record<string, string>,
+    limit: number,
+    beside: Pick<Sought, 'before' | 'behind'>,
+  ): Promise<Page> {
+    const { query, order, log } = this;
+    const treeSize = this.#treeSize;
+    const parameters = new URLSearchParams({ q: query, ...more, order, limit: String(limit) });
+    if (treeSize !== undefined) parameters.set('size', String(treeSize));
+    const parts = { link: this.#link, door: this.#door, log };
+    const page = await askFound(parts, parameters, { query, order, treeSize, ...beside });
+    if (page.doubted.length > 0) {
+      for (const index of page.doubted) this.#doubted.add(index);
+      this.state = { ...this.state, doubted: this.#doubted.size };
+    }
+    return page;
   }
 
   #takeCount(answer: Json, seen: number): void {
@@ -261,16 +301,6 @@ export class Search {
     }
   }
 
-  async #decode(list: unknown): Promise<Row[]> {
-    if (!Array.isArray(list))
-      throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
-    const records = (list as Json[]).map((one) => ({
-      index: countOf(one['index'], 'index'),
-      bytes: bytesOf(one['record'], 'record') as Uint8Array,
-    }));
-    return this.#link.ask<Row[]>({ call: 'decode', log: this.log, records });
-  }
-
   async #histogram(size: string): Promise<void> {
     try {
       const ask = (range: { from: number; to: number } | undefined): Promise<Json> => {
@@ -293,7 +323,7 @@ export class Search {
       }
       answer = (await this.#byDays(answer, size)) ?? answer;
       const list = answer['buckets'];
-      if (!Array.isArray(list)) return;
+      if (!Array.isArray(list)) throw new ApiError(200, 'BAD_ANSWER', 'the answer has no buckets');
       const buckets = (list as Json[]).map((one) => {
         const counts = noRows();
         for (const [name, value] of Object.entries((one['counts'] ?? {}) as Json)) {
@@ -304,10 +334,16 @@ export class Search {
         }
         return { start: timeOfAnswer(one['start']), counts };
       });
-      this.state = { ...this.state, buckets, bucketMs: Number(answer['bucketNs'] ?? 0) / 1e6 };
+      const bucketsLack =
+        answer['exact'] === true ? undefined : 'partial: the server did not count all of it';
+      const bucketMs = Number(answer['bucketNs'] ?? 0) / 1e6;
+      this.state = { ...this.state, buckets, bucketMs, bucketsLack };
       this.#changed();
-    } catch {
+    } catch (error) {
       // Rows without a histogram are still rows.
+      const why = error instanceof Error ? error.message : String(error);
+      this.state = { ...this.state, bucketsLack: `no histogram: ${why}` };
+      this.#changed();
     }
   }
 
@@ -326,15 +362,7 @@ export class Search {
 
   /** Of all values of a field, those that contain `text`, whatever the case of its ASCII letters. */
   async within(field: string, text: string): Promise<Facet> {
-    if (this.state.by === 'page') {
-      const sought = lowerAscii(text);
-      const own = [...(this.#counts.get(field) ?? [])];
-      return facetOf(
-        field,
-        own.filter(([value]) => lowerAscii(value).includes(sought)),
-        withinTop,
-      );
-    }
+    if (this.state.by === 'page') return this.#tally.within(field, text);
     const query = this.#address({
       top: String(withinTop),
       size: String(this.state.treeSize),
@@ -373,10 +401,10 @@ export class Search {
     const matches = matcher(parseQuery(this.query));
     const size = (await getRecords(this.#door, this.log, 0, 1, true)).size;
     this.state = { ...this.state, by: 'page', treeSize: size, exact: false };
-    const counts = this.#counts;
+    const tally = this.#tally;
     let end = size;
     let next: string | undefined;
-    while (end > 0 && this.#found.length < foundMax && !this.#end.signal.aborted) {
+    while (end > 0 && !this.#end.signal.aborted) {
       const first = Math.max(0, end - 1000);
       const { rows, link } = await this.#read(first, end);
       const last = rows[rows.length - 1]!;
@@ -392,19 +420,17 @@ export class Search {
       if (!fits) throw new ApiError(200, 'CONTRADICTION', `record ${last.index} does not fit`);
       next = link;
       for (let i = rows.length - 1; i >= 0; i--) {
-        const row = rows[i]!;
-        if (!matches(row)) continue;
-        this.#found.push(row);
-        countFacets(counts, row);
+        if (matches(rows[i]!)) tally.take(rows[i]!);
       }
       end = first;
       this.state = {
         ...this.state,
-        count: this.#found.length,
+        count: tally.count,
+        kept: tally.kept,
         scanned: size - end,
         exact: end === 0,
-        ...histogramOf(this.#found),
-        facets: facetsOf(counts),
+        ...tally.histogram(),
+        facets: tally.facets(),
         facetsExact: end === 0,
       };
       this.#changed();
@@ -427,27 +453,27 @@ export class Search {
   /** All rows of the answer in its order, page by page, for an export. Ends early when `signal` says so. */
   async *all(signal: AbortSignal): AsyncGenerator<Row[]> {
     if (this.state.by === 'page') {
-      const rows = this.order === 'newest' ? this.#found : this.#found.toReversed();
+      const rows = this.#tally.rows(this.order);
+      // Half an export looks like a whole one.
+      if (rows.length < this.#tally.count)
+        throw new ApiError(
+          0,
+          'NOT_KEPT',
+          `of ${thousands(this.#tally.count)} records this page keeps the newest ${thousands(rows.length)}; narrow the search, or let the server find them`,
+        );
       for (let at = 0; at < rows.length && !signal.aborted; at += 1000)
         yield rows.slice(at, at + 1000);
       return;
     }
-    let cursor = '';
+    let parameters: Record<string, string> = {};
+    let before: number | undefined;
     while (!signal.aborted) {
-      const parameters: Record<string, string> = {
-        order: this.order,
-        limit: '1000',
-        size: String(this.state.treeSize),
-      };
-      if (cursor !== '') parameters['cursor'] = cursor;
-      const answer = await this.#door.getJson(
-        `logs/${this.log}/search?${this.#address(parameters)}`,
-        true,
-      );
-      const rows = await this.#decode(answer['records']);
+      const { rows, answer } = await this.#ask(parameters, 1000, { before, behind: undefined });
       if (rows.length > 0) yield rows;
-      cursor = String(answer['nextCursor'] ?? '');
+      before = rows[rows.length - 1]?.index ?? before;
+      const cursor = String(answer['nextCursor'] ?? '');
       if (cursor === '') return;
+      parameters = { cursor };
     }
   }
 
@@ -461,8 +487,7 @@ export class Search {
       query: canonical === '' ? this.query : canonical,
       treeSize,
       count: exact ? count : undefined,
-      matches:
-        by === 'page' && exact ? this.#found.map((row) => row.index).toReversed() : undefined,
+      matches: by === 'page' && exact ? this.#tally.indexes : undefined,
       answerKey: key,
     };
     const explained = await this.#link.ask<Explained>({
@@ -484,22 +509,6 @@ function timeOfAnswer(value: unknown): number {
   return /^\d+$/.test(text) ? Number(BigInt(text) / 1_000_000n) : Date.parse(text);
 }
 
-function countFacets(counts: Map<string, Map<string, number>>, row: Row): void {
-  const values: Record<string, string[]> = {
-    outcome: [row.outcome],
-    'actor.id': [row.actorId],
-    action: [row.action],
-    service: [row.service],
-    'target.type': row.targets.map((target) => target.type),
-    ip: [row.ip],
-    written_by: [row.writtenBy],
-  };
-  for (const [field, own] of counts) {
-    for (const value of new Set(values[field]))
-      if (value !== '') own.set(value, (own.get(value) ?? 0) + 1);
-  }
-}
-
 const facetOfAnswer = (one: Json): Facet => ({
   field: String(one['field']),
   values: ((one['values'] ?? []) as Json[]).map((pair) => ({
@@ -508,35 +517,3 @@ const facetOfAnswer = (one: Json): Facet => ({
   })),
   others: Number(one['others'] ?? 0),
 });
-
-const lowerAscii = (text: string): string =>
-  text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
-
-function facetOf(field: string, own: [string, number][], top: number): Facet {
-  const sorted = own.sort((a, b) => b[1] - a[1]);
-  return {
-    field,
-    values: sorted.slice(0, top).map(([value, count]) => ({ value, count })),
-    others: sorted.slice(top).reduce((sum, [, count]) => sum + count, 0),
-  };
-}
-
-const facetsOf = (counts: Map<string, Map<string, number>>): Facet[] =>
-  [...counts].map(([field, own]) => facetOf(field, [...own], facetTop));
-
-/** Sixty even pieces of the time that the rows span. */
-export function histogramOf(rows: readonly Row[]): { buckets: Bucket[]; bucketMs: number } {
-  if (rows.length === 0) return { buckets: [], bucketMs: 0 };
-  const newest = rows[0]!.receivedMs;
-  const oldest = rows[rows.length - 1]!.receivedMs;
-  const bucketMs = Math.max(1000, Math.ceil((newest - oldest + 1) / bucketCount / 1000) * 1000);
-  const from = Math.floor(oldest / bucketMs) * bucketMs;
-  const count = Math.floor((newest - from) / bucketMs) + 1;
-  const buckets = Array.from({ length: count }, (_, i) => ({
-    start: from + i * bucketMs,
-    counts: noRows(),
-  }));
-  for (const row of rows)
-    buckets[Math.floor((row.receivedMs - from) / bucketMs)]!.counts[row.outcome]++;
-  return { buckets, bucketMs };
-}

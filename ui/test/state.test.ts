@@ -19,7 +19,8 @@ import { decodeRow, type Row } from '../src/record/row.ts';
 import { pastTense, sentenceOf } from '../src/record/sentence.ts';
 import { grpcOfStatus } from '../src/place.ts';
 import { readRoute, recordTab, withTab } from '../src/route.ts';
-import { histogramOf } from '../src/search.ts';
+import { rangeOf } from '../src/search.ts';
+import { Tally } from '../src/tally.ts';
 import { sealOf, span } from '../src/seal.ts';
 import { waysToSend } from '../src/ways.ts';
 
@@ -318,18 +319,63 @@ test('a sentence says what was done, and of what was denied that it was not', ()
   assert.equal(sentenceOf({ ...one, outcome: 'success' }).verb, 'approved');
 });
 
+const tallied = (rows: readonly Row[], keptMax = 10_000): Tally => {
+  const tally = new Tally(keptMax);
+  for (const one of rows) tally.take(one);
+  return tally;
+};
+
 test('a histogram loses nothing', () => {
   const rows = Array.from({ length: 5000 }, (_, i) =>
     row({ receivedMs: now - i * 137, outcome: i % 9 === 0 ? 'denied' : 'success' }),
   );
-  const { buckets } = histogramOf(rows);
+  const { buckets } = tallied(rows).histogram();
   assert.ok(buckets.length <= 61);
   assert.equal(
     buckets.reduce((sum, bucket) => sum + bucket.counts.success + bucket.counts.denied, 0),
     rows.length,
   );
-  assert.deepEqual(histogramOf([]), { buckets: [], bucketMs: 0 });
-  assert.equal(histogramOf([one]).buckets.length, 1);
+  assert.deepEqual(tallied([]).histogram(), { buckets: [], bucketMs: 0 });
+  assert.equal(tallied([one]).histogram().buckets.length, 1);
+});
+
+test('what matches beyond the rows that are kept is counted all the same', () => {
+  const rows = Array.from({ length: 50 }, (_, i) =>
+    row({ index: 99 - i, receivedMs: now - i * 1000, actorId: i < 20 ? 'near' : 'far' }),
+  );
+  const tally = tallied(rows, 30);
+  assert.equal(tally.count, 50);
+  assert.equal(tally.kept, 30);
+  assert.deepEqual([tally.row(0, 'newest')!.index, tally.row(29, 'newest')!.index], [99, 70]);
+  assert.deepEqual([tally.row(0, 'oldest')!.index, tally.row(29, 'oldest')!.index], [70, 99]);
+  assert.equal(tally.row(30, 'newest'), undefined);
+  assert.deepEqual(
+    tally.indexes,
+    Array.from({ length: 50 }, (_, i) => 50 + i),
+  );
+  const { buckets } = tally.histogram();
+  assert.equal(
+    buckets.reduce((sum, { counts }) => sum + counts[rows[0]!.outcome], 0),
+    50,
+  );
+  assert.deepEqual(tally.facets().find(({ field }) => field === 'actor.id')!.values, [
+    { value: 'far', count: 30 },
+    { value: 'near', count: 20 },
+  ]);
+  assert.equal(tally.within('actor.id', 'FA').values[0]!.count, 30);
+});
+
+test('a range of an address is whole, or it is said what is wrong with it', () => {
+  const early = '2026-11-25T12:00:00Z';
+  const late = '2026-11-25T13:00:00Z';
+  assert.equal(rangeOf('', ''), undefined);
+  assert.deepEqual(rangeOf(early, late), { from: Date.parse(early), to: Date.parse(late) });
+  assert.match(String(rangeOf(early, '')), /no end \(t2\)/);
+  assert.match(String(rangeOf('', late)), /no beginning \(t1\)/);
+  assert.match(String(rangeOf('garbage', late)), /The time t1 of the address is none/);
+  assert.match(String(rangeOf(early, 'NaN')), /The time t2 of the address is none/);
+  assert.match(String(rangeOf(late, early)), /ends \(t2\) before it begins/);
+  assert.match(String(rangeOf(early, early)), /ends \(t2\) before it begins/);
 });
 
 test('a stream is read whatever the pieces in which it comes', async () => {

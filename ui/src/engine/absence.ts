@@ -10,6 +10,8 @@ export const cosignatureOldMs = 600_000;
 export interface Situation {
   readonly now: number;
   /** Why nothing came at all, while the log was not read yet. */
+  /** The server answers, and has no log of this name. */
+  noLog?: string | undefined;
   readonly unreachable: string | undefined;
   readonly begun: boolean;
   readonly withheld: string | undefined;
@@ -34,6 +36,8 @@ export interface Absence {
 /** The first that holds. */
 export function absenceOf(found: Situation): Absence | undefined {
   const { now, unreachable, withheld, changed, lagging, confirmedAt } = found;
+  if (found.noLog !== undefined && !found.begun)
+    return { word: 'no such log', sentence: found.noLog };
   if (unreachable !== undefined && !found.begun)
     return { word: 'no answer', sentence: unreachable };
   if (withheld !== undefined) return { word: 'withheld', sentence: withheld };

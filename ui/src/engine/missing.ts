@@ -7,6 +7,7 @@ import type { TrustState } from './protocol.ts';
 
 export class Missing {
   unreachable: string | undefined;
+  noLog: string | undefined;
   withheld: string | undefined;
   changed: string | undefined;
   lagging: string | undefined;
@@ -25,7 +26,7 @@ export class Missing {
 
   /** Of all but what turns out anew in a moment. */
   forget(): void {
-    this.lagging = this.withheld = this.changed = this.unreachable = undefined;
+    this.lagging = this.withheld = this.changed = this.unreachable = this.noLog = undefined;
     this.confirmedAt = 0;
   }
 
@@ -37,6 +38,7 @@ export class Missing {
     const found = absenceOf({
       now,
       unreachable: this.unreachable,
+      noLog: this.noLog,
       begun,
       withheld: this.withheld,
       changed: this.changed,
@@ -54,6 +56,7 @@ export class Missing {
       if (state.absent?.word !== found.word) this.#wordSince = found.since ?? now;
       state.absent = { word: found.word, sentence: found.sentence, since: this.#wordSince };
     }
-    if (state.checking !== undefined && this.unreachable !== undefined) state.checking = undefined;
+    const nothingComes = this.unreachable !== undefined || this.noLog !== undefined;
+    if (state.checking !== undefined && nothingComes) state.checking = undefined;
   }
 }

@@ -2,8 +2,10 @@
 
 import type { LogFacts } from '../api/client.ts';
 import type { Cosignature } from '../proof/note.ts';
+import type { OtherLink } from '../links.ts';
 import type { Row } from '../record/row.ts';
 import type { Shown } from './answer.ts';
+import type { Sought } from './found.ts';
 
 /** A contradiction that a second, uncached look did not clear. Kept until the log's memory is thrown away. */
 export interface Finding {
@@ -16,7 +18,8 @@ export interface Finding {
     | 'rollback'
     | 'bad signature'
     | 'broken chain'
-    | 'bad cosignature';
+    | 'bad cosignature'
+    | 'wrong answer';
   /** One sentence: what does not fit. */
   sentence: string;
   claimed: string;
@@ -77,6 +80,8 @@ export interface TrustState {
   /** `aside`: another log has the browser's one stream. `polling`: there is none here. */
   transport: 'stream' | 'aside' | 'polling' | 'none';
   seen: SeenCheckpoint[];
+  /** Of the page, and not of its worker: links that named another record. */
+  links?: readonly OtherLink[];
   /** Answers that were wrong once and right when asked again. */
   flickers: { at: number; sentence: string }[];
 }
@@ -118,9 +123,17 @@ export type Call =
   | { call: 'unwatch'; log: string }
   | { call: 'look'; log: string }
   | { call: 'prove'; log: string; index: number }
-  | { call: 'decode'; log: string; records: { index: number; bytes: Uint8Array }[] }
+  | {
+      call: 'found';
+      log: string;
+      records: { index: number; bytes: Uint8Array }[];
+      sought: Sought;
+      /** Asked for once more, because it did not fit. */
+      again: boolean;
+    }
   | { call: 'chain'; log: string; first: number; records: Uint8Array[] }
   | { call: 'cover'; log: string; index: number; hash: string }
+  | { call: 'foreign'; log: string; index: number; record: Uint8Array }
   | { call: 'pin'; log: string; vkey: string; how: 'link' | 'by hand' }
   | { call: 'policy'; log: string; text: string }
   | { call: 'accept'; log: string }

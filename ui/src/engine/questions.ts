@@ -1,12 +1,13 @@
 // What a reader asks about a log: is this record in it, is it the one that is shown, does this other tree fit? Answered by the
 // tree that was checked last; what does not fit after a second look past all caches is a finding.
 
-import { ApiError, type Door } from '../api/client.ts';
-import { fromHex } from '../proof/bytes.ts';
+import { ApiError, getInclusion, type Door } from '../api/client.ts';
+import { equal, fromHex } from '../proof/bytes.ts';
+import { climb, leafHash } from '../proof/merkle.ts';
 import type { Checkpoint } from '../proof/note.ts';
 import type { Bulletin } from './bulletin.ts';
 import type { Clock } from './clock.ts';
-import { Contradiction, thousands } from './contradiction.ts';
+import { Contradiction, notInTree, thousands } from './contradiction.ts';
 import type { Findings } from './findings.ts';
 import type { Standing } from './judge.ts';
 import { contradictionIn, isIncluded, proveRecord } from './prove.ts';
@@ -83,6 +84,20 @@ export class Questions {
     return (await this.prove(index)).row.hash === hash;
   }
 
+  /** A record that a search showed twice and that is not under the checkpoint: a finding, if it still is not. */
+  async foreign(index: number, record: Uint8Array): Promise<boolean> {
+    const { door, findings, log, tree } = this.#parts;
+    const checkpoint = await this.#covering(index);
+    const path = await getInclusion(door, log, index, checkpoint.size, true);
+    const leaf = leafHash(record);
+    const rungs = climb(BigInt(index), BigInt(checkpoint.size), leaf, path);
+    const top = rungs === undefined ? undefined : (rungs[rungs.length - 1]?.result ?? leaf);
+    if (top !== undefined && equal(top, checkpoint.root)) return true;
+    const shown = { index, record, path, top };
+    await findings.add(notInTree(tree.bench, checkpoint, shown), tree.lastGood);
+    return false;
+  }
+
   /**
    * Holds a tree that the log's key signed, and that came by another way, against the newest one that was checked here; none
    * was: undefined. Throws a Contradiction, which is a finding then, and ApiError where no proof is to be had.
@@ -95,5 +110,15 @@ export class Questions {
       if (error instanceof Contradiction) await findings.add(error, tree.lastGood);
       throw error;
     }
+  }
+
+  /** Twice, the second time past all caches. */
+  doesNotFit(contradiction: Contradiction): Promise<void> {
+    const { findings, tree } = this.#parts;
+    return findings.add(contradiction, tree.lastGood);
+  }
+
+  wasWrongOnce(sentence: string): void {
+    this.#parts.bulletin.flicker(sentence);
   }
 }

@@ -114,7 +114,7 @@ export class LogWatch {
     while (!signal.aborted) {
       try {
         if (!this.#accepted) await this.#begin();
-        this.#missing.unreachable = undefined;
+        this.#missing.unreachable = this.#missing.noLog = undefined;
         failures = 0;
         const following = { door: this.#door, log: this.log, clock: this.#clock };
         await follow({ ...following, followed: this.#followed() }, this.#turn, signal);
@@ -145,7 +145,10 @@ export class LogWatch {
       // The server does not know of the place from which this goes on: what it signs now says whether it may not.
       this.#accepted = false;
       return;
+    } else if (error instanceof ApiError && error.reason === 'LOG_NOT_FOUND') {
+      this.#missing.noLog = 'The server has no log of this name, or shows it to others.';
     } else {
+      this.#missing.noLog = undefined;
       this.#missing.unreachable = this.#whyNothingCame(error);
     }
     this.#judgeAbsence();

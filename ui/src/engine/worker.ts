@@ -7,6 +7,7 @@ import { decodeRow } from '../record/row.ts';
 import { Contradiction } from './contradiction.ts';
 import { explainAnswer, type AnswerPlace } from './answer.ts';
 import { explain } from './explain.ts';
+import { judgeFound, type Found, type Sought } from './found.ts';
 import { hashRows } from './leaves.ts';
 import { parsePolicy } from './policy.ts';
 import type { Asked, Linked } from './protocol.ts';
@@ -48,6 +49,35 @@ async function chain(watch: LogWatch, first: number, records: Uint8Array[]): Pro
   }
 }
 
+// What does not fit at first is asked for again by the page; what does not fit then is a finding.
+async function found(
+  watch: LogWatch,
+  records: readonly { index: number; bytes: Uint8Array }[],
+  sought: Sought,
+  again: boolean,
+): Promise<Found> {
+  const rows = records.map(({ index, bytes }) => {
+    const row = decodeRow(bytes, toHex(leafHash(bytes)));
+    if (row.index !== index)
+      throw new ApiError(
+        200,
+        'BAD_ANSWER',
+        `what was answered as record ${index} says it is ${row.index}`,
+      );
+    return row;
+  });
+  try {
+    const judged = judgeFound(rows, sought);
+    if (again) watch.questions.wasWrongOnce('An answer of the search did not fit at first.');
+    return judged;
+  } catch (error) {
+    if (!(error instanceof Contradiction)) throw error;
+    if (!again) throw new ApiError(200, 'MISFIT', error.message);
+    await watch.questions.doesNotFit(error);
+    throw new ApiError(200, 'CONTRADICTION', error.message);
+  }
+}
+
 async function answer(port: Port, asked: Asked): Promise<unknown> {
   if (asked.call === 'hello') return hello(port, asked.base, asked.token, asked.view);
   // Every tab says hello before all else.
@@ -62,21 +92,14 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
       return realm.look(asked.log);
     case 'prove':
       return (await watchOf(asked.log)).questions.prove(asked.index);
-    case 'decode':
-      return asked.records.map(({ index, bytes }) => {
-        const row = decodeRow(bytes, toHex(leafHash(bytes)));
-        if (row.index !== index)
-          throw new ApiError(
-            200,
-            'BAD_ANSWER',
-            `what was answered as record ${index} says it is ${row.index}`,
-          );
-        return row;
-      });
+    case 'found':
+      return found(await watchOf(asked.log), asked.records, asked.sought, asked.again);
     case 'chain':
       return chain(await watchOf(asked.log), asked.first, asked.records);
     case 'cover':
       return (await watchOf(asked.log)).questions.cover(asked.index, asked.hash);
+    case 'foreign':
+      return (await watchOf(asked.log)).questions.foreign(asked.index, asked.record);
     case 'pin':
       // A link is not where a view takes keys from.
       if (realm.inView) return undefined;

@@ -2,7 +2,8 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { ApiError, bytesOf, countOf, HttpDoor, type Json } from '../api/client.ts';
+import { ApiError, HttpDoor } from '../api/client.ts';
+import { askFound } from '../found.ts';
 import type { Link } from '../link.ts';
 import { OutcomeMark, ServerSays, Strange, dayTime } from '../parts/text.tsx';
 import { targetTerm, termOf } from '../record/narrow.ts';
@@ -62,16 +63,11 @@ async function lookOn(
   for (let asked = 0; asked < askedOnMax; asked++) {
     const parameters = new URLSearchParams({ q: query, order, limit: String(each - rows.length) });
     if (cursor !== '') parameters.set('cursor', cursor);
-    const answer = await door.getJson(`logs/${log}/search?${parameters.toString()}`, true);
-    const list = answer['records'];
-    if (!Array.isArray(list))
-      throw new ApiError(200, 'BAD_ANSWER', "the answer's records are no list");
-    const records = (list as Json[]).map((one) => ({
-      index: countOf(one['index'], 'index'),
-      bytes: bytesOf(one['record'], 'record') as Uint8Array,
-    }));
-    rows.push(...(await link.ask<Row[]>({ call: 'decode', log, records })));
-    cursor = rows.length < each ? String(answer['nextCursor'] ?? '') : '';
+    const last = rows[rows.length - 1]?.index;
+    const sought = { query, order, treeSize: undefined, before: last, behind: undefined };
+    const found = await askFound({ link, door, log }, parameters, sought);
+    rows.push(...found.rows);
+    cursor = rows.length < each ? String(found.answer['nextCursor'] ?? '') : '';
     if (cursor === '') break;
   }
   return { rows, cursor };

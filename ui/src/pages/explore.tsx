@@ -87,8 +87,6 @@ interface Props {
 
 /** Rows on the screen are looked up in the tree, a few at a time, when the list stands still. */
 function useCover(
-  link: Link,
-  log: string,
   search: Search | undefined,
   range: [number, number],
   rows: number,
@@ -106,10 +104,7 @@ function useCover(
         const row = search?.row(position);
         if (row === undefined || covered.current.has(row.hash)) continue;
         try {
-          covered.current.set(
-            row.hash,
-            await link.ask<boolean>({ call: 'cover', log, index: row.index, hash: row.hash }),
-          );
+          covered.current.set(row.hash, await search!.covers(position, row));
           if (covered.current.size % 8 === 0) draw(undefined as never);
         } catch {
           break;
@@ -121,7 +116,7 @@ function useCover(
       ended = true;
       clearTimeout(timer);
     };
-  }, [link, log, search, range[0], range[1], rows]);
+  }, [search, range[0], range[1], rows]);
   return covered.current;
 }
 
@@ -189,12 +184,19 @@ function Examples({ log, state }: { log: string; state: ExploreState }): JSX.Ele
 }
 
 function countWords(search: Search, range: [number, number]): string {
-  const { count, exact } = search.state;
+  const { count, exact, error } = search.state;
+  if (error?.reason === 'CONTRADICTION')
+    return `the answer does not fit what was asked, and is not shown: ${error.message}`;
   // What nobody answered is not nothing.
-  if (count === 0 && search.state.error !== undefined) return 'no answer';
+  if (count === 0 && error !== undefined) return 'no answer';
   if (count === 0) return search.state.running ? 'looking' : 'nothing matches';
-  const last = Math.min(count, range[1]);
-  return `showing ${thousands(Math.min(range[0] + 1, last))}–${thousands(last)} of ${thousands(count)} (${exact ? 'exact' : 'at least'})`;
+  const { kept = count } = search.state;
+  const last = Math.min(kept, range[1]);
+  const counted =
+    kept < count
+      ? `; the newest ${thousands(kept)} can be looked at here, the others are counted`
+      : '';
+  return `showing ${thousands(Math.min(range[0] + 1, last))}–${thousands(last)} of ${thousands(count)} (${exact ? 'exact' : 'at least'})${counted}`;
 }
 
 export function Explore({
@@ -217,6 +219,7 @@ export function Explore({
   const [facetsOpen, setFacetsOpen] = useState(false);
   const control = useRef<ListControl>(undefined);
   const invalid = errorOf(state.query);
+  const limits = rangeOf(state.from, state.to);
   const ready = feed.trust?.checkpoint !== undefined;
   const [search, setSearch] = useState<Search>();
   // Canonical forms that the address got, and what had been typed: going back to one is no new search.
@@ -224,7 +227,8 @@ export function Explore({
   const query = typed.current.get(state.query) ?? state.query;
   useEffect(() => {
     if (invalid !== undefined || !ready) return;
-    const limits = rangeOf(state.from, state.to);
+    // Of what is no range nothing is asked.
+    if (typeof limits === 'string') return setSearch(undefined);
     let scheduled = false;
     const changed = (): void => {
       if (scheduled) return;
@@ -272,7 +276,7 @@ export function Explore({
     if (state.query !== '' && keepCanonical(state.query, answer.canonical))
       typed.current.set(answer.canonical, state.query);
   }, [answer?.canonical, search, state.query, selected, location.hash]);
-  const covered = useCover(link, log, search, range, answer?.count ?? 0);
+  const covered = useCover(search, range, answer?.count ?? 0);
 
   const set = (change: Partial<ExploreState>): void =>
     go(exploreRoute(log, { ...state, ...change }));
@@ -380,6 +384,12 @@ export function Explore({
       </aside>
       <div class="explore-main">
         <h1 class="off-screen">Explore {log}</h1>
+        {typeof limits === 'string' && (
+          <p class="notice amber" role="alert" data-range="bad">
+            {limits}{' '}
+            <a href={exploreRoute(log, { ...state, from: '', to: '' })}>look at all times</a>
+          </p>
+        )}
         {times.length > 1 && (
           <OutcomeChart
             label="Matches over time"
@@ -389,13 +399,20 @@ export function Explore({
             onBrush={brush}
           />
         )}
+        {answer?.bucketsLack !== undefined && (
+          <p class="fine bad" role="status" data-histogram="lacks">
+            {answer.bucketsLack}
+          </p>
+        )}
         <div class="explore-bar">
           <span class="count" role="status" data-count={answer?.count} data-exact={answer?.exact}>
             {invalid !== undefined
               ? 'the query cannot be read'
-              : search === undefined
-                ? 'waiting for the checkpoint'
-                : countWords(search, range)}
+              : typeof limits === 'string'
+                ? 'nothing was asked'
+                : search === undefined
+                  ? 'waiting for the checkpoint'
+                  : countWords(search, range)}
           </span>
           <span class="fine">
             {answer?.by === 'page' &&
@@ -406,6 +423,12 @@ export function Explore({
             {seenHere.length > 0 &&
               ` · on this screen ${included} of ${seenHere.length} included in the signed tree`}
           </span>
+          {answer !== undefined && answer.doubted > 0 && (
+            <span class="notice amber" data-doubted={answer.doubted}>
+              {thousands(answer.doubted)} of the rows this browser judges otherwise: text with
+              characters that not everybody knows the same of
+            </span>
+          )}
           <span class="grow" />
           {newer > 0 && (
             <button type="button" class="pill" onClick={() => setAgain(again + 1)}>
@@ -440,7 +463,7 @@ export function Explore({
         )}
         <List
           label="Records that match"
-          count={answer?.count ?? 0}
+          count={answer?.kept ?? answer?.count ?? 0}
           rowHeight={
             rowHeight + (rowHeight > oneLine && extrasOf(columns).length > 0 ? extraLine : 0)
           }
@@ -452,7 +475,9 @@ export function Explore({
             search?.want(first, end);
           }}
           empty={
-            answer?.error !== undefined ? (
+            typeof limits === 'string' ? (
+              <p class="fine">Nothing was asked.</p>
+            ) : answer?.error !== undefined ? (
               <p>Whether anything matches is not known: {answer.error.message}.</p>
             ) : invalid !== undefined ? (
               <div class="examples">

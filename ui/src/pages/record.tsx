@@ -233,6 +233,10 @@ export function RecordPage({
   }, [row?.hash]);
   const json = useMemo(() => JSON.stringify(plainMessage(tree), null, 2), [tree]);
   const foreign = row !== undefined && linkHash !== undefined && linkHash !== row.hash;
+  useEffect(() => {
+    if (!foreign || proof?.holds !== true || !/^[0-9a-f]{64}$/.test(linkHash)) return;
+    feed.keepLink({ index, named: linkHash, shown: row.hash, at: Date.now() });
+  }, [feed, index, foreign, linkHash, row?.hash, proof?.holds]);
   const permalink =
     row === undefined
       ? ''
@@ -253,13 +257,15 @@ export function RecordPage({
         </a>
       </header>
       {foreign && (
-        <div class="verdict bad" role="alert" data-verdict="substituted">
-          <SealShape kind="broken" size={22} />
+        <div class="notice amber row" role="alert" data-verdict="substituted">
+          <SealShape kind="stale" size={22} />
           <p>
             <b>Not the record of the link.</b> Whoever made this link saw a record with hash{' '}
             <code>{linkHash.slice(0, 16)}…</code> at this place; here is one with{' '}
-            <code>{row.hash.slice(0, 16)}…</code>. If the link is honest, the record was exchanged:
-            keep the link.
+            <code>{row.hash.slice(0, 16)}…</code>
+            {proof?.holds === true && ', which is included in the signed tree'}. A link is signed by
+            nobody. If it is honest, its sender saw another history: keep the link, and ask for the
+            receipt that belongs to it.
           </p>
         </div>
       )}

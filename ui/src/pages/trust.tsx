@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError } from '../api/client.ts';
 import type { TrustState } from '../engine/protocol.ts';
+import { OtherLinks } from '../parts/links.tsx';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
 import { useFeed, useNow } from '../parts/hooks.ts';
@@ -249,6 +250,7 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
               </ul>
             </Section>
           )}
+          <OtherLinks feed={feed} log={log} />
           <DropExplain link={link} log={log} dropped={dropped} />
         </div>
         <div>

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { rangeOf } from '../search.ts';
 import { settings } from '../settings.ts';
 import { timeIn } from '../time.ts';
 import { dayTime } from './text.tsx';
@@ -32,7 +33,7 @@ interface Props {
 export function RangeMenu({ from, to, choose }: Props): JSX.Element {
   const [own, setOwn] = useState<[string, string]>();
   const [low, high] = own ?? [fieldOf(from), fieldOf(to)];
-  const set = from !== '' && to !== '';
+  const set = typeof rangeOf(from, to) === 'object';
   const done = (event: Event, low: string, high: string): void => {
     (event.currentTarget as HTMLElement).closest('details')!.open = false;
     setOwn(undefined);

@@ -7,12 +7,15 @@ import type { Expression, Match, Term } from './query.ts';
 import type { Row, RowTarget } from './row.ts';
 import { hiddenOf, type Hidden } from './hidden.ts';
 
+const beyondAscii = /[^\x00-\x7f]/;
+
 // A row with what is made of it when a term asks, once.
 class Judged {
   readonly row: Row;
   #hidden: Hidden | undefined;
   #texts: string[] | undefined;
   #reason: string | undefined;
+  #strange: boolean | undefined;
   constructor(row: Row) {
     this.row = row;
   }
@@ -22,16 +25,23 @@ class Judged {
   }
 
   get texts(): readonly string[] {
-    return (this.#texts ??= [
+    return (this.#texts ??= this.#plainTexts.filter((text) => text !== '').map(fold));
+  }
+
+  get #plainTexts(): readonly string[] {
+    return [
       this.row.action,
       this.row.actorName,
       ...this.row.targets.map((target) => target.name),
       ...this.row.labels.flat(),
       this.row.reason,
       ...this.hidden.details,
-    ]
-      .filter((text) => text !== '')
-      .map(fold));
+    ];
+  }
+
+  /** Has characters of which this browser may know less, or more, than whoever else judges. */
+  get strange(): boolean {
+    return (this.#strange ??= beyondAscii.test(this.#plainTexts.join('')));
   }
 
   get reason(): string {
@@ -47,30 +57,40 @@ export function matcher(expression: Expression): (row: Row) => boolean {
   return (row) => judge(new Judged(row), undefined);
 }
 
-function judgeOf(expression: Expression): Judge {
+/**
+ * A function that says whether a row may match for somebody with another version of Unicode: terms of text are in doubt where
+ * the row's text is more than ASCII, all else is not.
+ */
+export function mayMatch(expression: Expression): (row: Row) => boolean {
+  const judge = judgeOf(expression, true);
+  return (row) => judge(new Judged(row), undefined);
+}
+
+// `doubtful`: what a term of text says of a row in doubt; undefined where there are no doubts.
+function judgeOf(expression: Expression, doubtful?: boolean): Judge {
   switch (expression.kind) {
     case 'and': {
-      const parts = expression.parts.map(judgeOf);
+      const parts = expression.parts.map((part) => judgeOf(part, doubtful));
       return (judged, target) => parts.every((part) => part(judged, target));
     }
     case 'or': {
-      const parts = expression.parts.map(judgeOf);
+      const parts = expression.parts.map((part) => judgeOf(part, doubtful));
       return (judged, target) => parts.some((part) => part(judged, target));
     }
     case 'not': {
-      const part = judgeOf(expression.part);
+      const part = judgeOf(expression.part, doubtful === undefined ? undefined : !doubtful);
       return (judged, target) => !part(judged, target);
     }
     case 'target': {
-      const part = judgeOf(expression.part);
+      const part = judgeOf(expression.part, doubtful);
       return (judged) => judged.row.targets.some((target) => part(judged, target));
     }
     case 'term':
-      return termJudge(expression.term);
+      return termJudge(expression.term, doubtful);
   }
 }
 
-function termJudge({ field, labelKey, match }: Term): Judge {
+function termJudge({ field, labelKey, match }: Term, doubtful: boolean | undefined): Judge {
   const value = valueTest(match);
   const number = numberTest(match);
   const text = textTest(match);
@@ -94,9 +114,12 @@ function termJudge({ field, labelKey, match }: Term): Judge {
     case 'index':
       return ({ row }) => number(BigInt(row.index));
     case 'text':
-      return (judged) => judged.texts.some(text);
+      return (judged) =>
+        doubtful !== undefined && judged.strange ? doubtful : judged.texts.some(text);
     case 'reason':
-      return (judged) => judged.row.reason !== '' && text(judged.reason);
+      return (judged) =>
+        judged.row.reason !== '' &&
+        (doubtful !== undefined && judged.strange ? doubtful : text(judged.reason));
     case 'trace':
       // The client's: a row may have them from the traceparent, which the server adds and does not search.
       return (judged) => value(judged.hidden.trace);

@@ -33,6 +33,9 @@ constexpr int64_t kGatherNs = 50'000'000;
 // Read from the log at once, at ordinary priority: some hundred microseconds.
 constexpr uint64_t kReadRecords = 1024;
 constexpr size_t kReadBytes = size_t{1} << 20;
+// Between two files that are read whole, and until one is read again.
+constexpr int64_t kCheckNs = 10'000'000'000;
+constexpr int64_t kCheckAgainNs = 86'400 * kSecondNs;
 
 bool IsInMemory(const index::Chunk& chunk) { return chunk.level() == index::kSmallLevel; }
 
@@ -124,6 +127,7 @@ void IndexBuilder::Run() {
   }
   while (!stopping_) {
     Work();
+    if (!stopping_ && !burst_passes_) CheckNextFile();
     const Ordinarily ordinarily(*this);
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, kLookEvery,
@@ -137,6 +141,35 @@ void IndexBuilder::Work() {
     // Of an error it has been told; the log rests.
     if (!worked.ok() || !*worked) return;
   }
+}
+
+void IndexBuilder::CheckNextFile() {
+  const int64_t now_ns = clock_.SteadyNs();
+  if (now_ns < next_check_ns_) return;
+  for (auto& [number, state] : logs_) {
+    for (const std::shared_ptr<const index::Chunk>& chunk : state.chunks) {
+      if (IsInMemory(*chunk) || chunk->distrusted()) continue;
+      int64_t& checked_ns = state.checked_ns.try_emplace(chunk->first(), INT64_MIN).first->second;
+      if (checked_ns != INT64_MIN && now_ns - checked_ns < kCheckAgainNs) continue;
+      const absl::Status checked = chunk->Check(go_on_);
+      if (index::IsDamage(checked)) chunk->Distrust();
+      // What cannot be read now is asked again tomorrow, or by whoever needs it.
+      if (!absl::IsCancelled(checked)) checked_ns = now_ns;
+      next_check_ns_ = now_ns + kCheckNs;
+      return;
+    }
+  }
+}
+
+uint64_t IndexBuilder::RecordsBehind() const {
+  uint64_t behind = 0;
+  for (const ledger::LogRef log : ledger_.Logs()) {
+    // Asked first: the other grows meanwhile.
+    const auto chunks = Chunks(log);
+    behind += ledger_.GetPublished(log)->size.value;
+    for (const auto& chunk : chunks->chunks()) behind -= chunk->leaves();
+  }
+  return behind;
 }
 
 void IndexBuilder::Gather() {
@@ -239,10 +272,16 @@ absl::StatusOr<bool> IndexBuilder::StepLog(LogState& state) {
 }
 
 absl::Status IndexBuilder::Open(LogState& state) {
+  uint64_t told = 0;
   ASSIGN_OR_RETURN(
       index::ChunkStore::Opened opened,
-      state.store->Open([&](const index::Chunk& chunk) { return IsOfLog(state, chunk); }, report_,
+      state.store->Open([&](const index::Chunk& chunk) { return IsOfLog(state, chunk); },
+                        [&](const std::string& text) {
+                          ++told;
+                          report_(text);
+                        },
                         go_on_));
+  files_replaced_ += told - opened.unread.size();
   state.chunks = std::move(opened.chunks);
   state.unread = std::move(opened.unread);
   if (!state.unread.empty()) {
@@ -338,6 +377,7 @@ absl::StatusOr<bool> IndexBuilder::ReplaceDistrusted(LogState& state) {
                                   [](const auto& chunk) { return chunk->distrusted(); });
   if (found == state.chunks.end()) return false;
   const std::shared_ptr<const index::Chunk> chunk = *found;
+  ++files_replaced_;
   report_(
       fmt::format("search index of {}: the file of records {} to {} is damaged or gone; it is "
                   "set aside and built anew",

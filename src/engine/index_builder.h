@@ -49,6 +49,9 @@ struct IndexBuilderOptions {
 // left to be scanned. What is missing, damaged or of another version is built anew, the oldest
 // first; what cannot be read at the moment is left alone and tried again later.
 //
+// Each file is read whole once after the start and each day, one in ten seconds: blocks that no
+// query asks for are damaged too.
+//
 // It looks at a log when something of it was published, and each second for files that queries
 // found damaged. A log of which something failed rests, for a second first and twice as long each
 // time after that, up to a minute; answers are exact meanwhile. Stop waits for a piece of work at
@@ -79,6 +82,15 @@ class IndexBuilder {
 
   // What there is of one log at this moment; never null, may hold no chunk.
   std::shared_ptr<const index::ChunkSet> Chunks(ledger::LogRef log) const;
+
+  // Reads the next file that was not read for a day, past the cache, if one is due: damage is found
+  // before a query meets it, and the next Step builds the file anew.
+  void CheckNextFile();
+
+  // Records of all logs that are in no chunk: every search reads them.
+  uint64_t RecordsBehind() const;
+  // Files that were damaged, gone, of other records or of another format, since the start.
+  uint64_t files_replaced() const { return files_replaced_; }
 
   // One piece of work of each log that may have some: a chunk built, or merged. False: there is
   // nothing to do. An error (a full disk, records that cannot be read) leaves what there is as it
@@ -115,9 +127,10 @@ class IndexBuilder {
     std::vector<std::shared_ptr<const index::Chunk>> chunks;  // in order
     // Files that could not be read. Neither replaced nor believed: what only they cover is scanned.
     std::vector<index::ChunkPlace> unread;
-    Rest rest;         // of the log
-    Rest merge_rest;   // of merging alone
-    Rest unread_rest;  // of the unread files alone
+    std::map<uint64_t, int64_t> checked_ns;  // files that were read whole, by their first record
+    Rest rest;                               // of the log
+    Rest merge_rest;                         // of merging alone
+    Rest unread_rest;                        // of the unread files alone
   };
 
   LogState& StateOf(ledger::LogRef log);
@@ -166,12 +179,14 @@ class IndexBuilder {
   bool has_begun_ = false;
   int64_t looked_for_damage_ns_ = 0;
   int64_t gathered_ns_ = 0;
+  int64_t next_check_ns_ = 0;
   size_t memory_bytes_ = 0;  // of the chunks in memory
 
   mutable Mutex shown_mutex_;
   std::unordered_map<uint32_t, std::shared_ptr<const index::ChunkSet>> shown_
       ABSL_GUARDED_BY(shown_mutex_);
 
+  std::atomic<uint64_t> files_replaced_ = 0;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> burst_passes_ = false;
   std::mutex mutex_;

@@ -163,6 +163,39 @@ TEST_F(IndexBuilderTest, DamageIsScannedThenBuiltAnew) {
 }
 
 // No handle is left, the disk does not answer: that says nothing of the file.
+TEST_F(IndexBuilderTest, DamageIsFoundBeforeAQueryMeetsIt) {
+  Open();
+  Grow(Default(), 65'536 + 5000);
+  MakeBuilder();
+  StepAll();
+  EXPECT_EQ(builder_->RecordsBehind(), 5000U - 4096U);
+  const Hash root = builder_->Chunks(Default())->chunks()[0]->root();
+  const index::Extent postings =
+      builder_->Chunks(Default())->chunks()[0]->header().section(index::Section::kPostings);
+  // Behind what opening reads.
+  const uint64_t place = postings.offset + postings.bytes / 10 * 9;
+  ASSERT_GT(place, index::kBlockBytes);
+  ASSERT_TRUE(disk.FlipBit(first_file_, place * 8).ok());
+  MakeBuilder();
+  StepAll();
+  EXPECT_EQ(disk.Counts().bit_flips, 1U);
+  EXPECT_FALSE(builder_->Chunks(Default())->chunks()[0]->distrusted());
+  builder_->CheckNextFile();
+  EXPECT_TRUE(builder_->Chunks(Default())->chunks()[0]->distrusted());
+  StepAll();
+  EXPECT_EQ(builder_->files_replaced(), 1U);
+  EXPECT_EQ(builder_->Chunks(Default())->chunks()[0]->root(), root);
+  EXPECT_EQ(builder_->RecordsBehind(), 5000U - 4096U);
+  // A file is read again the next day, not before.
+  ASSERT_TRUE(disk.FlipBit(first_file_, place * 8).ok());
+  clock.steady_ns += 3600 * kSecondNs;
+  builder_->CheckNextFile();
+  EXPECT_FALSE(builder_->Chunks(Default())->chunks()[0]->distrusted());
+  clock.steady_ns += 24 * 3600 * kSecondNs;
+  builder_->CheckNextFile();
+  EXPECT_TRUE(builder_->Chunks(Default())->chunks()[0]->distrusted());
+}
+
 TEST_F(IndexBuilderTest, AFileThatCannotBeReadNowIsNeitherReplacedNorBelieved) {
   Open();
   Grow(Default(), 70'000);

@@ -43,6 +43,7 @@ class MemoryContent final : public Content {
     out->assign(content_, offset, size);
     return absl::OkStatus();
   }
+  absl::Status Check(const GoOn& /*go_on*/) const override { return absl::OkStatus(); }
 
  private:
   const std::string content_;
@@ -74,21 +75,36 @@ class FileContent final : public Content {
     return absl::OkStatus();
   }
 
+  absl::Status Check(const GoOn& go_on) const override {
+    ASSIGN_OR_RETURN(const std::unique_ptr<io::File> file, fs_.Open(path_, io::OpenMode::kRead));
+    std::string block;
+    for (uint64_t number = 0; number < BlocksOf(bytes()); ++number) {
+      RETURN_IF_ERROR(CheckWanted(go_on));
+      RETURN_IF_ERROR(ReadBlock(*file, number, &block));
+    }
+    return absl::OkStatus();
+  }
+
  private:
   absl::StatusOr<BlockCache::Block> BlockAt(uint64_t number) const {
     if (BlockCache::Block block = cache_.Find(number_, number)) return block;
-    const uint64_t offset = number * kBlockBytes;
-    auto bytes = std::make_shared<std::string>(
-        std::min<uint64_t>(kBlockBytes, this->bytes() - offset), '\0');
     ASSIGN_OR_RETURN(const std::unique_ptr<io::File> file, fs_.Open(path_, io::OpenMode::kRead));
-    const absl::Status read = file->ReadAt(offset, std::span<char>(*bytes));
-    if (absl::IsOutOfRange(read)) return Damaged(path_, "ends too early");
-    RETURN_IF_ERROR(read);
-    if (ChecksumOf(*bytes, number) != GetFixed64(checksums_.data() + number * kChecksumBytes)) {
-      return Damaged(path_, fmt::format("block {} contradicts its checksum", number));
-    }
+    auto bytes = std::make_shared<std::string>();
+    RETURN_IF_ERROR(ReadBlock(*file, number, bytes.get()));
     cache_.Add(number_, number, bytes);
     return BlockCache::Block(std::move(bytes));
+  }
+
+  absl::Status ReadBlock(io::File& file, uint64_t number, std::string* out) const {
+    const uint64_t offset = number * kBlockBytes;
+    out->resize(std::min<uint64_t>(kBlockBytes, bytes() - offset));
+    const absl::Status read = file.ReadAt(offset, std::span<char>(*out));
+    if (absl::IsOutOfRange(read)) return Damaged(path_, "ends too early");
+    RETURN_IF_ERROR(read);
+    if (ChecksumOf(*out, number) != GetFixed64(checksums_.data() + number * kChecksumBytes)) {
+      return Damaged(path_, fmt::format("block {} contradicts its checksum", number));
+    }
+    return absl::OkStatus();
   }
 
   io::FileSystem& fs_;

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "base/hash.h"
 #include "base/mutex.h"
+#include "index/go_on.h"
 #include "io/file_system.h"
 
 // The content of a chunk, wherever it is: a string in memory, or a file of blocks of which each is
@@ -68,6 +69,8 @@ class Content {
   // Puts `size` bytes from `offset` on into `out`. kDataLoss: a block contradicts its checksum, or
   // the file is not as long as it says; names the file. kNotFound: the file is gone. kOutOfRange.
   virtual absl::Status Read(uint64_t offset, uint64_t size, std::string* out) const = 0;
+  // Holds all of it against its checksums, past the cache. Errors as of Read; kCancelled.
+  virtual absl::Status Check(const GoOn& go_on) const = 0;
 
  protected:
   Content(uint64_t bytes, Hash root) : bytes_(bytes), root_(root) {}

@@ -59,6 +59,9 @@ class Chunk {
 
   const ChunkHeader& header() const { return header_; }
 
+  // Holds all of it against its checksums as they are on the disk now. kCancelled.
+  absl::Status Check(const GoOn& go_on) const { return content_->Check(go_on); }
+
   // For whoever found it damaged or gone: whoever keeps the chunks looks after it.
   void Distrust() const { distrusted_ = true; }
   bool distrusted() const { return distrusted_; }

@@ -96,6 +96,12 @@ const Instrument kLiveFilters{"graven_live_filters", Kind::kGauge, "",
 const Instrument kLiveFilterRecords{
     "graven_live_filter_records_total", Kind::kCounter, "",
     "Records that those queries judged: each once, however many follow with the same one."};
+const Instrument kIndexBehind{"graven_index_behind_records", Kind::kGauge, "",
+                              "Published records that the search index does not have yet: every "
+                              "search reads them. Of each log some thousand always are."};
+const Instrument kIndexFilesReplaced{
+    "graven_index_files_replaced_total", Kind::kCounter, "",
+    "Files of the search index that were damaged, gone, of other records or of another format."};
 const Instrument kAlertsRaised{"graven_alerts_total", Kind::kCounter, "alert",
                                "Alerts raised, by the rule's name."};
 const Instrument kAlertNotJudged{"graven_alert_records_not_judged_total", Kind::kCounter, "alert",
@@ -202,6 +208,8 @@ std::span<const Instrument* const> AllInstruments() {
       &kSearches,
       &kLiveFilters,
       &kLiveFilterRecords,
+      &kIndexBehind,
+      &kIndexFilesReplaced,
       &kAlertsRaised,
       &kAlertNotJudged,
       &kAlertLag,

@@ -58,6 +58,8 @@ extern const Instrument kTailerLag;
 extern const Instrument kSearches;
 extern const Instrument kLiveFilters;
 extern const Instrument kLiveFilterRecords;
+extern const Instrument kIndexBehind;
+extern const Instrument kIndexFilesReplaced;
 extern const Instrument kAlertsRaised;
 extern const Instrument kAlertNotJudged;
 extern const Instrument kAlertLag;

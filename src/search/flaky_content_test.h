@@ -21,6 +21,8 @@ class FlakyContent final : public index::Content {
     return error;
   }
 
+  absl::Status Check(const index::GoOn& go_on) const override { return content_->Check(go_on); }
+
   mutable int reads_until_error = -1;  // below 0: none fails
   absl::Status error;
   mutable int errors = 0;

@@ -195,6 +195,10 @@ void Running::StartSearches() {
         judged.Add(static_cast<double>(records));
       });
   metrics_ticket_ = metrics_.Refresh([this] {
+    metrics_.MakeGauge(metrics::kIndexBehind)
+        .Set(static_cast<double>(index_builder_->RecordsBehind()));
+    metrics_.MakeCounter(metrics::kIndexFilesReplaced)
+        .RaiseTo(static_cast<double>(index_builder_->files_replaced()));
     metrics_.MakeGauge(metrics::kSearches)
         .Set(static_cast<double>(searches_->admission().running() +
                                  searches_->follower_admission().running()));

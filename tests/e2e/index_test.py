@@ -123,6 +123,22 @@ class SearchIndex(unittest.TestCase):
             self.assertIn("set aside", server.log_path.read_text())
         self.assertEqual(self.verify(), before)
 
+    def test_3b_damage_that_no_query_meets_is_found_all_the_same(self):
+        before = self.verify()
+        file = next(self.files.iterdir())
+        damaged = bytearray(file.read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        file.write_bytes(damaged)
+        self.verify(check=1)
+        aside = self.files / (file.name + ".damaged")
+        aside.unlink(missing_ok=True)
+        with serving.Server(self.folder, "--http", "127.0.0.1:0") as server:
+            self.wait_for_file(beside=aside)
+            with urllib.request.urlopen(server.ready["http"][0] + "/metrics") as answer:
+                self.assertIn("\ngraven_index_files_replaced_total 1\n", answer.read().decode())
+            self.assertEqual(server.stop(), 0)
+        self.assertEqual(self.verify(), before)
+
     @staticmethod
     def told(server):
         """The records of the server's own log about index files."""

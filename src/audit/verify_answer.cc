@@ -1,6 +1,6 @@
 #include "audit/verify_answer.h"
 
-#include <vector>
+#include <span>
 
 #include "base/encoding.h"
 #include "base/status_macros.h"
@@ -39,8 +39,10 @@ struct Recount {
 
 absl::StatusOr<Recount> Search(CommandContext& context, const note::Answer& answer) {
   ASSIGN_OR_RETURN(const query::Query query, query::Parse(answer.query));
-  if (query::Canonical(query) != answer.query) {
-    return absl::InvalidArgumentError("the query of the statement is not in its canonical form");
+  // Not its canonical form to the letter: that has come to write hidden characters as escapes, and
+  // what was signed before holds as before.
+  if (!answer.query.starts_with(query::kCanonicalPrefix)) {
+    return absl::InvalidArgumentError("the query of the statement names no version");
   }
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   merkle::Frontier tree;
@@ -79,11 +81,56 @@ absl::StatusOr<Recount> Search(CommandContext& context, const note::Answer& answ
   return Recount{tree.Root(), matches.size().value, matches.Root()};
 }
 
-// What is wrong with the signatures; "" when nothing is.
-std::string CheckSignatures(const note::Note& statement, const note::Answer& answer,
-                            const std::optional<note::VerifierKey>& key,
-                            const std::optional<note::VerifierKey>& answer_key) {
-  if (answer_key && statement.verified.empty()) return "the answer's key did not sign it";
+// Who stated it. Without a key nobody knows: then neither verdict says anything about a server.
+enum class Signer { kNotChecked, kTheKey, kNotTheKey };
+
+std::string_view SignerName(Signer signer) {
+  switch (signer) {
+    case Signer::kNotChecked:
+      return "NOT_CHECKED";
+    case Signer::kTheKey:
+      return "GOOD";
+    case Signer::kNotTheKey:
+      return "BAD";
+  }
+  return "NOT_CHECKED";
+}
+
+// The verdict and all that it rests on.
+struct Verdict {
+  Signer signer = Signer::kNotChecked;
+  std::string problem;  // "": it holds
+  bool log_key_checked = false;
+
+  bool holds() const { return problem.empty(); }
+};
+
+struct OpenedAnswer {
+  note::Answer answer;
+  Signer signer = Signer::kNotChecked;
+  std::string signer_problem;
+};
+
+absl::StatusOr<OpenedAnswer> Open(const std::string& file,
+                                  const std::optional<note::VerifierKey>& key) {
+  OpenedAnswer opened;
+  // Signed by others only, or changed since: the verdict says so, and what it states is shown.
+  ASSIGN_OR_RETURN(const note::Note statement, note::ParseNote(file));
+  ASSIGN_OR_RETURN(opened.answer, note::ParseAnswer(statement.text));
+  if (!key) return opened;
+  const absl::Status checked = note::OpenNote(file, std::span(&*key, 1)).status();
+  opened.signer = checked.ok() ? Signer::kTheKey : Signer::kNotTheKey;
+  if (absl::IsUnauthenticated(checked)) {
+    opened.signer_problem = "the answer's key did not sign it";
+  } else if (!checked.ok()) {
+    opened.signer_problem =
+        "the answer's key did not sign this text: it was changed afterwards, or forged";
+  }
+  return opened;
+}
+
+// What is wrong with the log's signature in it; "" when nothing is.
+std::string CheckTree(const note::Answer& answer, const std::optional<note::VerifierKey>& key) {
   if (!key) return "";
   const auto checkpoint = note::OpenCheckpoint(answer.checkpoint, *key);
   if (!checkpoint.ok()) {
@@ -96,6 +143,56 @@ std::string CheckSignatures(const note::Note& statement, const note::Answer& ans
   return "";
 }
 
+std::string CheckRecords(const note::Answer& answer, const Recount& recount) {
+  if (recount.root != answer.root) {
+    return "the server's records are not those of the tree that it is about";
+  }
+  if (recount.count == answer.count && recount.matches_root == answer.matches_root) return "";
+  return fmt::format("it states {} matches with root {}; the records have {} with root {}",
+                     answer.count, HexEncode(answer.matches_root), recount.count,
+                     HexEncode(recount.matches_root));
+}
+
+// Whose word it is, in both verdicts: what nobody signed accuses nobody.
+std::string SignerWords(const Verdict& verdict, const std::optional<note::VerifierKey>& key) {
+  switch (verdict.signer) {
+    case Signer::kTheKey:
+      return verdict.holds()
+                 ? fmt::format("Stated by {}, whose signature was checked.", key->name())
+                 : fmt::format(
+                       "Stated by {}, whose signature was checked: it is the word of "
+                       "that server which does not hold. Keep this file.",
+                       key->name());
+    case Signer::kNotTheKey:
+      return "So it is nobody's word, and no finding against the server. Its records were not "
+             "searched.";
+    case Signer::kNotChecked:
+      return verdict.holds() ? "Who stated it was not checked: give --answer-key VKEY."
+                             : "Who stated it was not checked, so this is no finding against the "
+                               "server: anybody can have written this file. Give --answer-key "
+                               "VKEY.";
+  }
+  return "";
+}
+
+void Show(Terminal& out, const note::Answer& answer, const Verdict& verdict,
+          const std::optional<note::VerifierKey>& answer_key) {
+  if (verdict.holds()) {
+    out.Line(out.Paint(Colour::kGreen,
+                       fmt::format("HOLDS: searched again here, {} of {} records match, the same.",
+                                   CountText(answer.count), CountText(answer.high - answer.low))));
+    if (answer.low != 0 || answer.high != answer.size.value) {
+      out.Line(fmt::format("It is about records {} to {} of {}.", answer.low, answer.high,
+                           answer.size.value));
+    }
+  } else {
+    out.Line(out.Paint(Colour::kRed, "DOES NOT HOLD: " + SafeText(verdict.problem)));
+  }
+  out.Line("  " + SafeText(answer.query));
+  if (!verdict.log_key_checked) out.Line("The log's key was not checked: give --key VKEY.");
+  out.Line(SafeText(SignerWords(verdict, answer_key)));
+}
+
 }  // namespace
 
 CommandResult VerifyAnswer(CommandContext& context, const std::string& path,
@@ -103,30 +200,18 @@ CommandResult VerifyAnswer(CommandContext& context, const std::string& path,
                            const std::optional<note::VerifierKey>& answer_key) {
   const auto file = io::ReadWholeFile(io::PosixFileSystem(), path, note::kNoteBytesMax);
   if (!file.ok()) return Unreachable(path, file.status());
-  std::vector<note::VerifierKey> keys;
-  if (answer_key) keys.push_back(*answer_key);
-  absl::StatusOr<note::Note> opened =
-      keys.empty() ? note::ParseNote(*file) : note::OpenNote(*file, keys);
-  // Signed by others only: the verdict says so.
-  if (absl::IsUnauthenticated(opened.status())) opened = note::ParseNote(*file);
-  ASSIGN_OR_RETURN(const note::Note statement, std::move(opened));
-  ASSIGN_OR_RETURN(const note::Answer answer, note::ParseAnswer(statement.text));
-  std::string problem = CheckSignatures(statement, answer, key, answer_key);
-  Recount recount;
-  if (problem.empty()) {
-    ASSIGN_OR_RETURN(recount, Search(context, answer));
-    if (recount.root != answer.root) {
-      problem = "the server's records are not those of the tree that it is about";
-    } else if (recount.count != answer.count || recount.matches_root != answer.matches_root) {
-      problem = fmt::format("it states {} matches with root {}; the records have {} with root {}",
-                            answer.count, HexEncode(answer.matches_root), recount.count,
-                            HexEncode(recount.matches_root));
-    }
+  ASSIGN_OR_RETURN(const OpenedAnswer opened, Open(*file, answer_key));
+  const note::Answer& answer = opened.answer;
+  Verdict verdict{opened.signer, opened.signer_problem, key.has_value()};
+  if (verdict.holds()) verdict.problem = CheckTree(answer, key);
+  if (verdict.holds()) {
+    ASSIGN_OR_RETURN(const Recount recount, Search(context, answer));
+    verdict.problem = CheckRecords(answer, recount);
   }
-  const bool holds = problem.empty();
   if (context.json()) {
-    context.PrintJson({{"verdict", holds ? "HOLDS" : "DOES_NOT_HOLD"},
-                       {"problem", problem},
+    context.PrintJson({{"verdict", verdict.holds() ? "HOLDS" : "DOES_NOT_HOLD"},
+                       {"problem", verdict.problem},
+                       {"signature", SignerName(verdict.signer)},
                        {"origin", answer.origin},
                        {"query", answer.query},
                        {"tree_size", answer.size.value},
@@ -136,23 +221,11 @@ CommandResult VerifyAnswer(CommandContext& context, const std::string& path,
                        {"count", answer.count},
                        {"log_key_checked", key.has_value()},
                        {"answer_key_checked", answer_key.has_value()}});
-  } else if (holds) {
-    Terminal& out = context.out();
-    out.Line(out.Paint(Colour::kGreen,
-                       fmt::format("HOLDS: searched again here, {} of {} records match, the same.",
-                                   CountText(answer.count), CountText(answer.high - answer.low))));
-    if (answer.low != 0 || answer.high != answer.size.value) {
-      out.Line(fmt::format("It is about records {} to {} of {}.", answer.low, answer.high,
-                           answer.size.value));
-    }
-    out.Line("  " + SafeText(answer.query));
-    if (!key) out.Line("The log's key was not checked: give --key VKEY.");
-    if (!answer_key) out.Line("Who stated it was not checked: give --answer-key VKEY.");
   } else {
-    context.out().Line(context.out().Paint(Colour::kRed, "DOES NOT HOLD: " + SafeText(problem)));
+    Show(context.out(), answer, verdict, answer_key);
   }
   RETURN_IF_ERROR(context.out().Finish());
-  return holds ? ExitCode::kDone : ExitCode::kNo;
+  return verdict.holds() ? ExitCode::kDone : ExitCode::kNo;
 }
 
 }  // namespace graven::audit

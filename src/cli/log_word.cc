@@ -16,6 +16,10 @@ namespace {
 constexpr std::string_view kContradicted =
     "or proves it wrongly: keep this file, and run graven monitor.";
 
+constexpr std::string_view kContained = "the log still contains it";
+constexpr std::string_view kNotContained = "the log does not contain it any more";
+constexpr std::string_view kFewer = "the log that was asked shows fewer records now";
+
 // The log as it stands.
 struct Now {
   note::Checkpoint checkpoint;
@@ -71,14 +75,16 @@ absl::StatusOr<LogWord> AskAboutTree(client::Client& client, const note::Checkpo
   ASSIGN_OR_RETURN(const Now now, Newest(client, keys));
   if (now.checkpoint.origin != checkpoint.origin) {
     return LogWord{false,
-                   fmt::format("The server's log is another one: {}.", now.checkpoint.origin)};
+                   fmt::format("The server's log is another one: {}.", now.checkpoint.origin),
+                   "the log that was asked is another one"};
   }
-  if (now.checkpoint.size < checkpoint.size) return LogWord{false, RolledBack(now)};
+  if (now.checkpoint.size < checkpoint.size) return LogWord{false, RolledBack(now), kFewer};
   ASSIGN_OR_RETURN(const bool contained,
                    IsPrefix(client, checkpoint.size, checkpoint.root, now.checkpoint));
-  if (contained) return LogWord{true, now.Words() + " still contains it."};
+  if (contained) return LogWord{true, now.Words() + " still contains it.", kContained};
   return LogWord{false,
-                 fmt::format("{} does not contain it any more, {}", now.Words(), kContradicted)};
+                 fmt::format("{} does not contain it any more, {}", now.Words(), kContradicted),
+                 kNotContained};
 }
 
 absl::StatusOr<std::optional<LogWord>> AskAboutExport(client::Client& client,
@@ -88,16 +94,20 @@ absl::StatusOr<std::optional<LogWord>> AskAboutExport(client::Client& client,
   ASSIGN_OR_RETURN(const Now now, Newest(client, keys));
   const TreeSize end(verdict.first + verdict.records);
   const LogIndex last(end.value - 1);
-  if (now.checkpoint.size < end) return LogWord{false, RolledBack(now)};
+  if (now.checkpoint.size < end) return LogWord{false, RolledBack(now), kFewer};
   if (verdict.first == 0 && verdict.root) {
     ASSIGN_OR_RETURN(const bool contained, IsPrefix(client, end, *verdict.root, now.checkpoint));
     if (contained) {
-      return LogWord{true, fmt::format("{} still contains all of them: its tree begins with the "
-                                       "tree of the {} records in this file.",
-                                       now.Words(), verdict.records)};
+      return LogWord{true,
+                     fmt::format("{} still contains all of them: its tree begins with the "
+                                 "tree of the {} records in this file.",
+                                 now.Words(), verdict.records),
+                     kContained};
     }
-    return LogWord{false, fmt::format("{} does not contain all of them any more, {}", now.Words(),
-                                      kContradicted)};
+    return LogWord{
+        false,
+        fmt::format("{} does not contain all of them any more, {}", now.Words(), kContradicted),
+        kNotContained};
   }
   ASSIGN_OR_RETURN(const v1::GetInclusionProofResponse answer,
                    client.GetInclusionProof(last, now.checkpoint.size));
@@ -107,11 +117,13 @@ absl::StatusOr<std::optional<LogWord>> AskAboutExport(client::Client& client,
     return LogWord{true,
                    fmt::format("{} still contains record {}, the last in this file, whose chain "
                                "of hashes names all the others in it, from record {} on.",
-                               now.Words(), last.value, verdict.first)};
+                               now.Words(), last.value, verdict.first),
+                   kContained};
   }
   return LogWord{false,
                  fmt::format("{} does not contain record {}, the last in this file, any more, {}",
-                             now.Words(), last.value, kContradicted)};
+                             now.Words(), last.value, kContradicted),
+                 kNotContained};
 }
 
 absl::StatusOr<std::optional<LogWord>> AskAboutEvidence(client::Client& client,
@@ -136,7 +148,9 @@ absl::StatusOr<std::optional<LogWord>> AskAboutEvidence(client::Client& client,
   };
   return LogWord{missing.empty(),
                  fmt::format("Of the signed trees in it the log still contains {}{}.",
-                             of(contained), missing.empty() ? "" : ", and not " + of(missing))};
+                             of(contained), missing.empty() ? "" : ", and not " + of(missing)),
+                 missing.empty() ? "the log still contains the signed trees in it"
+                                 : "the log does not contain all signed trees in it"};
 }
 
 absl::StatusOr<LogWord> AskAboutKey(client::Client& client, const note::VerifierKey& key) {
@@ -147,12 +161,12 @@ absl::StatusOr<LogWord> AskAboutKey(client::Client& client, const note::Verifier
     return LogWord{false,
                    fmt::format("The log's newest checkpoint is not signed with it: {}.",
                                std::string(opened.status().message())),
-                   "log_uses_it"};
+                   "the log that was asked does not sign with it", "log_uses_it"};
   }
   return LogWord{true,
                  fmt::format("The log's newest checkpoint, of {} records, is signed with it.",
                              opened->size.value),
-                 "log_uses_it"};
+                 "the log signs with it", "log_uses_it"};
 }
 
 absl::StatusOr<LogWord> AskAboutPolicy(client::Client& client, const note::Policy& policy) {
@@ -164,7 +178,7 @@ absl::StatusOr<LogWord> AskAboutPolicy(client::Client& client, const note::Polic
         false,
         fmt::format("The log's newest checkpoint is signed by no log that it believes: {}.",
                     std::string(opened.status().message())),
-        "log_meets_it"};
+        "the log that was asked is not one of them", "log_meets_it"};
   }
   const bool met = !policy.wants_witnesses() || opened->meets_quorum;
   return LogWord{
@@ -175,7 +189,7 @@ absl::StatusOr<LogWord> AskAboutPolicy(client::Client& client, const note::Polic
                   !policy.wants_witnesses() ? "the log's signature"
                   : met                     ? "the quorum of witnesses"
                                             : "no quorum of witnesses"),
-      "log_meets_it"};
+      met ? "the log meets it" : "the log does not meet it", "log_meets_it"};
 }
 
 }  // namespace graven::cli

@@ -20,7 +20,9 @@ namespace graven::cli {
 
 struct LogWord {
   bool holds = false;
-  std::string sentence;                       // not escaped: origins are strangers' text
+  std::string sentence;  // not escaped: origins are strangers' text
+  // The same in a few words, for the end of another sentence.
+  std::string_view clause;
   std::string_view name = "log_contains_it";  // what `holds` says
 };
 

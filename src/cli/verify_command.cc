@@ -19,6 +19,7 @@ using audit::VerifyFolder;
 using audit::VerifyIndexes;
 using audit::VerifyServer;
 using console::KeyFlag;
+using console::ReadVerifierKey;
 using console::WasTyped;
 
 namespace {
@@ -87,9 +88,7 @@ CommandResult VerifyTheAnswer(CommandContext& context, const VerifyFlags& flags,
       {"--data", "--checkpoint", "--origin", "--guard", "--require-complete", "--indexes"}));
   std::optional<note::VerifierKey> answer_key;
   if (!flags.answer_key.empty()) {
-    absl::StatusOr<note::VerifierKey> read = note::VerifierKey::Parse(flags.answer_key);
-    if (!read.ok()) return UsageError("--answer-key: not a vkey");
-    answer_key = *std::move(read);
+    ASSIGN_OR_RETURN(answer_key, ReadVerifierKey("--answer-key", flags.answer_key));
   }
   return VerifyAnswer(context, flags.answer, key, answer_key);
 }
@@ -125,8 +124,9 @@ void AddAnswer(CLI::App& command, VerifyFlags& flags) {
                                         "records of the server again")
                             ->type_name("FILE");
   command
-      .add_option("--answer-key", flags.answer_key,
-                  "Of an answer: the key of the server that stated it")
+      .add_option(
+          "--answer-key", flags.answer_key,
+          "Of an answer: the key of the server that stated it (vkey), or a file that holds it")
       ->type_name("VKEY")
       ->needs(answer);
 }
@@ -152,7 +152,7 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
       "  graven verify --data ./audit --key audit.vkey\n"
       "  graven verify audit.records --key audit.vkey --checkpoint checkpoint.note\n"
       "  graven verify --evidence fork.evidence --key audit.vkey\n"
-      "  graven verify --answer denied.answer --key audit.vkey\n"
+      "  graven verify --answer denied.answer --key audit.vkey --answer-key answers.vkey\n"
       "  graven verify --server 127.0.0.1:7465\n"
       "  graven verify --data ./audit --indexes");
   auto flags = std::make_shared<VerifyFlags>();

@@ -1,7 +1,10 @@
 #include "console/key_flag.h"
 
+#include <utility>
+
 #include "CLI/CLI.hpp"
 #include "base/absl_views.h"
+#include "base/status_macros.h"
 #include "console/exit_code.h"
 #include "fmt/format.h"
 #include "io/durable_file.h"
@@ -17,18 +20,21 @@ CLI::Option* KeyFlag::AddTo(CLI::App& command) {
 
 absl::StatusOr<std::optional<note::VerifierKey>> KeyFlag::Read() const {
   if (value_.empty()) return std::nullopt;
-  std::string text = value_;
+  ASSIGN_OR_RETURN(note::VerifierKey key, ReadVerifierKey("--key", value_));
+  return std::optional<note::VerifierKey>(std::move(key));
+}
+
+absl::StatusOr<note::VerifierKey> ReadVerifierKey(std::string_view flag, const std::string& value) {
+  std::string text = value;
   if (text.find('+') == text.npos) {  // every vkey has two
-    auto file = io::ReadWholeFile(io::PosixFileSystem(), value_, kKeyFileBytesMax);
-    if (!file.ok()) return Unreachable("--key", file.status());
+    auto file = io::ReadWholeFile(io::PosixFileSystem(), value, kKeyFileBytesMax);
+    if (!file.ok()) return Unreachable(flag, file.status());
     text = *std::move(file);
   }
   const size_t end = text.find_last_not_of(" \t\r\n");
   text.resize(end == text.npos ? 0 : end + 1);
   auto key = note::VerifierKey::Parse(text);
-  if (!key.ok()) {
-    return UsageError(fmt::format("--key: {}", ToStd(key.status().message())));
-  }
+  if (!key.ok()) return UsageError(fmt::format("{}: {}", flag, ToStd(key.status().message())));
   return *std::move(key);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "note/keys.h"
@@ -16,6 +17,10 @@ namespace graven::console {
 
 // A key file holds one line.
 inline constexpr uint64_t kKeyFileBytesMax = 4096;
+
+// The public key that `value` is, or that the file of this name holds. A usage error that names
+// `flag` when it is no key.
+absl::StatusOr<note::VerifierKey> ReadVerifierKey(std::string_view flag, const std::string& value);
 
 // --key: the public key that somebody knows a log by. GRAVEN_KEY.
 class KeyFlag {

@@ -10,6 +10,7 @@
 #include "merkle/frontier.h"
 #include "note/checkpoint.h"
 #include "note/note.h"
+#include "query/parser.h"
 
 namespace graven::audit {
 namespace {
@@ -42,10 +43,19 @@ std::string MatchesProblem(const note::Answer& answer, const AskedSearch& asked)
   return "";
 }
 
+// A server of another age may write hidden characters otherwise than we do.
+bool IsSameQuery(std::string_view stated, std::string_view canonical) {
+  if (stated == canonical) return true;
+  if (!stated.starts_with(query::kCanonicalPrefix)) return false;
+  const auto query = query::Parse(stated);
+  return query.ok() && query::Canonical(*query) == canonical;
+}
+
 std::string Problem(const note::Answer& answer, const note::VerifierKey& log_key,
                     const AskedSearch& asked) {
   if (answer.origin != log_key.name()) return "it is about another log";
-  if (answer.query != asked.query) return fmt::format("it answers another query, {}", answer.query);
+  if (!IsSameQuery(answer.query, asked.query))
+    return fmt::format("it answers another query, {}", answer.query);
   const uint64_t high = asked.tree_size.value == 0 ? answer.size.value : asked.tree_size.value;
   if (answer.low != 0 || answer.high != high) {
     return fmt::format("it is about records {} to {}, and 0 to {} were asked for", answer.low,

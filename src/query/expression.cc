@@ -4,6 +4,7 @@
 
 #include "fmt/format.h"
 #include "query/address.h"
+#include "query/quoted.h"
 
 namespace graven::query {
 namespace {
@@ -14,29 +15,14 @@ bool IsOperator(std::string_view word) { return word == "AND" || word == "OR" ||
 bool IsPlain(std::string_view value) {
   if (value.empty() || IsOperator(value)) return false;
   if (value.starts_with(">=") || value.starts_with("<=")) return false;
-  return std::none_of(value.begin(), value.end(), [](char c) {
-    return static_cast<uint8_t>(c) <= ' ' || c == '"' || c == '(' || c == ')' || c == '*' ||
-           c == '\\' || c == 0x7F;
+  const bool is_word = std::none_of(value.begin(), value.end(), [](char c) {
+    return c == ' ' || c == '"' || c == '(' || c == ')' || c == '*' || c == '\\';
   });
+  return is_word && !HasHidden(value);
 }
 
 bool IsPlainKey(std::string_view key) {
   return IsPlain(key) && key.find_first_of(":<>") == std::string_view::npos;
-}
-
-void AppendQuoted(std::string_view value, std::string* out) {
-  *out += '"';
-  for (const char c : value) {
-    if (c == '"' || c == '\\') {
-      *out += '\\';
-      *out += c;
-    } else if (static_cast<uint8_t>(c) < ' ' || c == 0x7F) {
-      *out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      *out += c;
-    }
-  }
-  *out += '"';
 }
 
 void AppendBytes(std::string_view value, std::string* out) {

@@ -5,9 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "base/text_safety.h"
+#include "fmt/format.h"
 #include "query/address.h"
 #include "query/expression.h"
 #include "query/parser.h"
+#include "query/quoted.h"
 #include "query/text.h"
 #include "query/time_literal.h"
 
@@ -15,6 +18,7 @@ namespace graven::query {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string CanonicalOf(std::string_view text) {
@@ -90,6 +94,52 @@ TEST(Language, EachConstructHasOneSpelling) {
       {"time:2026-03-01T10:15:30.5", "v1: time:2026-03-01T10:15:30.500Z..2026-03-01T10:15:30.600Z"},
   };
   for (const auto& [text, canonical] : kCases) EXPECT_EQ(CanonicalOf(text), canonical) << text;
+}
+
+TEST(Language, HiddenCharactersAreEscapedWhereverTheyStand) {
+  for (const std::string_view hidden :
+       {"\u061c", "\u200b", "\u200d", "\u200f", "\u2028", "\u2029", "\u202a", "\u202e", "\u2066",
+        "\u2069", "\ufeff", "\u0080", "\u0085", "\u009f", "\u00ad"}) {
+    uint32_t code_point = 0;
+    DecodeUtf8(hidden, &code_point);
+    const std::string escape = fmt::format("\\u{:04x}", code_point);
+    const std::string value = fmt::format("a{}b", hidden);
+    const std::string shown = fmt::format("\"a{}b\"", escape);
+    for (const std::string_view before : {"actor.id:", "action:", "label.k:", "ip:", ""}) {
+      // Raw, raw in quotes, and as an escape: one spelling. Words alone have no quotes.
+      if (!before.empty())
+        EXPECT_EQ(CanonicalOf(fmt::format("{}{}", before, value)),
+                  fmt::format("v1: {}{}", before, shown));
+      EXPECT_EQ(CanonicalOf(fmt::format("{}\"{}\"", before, value)),
+                fmt::format("v1: {}{}", before, shown));
+      EXPECT_EQ(CanonicalOf(fmt::format("{}{}", before, shown)),
+                fmt::format("v1: {}{}", before, shown));
+    }
+    EXPECT_EQ(CanonicalOf(fmt::format("action:{}*", value)), fmt::format("v1: action:{}*", shown));
+    EXPECT_EQ(CanonicalOf(fmt::format("label.a{}b:x", hidden)),
+              fmt::format("v1: label.{}:x", shown));
+    EXPECT_FALSE(HasHidden(CanonicalOf(value))) << escape;
+    EXPECT_FALSE(HasHidden(CanonicalOf(fmt::format("reason:{}*", value)))) << escape;
+  }
+  EXPECT_EQ(CanonicalOf("action:\"a\xF3\xA0\x81\xA7\""), "v1: action:\"a\\udb40\\udc67\"");
+  EXPECT_EQ(CanonicalOf("action:\"\\u007f\\u0000\""), "v1: action:\"\\u007f\\u0000\"");
+  // Words: what folding leaves out is left out, what parts words goes on to do so.
+  EXPECT_EQ(CanonicalOf("ad\u200bmin"), "v1: admin");
+  EXPECT_EQ(CanonicalOf("ad\u2028min"), "v1: ad-min");
+  EXPECT_EQ(CanonicalOf("text:\u202eAND"), "v1: text:AND");
+  EXPECT_THAT(CanonicalOf("text:\u200b>=5"), HasSubstr("a greater and a less"));
+  EXPECT_THAT(CanonicalOf("\u200b"), HasSubstr("no letter or digit"));
+  // All others stay as they are.
+  EXPECT_EQ(CanonicalOf("actor:M\u00fcller"), "v1: actor.id:M\u00fcller");
+  EXPECT_EQ(CanonicalOf("actor:\u0430dmin"), "v1: actor.id:\u0430dmin");
+}
+
+TEST(Language, WhatWasMeantIsNamed) {
+  EXPECT_THAT(CanonicalOf("outcome:DENIED"), HasSubstr("did you mean denied?"));
+  EXPECT_THAT(CanonicalOf("outcome:OUTCOME_SUCCESS"), HasSubstr("did you mean success?"));
+  EXPECT_THAT(CanonicalOf("outcome:good"), Not(HasSubstr("did you mean")));
+  EXPECT_THAT(CanonicalOf("Actor:ann"), HasSubstr("did you mean actor.id?"));
+  EXPECT_THAT(CanonicalOf("Who:ann"), Not(HasSubstr("did you mean")));
 }
 
 TEST(Language, TermsOfTargetsSideBySideMeanOneTarget) {

@@ -309,9 +309,17 @@ class Parser {
       known += facts.name;
       if (facts.field == Field::kLabel) known += ".KEY";
     }
-    return ErrorAt(at, fmt::format("there is no field \"{}\" (a word with a : goes into quotes); "
-                                   "the fields are {}",
-                                   SafeText(name.substr(0, 64)), known));
+    std::string lower(name);
+    for (char& c : lower) {
+      if ('A' <= c && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+    }
+    const FieldFacts* meant = FindField(lower);
+    return ErrorAt(
+        at,
+        fmt::format("there is no field \"{}\"{} (a word with a : goes into quotes); "
+                    "the fields are {}",
+                    SafeText(name.substr(0, 64)),
+                    meant == nullptr ? "" : fmt::format(", did you mean {}?", meant->name), known));
   }
 
   absl::StatusOr<std::string> TakeQuoted() {

@@ -2,6 +2,9 @@
 
 #include <cstdint>
 
+#include "base/text_safety.h"
+#include "fmt/format.h"
+
 namespace graven::query {
 namespace {
 
@@ -63,7 +66,54 @@ uint32_t TakeUnicode(std::string_view text, size_t* size) {
   return 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
 }
 
+void AppendEscape(std::string_view character, std::string* out) {
+  uint32_t code_point = 0;
+  DecodeUtf8(character, &code_point);
+  if (code_point < 0x10000) {
+    *out += fmt::format("\\u{:04x}", code_point);
+  } else {
+    const uint32_t rest = code_point - 0x10000;
+    *out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF));
+  }
+}
+
 }  // namespace
+
+std::string_view FrontCharacter(std::string_view text) {
+  uint32_t code_point = 0;
+  const size_t size = DecodeUtf8(text, &code_point);
+  return text.substr(0, size == 0 ? 1 : size);
+}
+
+bool IsHidden(std::string_view character) {
+  const auto first = static_cast<uint8_t>(character[0]);
+  if (character.size() == 1) return first < ' ' || first == 0x7F;
+  return SafeText(character) != character;
+}
+
+bool HasHidden(std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view character = FrontCharacter(text);
+    if (IsHidden(character)) return true;
+    text.remove_prefix(character.size());
+  }
+  return false;
+}
+
+void AppendQuoted(std::string_view value, std::string* out) {
+  *out += '"';
+  while (!value.empty()) {
+    const std::string_view character = FrontCharacter(value);
+    value.remove_prefix(character.size());
+    if (IsHidden(character)) {
+      AppendEscape(character, out);
+      continue;
+    }
+    if (character == "\"" || character == "\\") *out += '\\';
+    *out += character;
+  }
+  *out += '"';
+}
 
 const char* Unquote(std::string_view text, std::string* value, size_t* at) {
   constexpr std::string_view kLetters = "\"\\/bfnrt";

@@ -8,6 +8,7 @@
 #include "base/log_index.h"
 #include "fmt/format.h"
 #include "query/address.h"
+#include "query/quoted.h"
 #include "query/text.h"
 #include "query/time_literal.h"
 
@@ -49,9 +50,21 @@ bool ReadAddress(const Literal& literal, Term* term, std::string* why) {
   return ReadExact(literal, term, why);
 }
 
+// "DENIED" is how the event's own JSON writes it.
+std::string MeantOutcome(std::string_view text) {
+  std::string word;
+  for (const char c : text) word += 'A' <= c && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  if (word.starts_with("outcome_")) word.erase(0, 8);
+  for (int32_t outcome = 0; const auto known = OutcomeWord(outcome); ++outcome) {
+    if (word == *known) return fmt::format("; did you mean {}?", word);
+  }
+  return "";
+}
+
 bool ReadOutcome(const Literal& literal, Term* term, std::string* why) {
-  constexpr std::string_view kRight = "an outcome is success, failure, denied or unknown";
-  if (literal.has_star) return Refuse(kRight, why);
+  const std::string right =
+      "an outcome is success, failure, denied or unknown" + MeantOutcome(literal.text);
+  if (literal.has_star) return Refuse(right, why);
   term->match = Match::kEquals;
   for (int32_t outcome = 0; const auto word = OutcomeWord(outcome); ++outcome) {
     if (literal.text == *word || literal.text == fmt::format("{}", outcome)) {
@@ -61,7 +74,7 @@ bool ReadOutcome(const Literal& literal, Term* term, std::string* why) {
   }
   // A value that this version has no word for.
   const std::optional<uint64_t> number = ParseDecimal(literal.text);
-  if (!number || *number > INT32_MAX) return Refuse(kRight, why);
+  if (!number || *number > INT32_MAX) return Refuse(right, why);
   term->value = literal.text;
   return true;
 }
@@ -127,7 +140,27 @@ bool ReadIndex(const Literal& literal, Term* term, std::string* why) {
   return Refuse("the range ends before it begins (its end does not belong to it)", why);
 }
 
-bool ReadWords(const Literal& literal, Term* term, std::string* why) {
+// Words as they are shown: quotes would make them a phrase, so that what is hidden in them has no
+// spelling. What folding leaves out is left out, what parts words becomes a "-", which does too.
+std::string WithoutHidden(std::string_view text) {
+  std::string shown;
+  std::string folded;
+  while (!text.empty()) {
+    const std::string_view character = FrontCharacter(text);
+    text.remove_prefix(character.size());
+    if (!IsHidden(character)) {
+      shown += character;
+      continue;
+    }
+    Fold(character, &folded);
+    if (!folded.empty()) shown += '-';
+  }
+  return shown;
+}
+
+bool ReadWords(const Literal& written, Term* term, std::string* why) {
+  Literal literal = written;
+  if (!literal.is_quoted) literal.text = WithoutHidden(written.text);
   if (!literal.is_quoted && LooksLikeRange(literal.text)) {
     return Refuse("only time, occurred and index have a greater and a less", why);
   }

@@ -77,6 +77,19 @@ TEST_F(Statement, AnotherQueryIsNamed) {
   EXPECT_THAT(ProblemOf(), HasSubstr("another query"));
 }
 
+TEST_F(Statement, HiddenCharactersOfAnOlderServerAreTheSameQuery) {
+  asked_.query = "v1: action:\"a\\u202eb\"";
+  for (const char* spelling :
+       {"v1: action:a\u202eb", "v1: action:\"a\u202eb\"", "v1: action:\"a\\u202eb\""}) {
+    answer_.query = spelling;
+    EXPECT_EQ(ProblemOf(), "") << spelling;
+  }
+  for (const char* other : {"action:a\u202eb", "v1: action:ab", "v1: action:a\u202db"}) {
+    answer_.query = other;
+    EXPECT_THAT(ProblemOf(), HasSubstr("another query")) << other;
+  }
+}
+
 TEST_F(Statement, AnotherRangeIsNamed) {
   answer_.high = 9;
   EXPECT_THAT(ProblemOf(), HasSubstr("records 0 to 9, and 0 to 10"));

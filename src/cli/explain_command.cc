@@ -244,7 +244,8 @@ CommandResult ExplainExport(CommandContext& context, const ExplainFlags& flags,
   if (verdict.root) shown.facts.emplace_back("root of their tree", HexEncode(*verdict.root));
   Json body =
       BodyOf(shown, verdict.status.ok() ? verify::Holds::kYes : verify::Holds::kNo, sentence);
-  for (const auto& [name, value] : audit::VerdictJson(verdict).items()) body[name] = value;
+  const Json verdict_json = audit::VerdictJson(verdict);
+  for (const auto& [name, value] : verdict_json.items()) body[name] = value;
   return PrintWord(context, word, true, verdict.status.ok() ? ExitCode::kDone : ExitCode::kNo,
                    std::move(body));
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -176,13 +177,33 @@ CommandResult KeepStatement(CommandContext& context, client::Client& client,
   return ExitCode::kDone;
 }
 
+// The search as it was asked, for a statement about it.
+absl::StatusOr<audit::AskedSearch> Asked(const SearchFlags& flags, uint64_t tree_size) {
+  audit::AskedSearch asked;
+  // Ours, not the server's. (It has taken the query, so it is one.)
+  ASSIGN_OR_RETURN(const query::Query query, query::Parse(flags.query()));
+  asked.query = query::Canonical(query);
+  asked.tree_size = TreeSize(tree_size);
+  return asked;
+}
+
+// Numbers in place of records, and a statement about the records that were counted.
+CommandResult Count(CommandContext& context, const SearchFlags& flags) {
+  Counted counted;
+  const auto show = flags.numbers.histogram ? ShowHistogram : ShowFacets;
+  ASSIGN_OR_RETURN(const ExitCode code,
+                   show(context, flags.query(), flags.tree_size, flags.numbers, &counted));
+  if (flags.statement.empty()) return code;
+  ASSIGN_OR_RETURN(audit::AskedSearch asked, Asked(flags, counted.tree_size));
+  asked.shown = counted.matches;
+  asked.complete = counted.all;
+  ASSIGN_OR_RETURN(const auto client, context.Connect());
+  ASSIGN_OR_RETURN(const ExitCode stated, KeepStatement(context, *client, flags, asked));
+  return code == ExitCode::kDone ? stated : code;
+}
+
 CommandResult Search(CommandContext& context, const SearchFlags& flags) {
-  if (!flags.numbers.facets.empty()) {
-    return ShowFacets(context, flags.query(), flags.tree_size, flags.numbers);
-  }
-  if (flags.numbers.histogram) {
-    return ShowHistogram(context, flags.query(), flags.tree_size, flags.numbers);
-  }
+  if (!flags.numbers.facets.empty() || flags.numbers.histogram) return Count(context, flags);
   if (!flags.proofs.empty()) {
     const absl::Status made = io::PosixFileSystem().MakeDirectory(flags.proofs);
     if (!made.ok() && !absl::IsAlreadyExists(made)) return Unreachable("--proofs", made);
@@ -196,12 +217,12 @@ CommandResult Search(CommandContext& context, const SearchFlags& flags) {
   request.set_cursor(flags.cursor);
   request.set_tree_size(flags.tree_size);
   if (flags.oldest) request.set_order(v1::SEARCH_ORDER_OLDEST_FIRST);
-  audit::AskedSearch asked;
+  std::vector<LogIndex> shown;
   const bool stated = !flags.statement.empty();
   ASSIGN_OR_RETURN(const SearchEnd end,
                    ForEachMatch(*client, request, flags.limit, [&](const FoundRecord& found) {
-                     if (stated && asked.matches.size() < kMatchesKeptMax)
-                       asked.matches.push_back(found.record.header.index);
+                     if (stated && shown.size() < kMatchesKeptMax)
+                       shown.push_back(found.record.header.index);
                      return matches.Show(found);
                    }));
   if (flags.tree_size != 0 && end.tree_size != 0 && end.tree_size != flags.tree_size) {
@@ -216,10 +237,8 @@ CommandResult Search(CommandContext& context, const SearchFlags& flags) {
                     CountText(end.tree_size), end.next_cursor));
   }
   if (!stated) return ExitCode::kDone;
-  // Ours, not the server's. (It has taken the query, so it is one.)
-  ASSIGN_OR_RETURN(const query::Query query, query::Parse(flags.query()));
-  asked.query = query::Canonical(query);
-  asked.tree_size = TreeSize(end.tree_size);
+  ASSIGN_OR_RETURN(audit::AskedSearch asked, Asked(flags, end.tree_size));
+  asked.matches = std::move(shown);
   asked.shown = end.matches;
   asked.complete = end.next_cursor.empty() && flags.cursor.empty();
   RETURN_IF_ERROR(context.out().Finish());
@@ -303,6 +322,7 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
       "  graven search outcome:denied --histogram --by day --zone Europe/Berlin\n"
       "  graven search target.type:invoice target.id:42 --limit 0 --proofs ./evidence\n"
       "  graven search outcome:denied --statement denied.answer\n"
+      "  graven search outcome:denied --facet actor.id --statement denied.answer\n"
       "  graven search outcome:denied --follow");
   auto flags = std::make_shared<SearchFlags>();
   command->add_option("query", flags->words, "The query; several words are joined by spaces")
@@ -332,16 +352,15 @@ void AddSearchCommand(CLI::App& app, CommandContext& context) {
                    "Keep the receipt of each match in this folder, as LOG-INDEX.tlog-proof")
       ->type_name("DIR");
   command
-      ->add_option("--statement", flags->statement,
-                   "Hold the server's signed statement about all matches against those shown, and "
-                   "keep it in\nthis file (graven verify --answer)")
+      ->add_option(
+          "--statement", flags->statement,
+          "Hold the server's signed statement about all matches against those shown or "
+          "counted, and\nkeep it in this file (graven verify --answer); not with --follow, "
+          "which has no end that\nit could be about: search again when it has ended")
       ->type_name("FILE")
       ->excludes(follow);
   CLI::Option* key = flags->key.AddTo(*command);
   AddNumbers(*command, *flags, follow);
-  for (const char* const other : {"--facet", "--histogram"}) {
-    command->get_option("--statement")->excludes(command->get_option(other));
-  }
   context.AddJson(*command);
   context.AddServer(*command);
   context.AddLog(*command);

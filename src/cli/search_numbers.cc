@@ -192,7 +192,7 @@ void PrintHistogramJson(CommandContext& context, const v1::GetHistogramResponse&
 }  // namespace
 
 CommandResult ShowFacets(CommandContext& context, const std::string& query, uint64_t tree_size,
-                         const NumberFlags& flags) {
+                         const NumberFlags& flags, Counted* counted) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   v1::GetFacetsRequest request;
   request.set_log(context.log());
@@ -204,6 +204,7 @@ CommandResult ShowFacets(CommandContext& context, const std::string& query, uint
   for (const std::string& field : flags.facets) request.add_fields(field);
   ASSIGN_OR_RETURN(const v1::GetFacetsResponse response,
                    client->GetFacets(std::move(request), kTimeout));
+  *counted = {response.tree_size(), response.matches(), response.exact()};
   if (context.json()) {
     PrintFacetsJson(context, response);
     return End(context, response.exact());
@@ -229,7 +230,7 @@ CommandResult ShowFacets(CommandContext& context, const std::string& query, uint
 }
 
 CommandResult ShowHistogram(CommandContext& context, const std::string& query, uint64_t tree_size,
-                            const NumberFlags& flags) {
+                            const NumberFlags& flags, Counted* counted) {
   ASSIGN_OR_RETURN(const auto client, context.Connect());
   v1::GetHistogramRequest request;
   request.set_log(context.log());
@@ -247,6 +248,10 @@ CommandResult ShowHistogram(CommandContext& context, const std::string& query, u
     response.set_tree_size(request.tree_size());
     response.set_exact(true);
   }
+  counted->tree_size = response.tree_size();
+  // Between given times there are not all.
+  counted->all = response.exact() && flags.from.empty() && flags.to.empty() && flags.at.empty();
+  for (const v1::HistogramBucket& bucket : response.buckets()) counted->matches += Total(bucket);
   if (context.json()) {
     PrintHistogramJson(context, response);
     return End(context, response.exact());

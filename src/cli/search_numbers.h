@@ -22,10 +22,18 @@ struct NumberFlags {
   std::string zone = "UTC";     // of this zone
 };
 
+// What was counted, for a statement to be held against.
+struct Counted {
+  uint64_t tree_size = 0;
+  uint64_t matches = 0;
+  bool all = false;  // those are all matches of the tree; else there may be more
+};
+
 // Both end with kNo when the server could not count to the end.
 console::CommandResult ShowFacets(console::CommandContext& context, const std::string& query,
-                                  uint64_t tree_size, const NumberFlags& flags);
+                                  uint64_t tree_size, const NumberFlags& flags, Counted* counted);
 console::CommandResult ShowHistogram(console::CommandContext& context, const std::string& query,
-                                     uint64_t tree_size, const NumberFlags& flags);
+                                     uint64_t tree_size, const NumberFlags& flags,
+                                     Counted* counted);
 
 }  // namespace graven::cli

@@ -107,9 +107,10 @@ TEST(Language, HiddenCharactersAreEscapedWhereverTheyStand) {
     const std::string shown = fmt::format("\"a{}b\"", escape);
     for (const std::string_view before : {"actor.id:", "action:", "label.k:", "ip:", ""}) {
       // Raw, raw in quotes, and as an escape: one spelling. Words alone have no quotes.
-      if (!before.empty())
+      if (!before.empty()) {
         EXPECT_EQ(CanonicalOf(fmt::format("{}{}", before, value)),
                   fmt::format("v1: {}{}", before, shown));
+      }
       EXPECT_EQ(CanonicalOf(fmt::format("{}\"{}\"", before, value)),
                 fmt::format("v1: {}{}", before, shown));
       EXPECT_EQ(CanonicalOf(fmt::format("{}{}", before, shown)),

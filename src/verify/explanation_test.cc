@@ -124,6 +124,65 @@ TEST_F(ExplanationTest, StatementIsItsSignersWordAndDoesNotHoldUnderAnotherTree)
   EXPECT_EQ(WithKey("graven answer v2\n").holds, Holds::kNo);
 }
 
+TEST_F(ExplanationTest, StatementIsNobodysWordUntilItsOwnSignatureIsChecked) {
+  note::Answer answer;
+  answer.origin = log_.key.name();
+  answer.query = "v1: outcome:denied";
+  answer.checkpoint = log_.Checkpoint(9);
+  answer.size = TreeSize(9);
+  answer.root = log_.Root(9);
+  answer.high = 9;
+  answer.count = 4;
+  const note::SignerKey signer = WrittenLog::NewKey("graven-answers/1");
+  const std::string file = *note::SignNote(note::FormatAnswer(answer), signer);
+  const note::VerifierKey log_key = log_.key.verifier();
+  const auto with = [&](std::string_view text, std::optional<note::VerifierKey> key) {
+    std::optional<AnswerKey> answer_key;
+    if (key) answer_key = AnswerKey{*key, "that was given"};
+    return Explain(text, std::span(&log_key, 1), {}, answer_key);
+  };
+  const Explanation word = with(file, signer.verifier());
+  EXPECT_EQ(word.holds, Holds::kNotChecked);
+  EXPECT_THAT(word.sentence, HasSubstr("the word of graven-answers/1+"));
+  EXPECT_THAT(word.sentence, HasSubstr("the key that was given"));
+  // 4 changed to 0: without its key it is nobody's word, with it a forgery, and no log is asked.
+  answer.count = 0;
+  const std::string forged = note::FormatAnswer(answer) + file.substr(file.find("\n\n") + 1);
+  EXPECT_THAT(with(forged, std::nullopt).sentence,
+              HasSubstr("who signed it was not checked, so it is nobody's word yet"));
+  const Explanation bad = with(forged, signer.verifier());
+  EXPECT_EQ(bad.holds, Holds::kNo);
+  EXPECT_THAT(bad.sentence, HasSubstr("changed after it was signed, or forged"));
+  EXPECT_FALSE(bad.checkpoint.has_value());
+  const Explanation other = with(file, WrittenLog::NewKey("graven-answers/2").verifier());
+  EXPECT_EQ(other.holds, Holds::kNo);
+  EXPECT_THAT(other.sentence, HasSubstr("it is not signed by graven-answers/2+"));
+}
+
+TEST_F(ExplanationTest, WhatProvesNothingByItselfIsNamed) {
+  const std::string record = log_.records[0];
+  const std::string bundle = std::string(1, static_cast<char>(record.size() >> 8)) +
+                             static_cast<char>(record.size() & 0xFF) + record;
+  std::string hashes;
+  for (const Hash& leaf : log_.leaves) hashes += leaf.view();
+  const std::string stamp = "\x30\x82\x01\x00\x06\x09" + std::string(20, 'x') +
+                            "\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04" + "more";
+  for (const auto& [file, kind, words] :
+       std::initializer_list<std::tuple<std::string, FileKind, std::string_view>>{
+           {"index,received_at,occurred_at,outcome,actor_id\r\n", FileKind::kTable, "CSV"},
+           {"PRIVATE+KEY+log.example+01020304+AAAA\n", FileKind::kPrivateKey, "A private key"},
+           {bundle, FileKind::kTile, "with the records"},
+           {bundle + bundle, FileKind::kTile, "with the records"},
+           {hashes, FileKind::kTile, "a tile of 9 hashes"},
+           {stamp, FileKind::kTimeStamp, "RFC 3161"}}) {
+    const Explanation found = WithKey(file);
+    EXPECT_EQ(found.kind, kind) << words;
+    EXPECT_EQ(found.holds, Holds::kNotChecked) << words;
+    EXPECT_THAT(found.sentence, HasSubstr(words));
+  }
+  EXPECT_EQ(WithKey(bundle.substr(0, bundle.size() - 1)).kind, FileKind::kUnknown);
+}
+
 TEST_F(ExplanationTest, AnythingElseIsUnknownAndDoesNotHold) {
   for (const std::string_view file : {"", "hello\n", "\x7f\x45\x4c\x46", "c2sp.org/"}) {
     EXPECT_EQ(WithKey(file).kind, FileKind::kUnknown) << file;

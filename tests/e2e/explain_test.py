@@ -58,11 +58,15 @@ class Explain(Planted):
                     "it, from record 40 on",
             "part-lines": "still contains record 59, the last in this file",
             "receipt": "still contains it", "checkpoint": "still contains it", "answer": "still contains it"}
+        clauses = {"answer": "; the log still contains the tree that it is about."}
         for name, words_of in words.items():
             said = self.explain(files[name], "--key", key, *at)
             self.assertEqual(said["log_contains_it"], True, said)
             self.assertIn("of 60 records now by a checkpoint that its key signed", said["log_says"])
             self.assertIn(words_of, said["log_says"])
+            # One sentence that has all of it, and what it was made of.
+            self.assertTrue(said["sentence"].endswith(clauses.get(name, "; the log still contains it.")), said)
+            self.assertTrue(said["facts"])
             self.assertIn("whose signature nobody checked", self.explain(files[name], *at)["log_says"])
             # For people the same, behind what the file itself says.
             shown = run("explain", files[name], "--key", key, *at).stdout
@@ -73,7 +77,10 @@ class Explain(Planted):
             self.assertIn("any more, or proves it wrongly", denied["log_says"])
             # The file holds all the same.
             self.assertEqual(denied["holds"], said["holds"])
-            self.assertNotIn("log_says", self.explain(files[name], "--key", key))
+            self.assertRegex(denied["sentence"], "the log does not contain it any more.$")
+            alone = self.explain(files[name], "--key", key)
+            self.assertNotIn("log_says", alone)
+            self.assertTrue(alone["sentence"].endswith("; whether the log still contains it was not asked."), alone)
         said = self.explain(files["lines"], *at)
         self.assertEqual((said["kind"], said["holds"], said["records"]), ("EXPORT", "YES", 60))
         # What both have they both contain: the first 30 records, as a tree and by the last of them.
@@ -106,6 +113,7 @@ class Explain(Planted):
             said = self.explain(path, "--server", server.address, check=1)
             self.assertEqual((said["kind"], said["holds"], said["verdict"]), ("EXPORT", "NO", "BAD"))
             self.assertIn("first_bad_index", said)
+            self.assertIn("that does not hold: ", said["sentence"])
             self.assertNotIn("log_says", said)
             # Nothing in it: nothing to ask about.
             run("export", "--format", "records", "--from", "3", "--to", "4", "--output", path, "--server",
@@ -172,6 +180,29 @@ class Explain(Planted):
             self.assertEqual(json.loads(done.stderr)["error"]["code"], "UNAVAILABLE")
             done = run("explain", path, "--key", key, "--server", address, check=3)
             self.assertEqual(done.stdout.splitlines()[0], said["sentence"])
+            self.assertTrue(said["sentence"].endswith("; the log could not be asked."), said)
+
+    def test_whatever_else_lies_beside_a_log_is_named(self):
+        with Server(self.folder / "a") as server:
+            append(server.address, 300)
+            self.assertEqual(server.stop(), 0)
+        run("export", "--tiles", self.folder / "tiles", "--data", server.data)
+        table = self.folder / "page.csv"
+        table.write_text('index,received_at,occurred_at,outcome,actor_id\r\n"0","","","unknown","ann"\r\n')
+        hashes = next(path for path in (self.folder / "tiles").rglob("tile/0/*") if path.is_file())
+        entries = next(path for path in (self.folder / "tiles").rglob("tile/entries/*") if path.is_file())
+        for path, kind, words in [(table, "TABLE", "the page's JSON Lines can"),
+                                  (hashes, "TILE", "a tile of 256 hashes"), (entries, "TILE", "the records of a log"),
+                                  (server.data / "keys" / "default", "PRIVATE_KEY", "show it to nobody")]:
+            said = self.explain(path)
+            self.assertEqual((said["kind"], said["holds"], said["facts"]), (kind, "NOT_CHECKED", {}))
+            self.assertIn(words, said["sentence"])
+            # There is nothing in it that a log could be asked about.
+            self.assertNotIn("not asked", said["sentence"])
+        help_text = run("explain", "--help").stdout
+        for kind in ("receipts", "checkpoints", "evidence", "statements about searches", "exports", "private keys",
+                     "policies", "CSV", "tiles", "stamps"):
+            self.assertIn(kind, help_text)
 
 
 if __name__ == "__main__":

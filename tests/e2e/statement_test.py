@@ -43,7 +43,8 @@ class Statements(Searching):
             url = f"{server.ready['http'][0]}/logs/default/statement?q=outcome:denied&size=150"
             with urllib.request.urlopen(url, timeout=60) as answer:
                 self.assertEqual(answer.read(), (self.folder / "half.answer").read_bytes())
-            serving.run("search", "x", "--facet", "action", "--statement", path, *at, check=2)
+            self.assertIn("--follow",
+                          serving.run("search", "x", "--follow", "--statement", path, *at, check=2).stderr)
             # The same over HTTP and gRPC, signed by the same key.
             url = f"{server.ready['http'][0]}/logs/default/statement?q=outcome:denied"
             with urllib.request.urlopen(url, timeout=60) as answer:
@@ -58,7 +59,10 @@ class Statements(Searching):
             path.write_text("\n".join(lines))
             done = serving.run("verify", "--answer", path, "--key", key, *at, check=1)
             self.assertIn("DOES NOT HOLD: it states", done.stdout)
-            serving.run("verify", "--answer", path, "--key", key, "--answer-key", answer_key, *at, check=1)
+            self.assertIn("Who stated it was not checked, so this is no finding against the server", done.stdout)
+            done = serving.run("verify", "--answer", path, "--key", key, "--answer-key", answer_key, *at, check=1)
+            self.assertIn("DOES NOT HOLD: the answer's key did not sign this text", done.stdout.splitlines()[0])
+            self.assertIn("no finding against the server", done.stdout)
             serving.run("verify", "--answer", self.folder / "http.answer", "--key", answer_key, *at, check=1)
             done = serving.run("verify", "--answer", self.folder / "http.answer", "--key", key, "--answer-key", key,
                                "--json", *at, check=1)
@@ -72,6 +76,91 @@ class Statements(Searching):
         with self.serve() as server:  # the key stays
             response = self.stub(server).GetStatement(pb.GetStatementRequest())
             self.assertEqual(response.vkey, answer_key)
+
+    def test_a_forged_statement_is_nobodys_word(self):
+        with self.serve() as server:
+            at = ("--server", server.address)
+            key = server.ready["logs"]["default"]["vkey"]
+            self.append(server, made_events(0, 100))
+            path, forged, key_file = (self.folder / name for name in ("a.answer", "forged.answer", "answers.vkey"))
+            done = serving.run("search", "outcome:denied", "--statement", path, *at)
+            answer_key = done.stderr.split("signed by ")[1].strip()
+            key_file.write_text(answer_key + "\n")
+            lines = path.read_text().split("\n")
+            self.assertNotEqual(lines[6], "0")
+            lines[6] = "0"
+            forged.write_text("\n".join(lines))
+
+            def explain(file, *arguments, check=0):
+                return json.loads(serving.run("explain", file, "--json", *arguments, check=check).stdout)
+
+            # By the key that the server names, or one that was given, and it is said by which.
+            for how, words in ((at, "the key that the server names"),
+                               (("--answer-key", answer_key), "the key that was given"),
+                               (("--answer-key", key_file), "the key that was given")):
+                said = explain(path, "--key", key, *how)
+                self.assertEqual(said["holds"], "NOT_CHECKED")
+                self.assertIn(words, said["sentence"])
+                self.assertIn("the word of graven-answers/", said["sentence"])
+                self.assertIn(answer_key, said["facts"]["statement's key"])
+                said = explain(forged, "--key", key, *how, check=1)
+                self.assertEqual(said["holds"], "NO")
+                self.assertIn("changed after it was signed, or forged", said["sentence"])
+                self.assertIn(words, said["sentence"])
+                # A log is not asked about what nobody said.
+                self.assertNotIn("still contains", said["sentence"] + said.get("log_says", ""))
+            # By none: nobody's word.
+            for file in (path, forged):
+                self.assertIn("who signed it was not checked", explain(file, "--key", key)["sentence"])
+            serving.run("explain", key_file, "--answer-key", key_file, check=2)
+            # The same of verify: without the key no verdict accuses the server.
+            for file, check in ((path, 0), (forged, 1)):
+                done = serving.run("verify", "--answer", file, "--key", key, *at, check=check)
+                self.assertIn("Who stated it was not checked", done.stdout)
+            done = serving.run("verify", "--answer", path, "--key", key, "--answer-key", key_file, "--json", *at)
+            self.assertEqual(json.loads(done.stdout)["signature"], "GOOD")
+            done = serving.run("verify", "--answer", forged, "--answer-key", key_file, "--json", *at, check=1)
+            self.assertEqual(json.loads(done.stdout)["signature"], "BAD")
+            done = serving.run("verify", "--answer", path, "--answer-key", self.folder / "none", *at, check=3)
+            self.assertIn("--answer-key", done.stderr)
+
+    def test_numbers_end_in_a_statement_too(self):
+        with self.serve() as server:
+            at = ("--server", server.address)
+            key = server.ready["logs"]["default"]["vkey"]
+            self.append(server, made_events(0, 120))
+            denied = sum(r.outcome == "denied" for r in self.rows(server))
+            path = self.folder / "counted.answer"
+            for numbers in (("--facet", "actor.id"), ("--facet", "action", "--facet-contains", "user"),
+                            ("--histogram",), ("--histogram", "--by", "day"),
+                            ("--histogram", "--from", "2020-01-01", "--to", "2020-01-02")):
+                path.unlink(missing_ok=True)
+                serving.run("search", "outcome:denied", *numbers, "--statement", path, "--key", key, *at)
+                done = serving.run("verify", "--answer", path, "--key", key, "--json", *at)
+                self.assertEqual(json.loads(done.stdout)["count"], denied, numbers)
+            # Nothing matches: that is stated too.
+            serving.run("search", "actor:nobody", "--histogram", "--by", "day", "--statement", path, *at)
+            self.assertEqual(path.read_text().split("\n")[6], "0")
+
+    def test_a_query_cannot_pretend_to_be_another_one(self):
+        """Its canonical form has no hidden character, in the statement, over HTTP and on a terminal."""
+        with self.serve() as server:
+            at = ("--server", server.address)
+            event = made_events(0, 1)[0]
+            event.action = "\u202egnp.exe"
+            self.append(server, [event])
+            path = self.folder / "hidden.answer"
+            for query in ("action:\u202egnp.exe", 'action:"\u202egnp.exe"', 'action:"\\u202egnp.exe"'):
+                serving.run("search", query, "--statement", path, *at)
+                lines = path.read_text().split("\n")
+                self.assertEqual((lines[2], lines[6]), ('v1: action:"\\u202egnp.exe"', "1"))
+                self.assertIn("HOLDS", serving.run("verify", "--answer", path, *at).stdout)
+            # Signed by an older server, which wrote it raw.
+            old = path.read_text().replace("\\u202e", "\u202e")
+            self.assertNotEqual(old, path.read_text())
+            path.write_text(old)
+            self.assertIn("HOLDS", serving.run("verify", "--answer", path, *at).stdout)
+            self.assertIn("did you mean denied?", serving.run("search", "outcome:DENIED", *at, check=1).stderr)
 
     def test_a_statement_that_does_not_fit_the_search_is_not_filed_as_one(self):
         """A proxy that searches honestly and states something else."""

@@ -223,3 +223,24 @@ test('what this page does not check is called what it is', async () => {
     assert.match(sentence, words);
   }
 });
+
+test('what a page found and could put into no evidence is called that, and proves nothing', async () => {
+  const finding = {
+    id: 1,
+    at: 2,
+    kind: 'wrong answer',
+    sentence: 'A search was answered with record 7, which does not match what was asked.',
+    claimed: 'matches outcome:denied',
+    computed: 'it does not',
+    index: 7,
+  };
+  const { sentence, holds, facts } = await explain(
+    toUtf8(JSON.stringify(finding, null, 2)),
+    undefined,
+  );
+  assert.match(sentence, /found not to fit.*by itself it proves nothing/);
+  assert.equal(holds, undefined);
+  assert.deepEqual(facts[1], ['sentence', finding.sentence]);
+  const other = await explain(toUtf8(JSON.stringify({ kind: 'wrong answer' })), undefined);
+  assert.match(other.sentence, /no export of records/);
+});

@@ -49,6 +49,8 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
     };
   }
   if (/^\S+\n[0-9]+\n[A-Za-z0-9+/]+=*\n/.test(text)) return explainCheckpoint(text, place);
+  const found = text.startsWith('{') ? savedFinding(text) : undefined;
+  if (found !== undefined) return found;
   if (text.startsWith('{')) return explainExport(text, place);
   const policy = parsePolicy(text);
   if (typeof policy !== 'string')
@@ -67,6 +69,24 @@ function isRecord(bytes: Uint8Array): boolean {
   } catch {
     return false;
   }
+}
+
+// What a page found and could put into no evidence, as it saves it.
+function savedFinding(text: string): Explained | undefined {
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  const texts = ['kind', 'sentence', 'claimed', 'computed'] as const;
+  if (texts.some((name) => typeof json[name] !== 'string')) return undefined;
+  return {
+    sentence:
+      'What a page of Graven found not to fit, as it was saved there: signed by nobody, so by itself it proves nothing. Ask the log for the same.',
+    holds: undefined,
+    facts: texts.map((name) => [name, String(json[name])]),
+  };
 }
 
 // Of what Graven makes and this page does not check, or nobody can by itself.

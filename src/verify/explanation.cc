@@ -157,7 +157,7 @@ std::string SignerWords(const std::optional<AnswerKey>& key) {
 
 Explanation ExplainAnswer(std::string_view file, std::span<const note::VerifierKey> keys,
                           const std::optional<AnswerKey>& answer_key) {
-  constexpr std::string_view kWhat = "A statement about a search";
+  static constexpr std::string_view kWhat = "A statement about a search";
   const auto bad = [](const absl::Status& why) { return Damaged(FileKind::kAnswer, kWhat, why); };
   const auto parsed = note::ParseNote(file);
   if (!parsed.ok()) return bad(parsed.status());

@@ -259,4 +259,69 @@ inChromium('rows', () => {
     assert.ok(over <= 0, `${over} too wide`);
     assert.ok(context.pages().length > 0);
   });
+
+  test('a query that would turn its line around is shown as what it is, from a link, a facet and by hand', async () => {
+    await server.append([{ ...by('strange'), source: { service: '\u202egnp.exe' } }]);
+    const { page } = await visit(
+      '#/default/explore?q=' + encodeURIComponent('service:"\u202egnp.exe"'),
+    );
+    const shown = async (query: string): Promise<void> => {
+      await until(query, async () => (await page.locator('#query').inputValue()) === query);
+      await page.locator('.event-row[data-index]').first().waitFor();
+      await sleep(500);
+      assert.equal(await page.locator('#query').inputValue(), query);
+      assert.doesNotMatch(decodeURIComponent(page.url()), /\u202e/);
+    };
+    await shown('service:"\\u202egnp.exe"');
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?q=actor:strange'));
+    await page.locator('[data-exact=true][data-count="1"]').waitFor();
+    await page.locator('.facet[aria-label=service] li button').first().click();
+    await shown('actor:strange service:"\\u202egnp.exe"');
+    await page.locator('#query').fill('service:\u202egnp.exe');
+    await page.keyboard.press('Enter');
+    await shown('service:"\\u202egnp.exe"');
+  });
+
+  test('a file that is dropped where no log is chosen is explained there', async () => {
+    const { page } = await visit('#/logs');
+    await page.locator('table.logs').waitFor();
+    await page.evaluate(() => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(['index,received_at,occurred_at,outcome,actor_id\r\n'], 'a.csv'));
+      window.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
+    });
+    await page.locator('[data-explained]', { hasText: /a\.csv.*as CSV/ }).waitFor();
+    assert.match(page.url(), /#\/logs$/);
+  });
+
+  test('on a phone the log as it grows and the commands are there too', async () => {
+    const { page } = await visit('#/default/live', { size: { width: 360, height: 740 } });
+    await filled(page, '#/default/live');
+    assert.ok(await page.locator('.strip .tiles').isVisible());
+    assert.ok(await page.locator('.live-facts .fine').first().isVisible());
+    const strip = (await page.locator('.strip').boundingBox())!;
+    const list = (await page.locator('.list').boundingBox())!;
+    assert.ok(strip.height < 80 && strip.y >= list.y + list.height - 1, JSON.stringify(strip));
+    assert.ok(list.height > 250, `${list.height} px of rows`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await page.getByRole('button', { name: 'Commands', exact: true }).click();
+    await page.getByRole('dialog', { name: 'The same without this page' }).waitFor();
+  });
+
+  test('searches with a name are kept for each server, also of one host', async () => {
+    const { page, context, proxy } = await visit('#/default/explore?q=outcome:denied');
+    await page.locator('[data-exact=true]').waitFor();
+    const saved = page.locator('details.menu', { has: page.getByText('saved', { exact: true }) });
+    await saved.locator('summary').click();
+    await page.getByLabel('Name for this search').fill('mine');
+    await page.getByRole('button', { name: 'save', exact: true }).click();
+    await saved.getByRole('link', { name: 'mine' }).waitFor();
+    const keys = await page.evaluate(() => Object.keys(localStorage));
+    assert.ok(
+      keys.some((key) => key === `graven-saved ${proxy.address} default`),
+      keys.join(),
+    );
+    assert.ok(!keys.includes('graven-saved-default'));
+    assert.ok(context.pages().length === 1);
+  });
 });

@@ -5,6 +5,7 @@ import type { JSX } from 'preact';
 import { HttpDoor, listLogs } from './api/client.ts';
 import { Feed } from './feed.ts';
 import type { Link } from './link.ts';
+import { DropExplain } from './pages/drop.tsx';
 import { Explore, exploreRoute, exploreState } from './pages/explore.tsx';
 import { Live } from './pages/live.tsx';
 import { Logs } from './pages/logs.tsx';
@@ -19,6 +20,7 @@ import { Strange } from './parts/text.tsx';
 import { TokenForm } from './parts/token.tsx';
 import { useValues, ValuesDialog } from './parts/values.tsx';
 import { parseVkey } from './proof/note.ts';
+import { visibleQuery } from './record/narrow.ts';
 import { askForPlace } from './place.ts';
 import { go, recordTab, withTab, writeRoute, type Page, type Route } from './route.ts';
 import { rangeOf, withRange, type Facet } from './search.ts';
@@ -33,7 +35,7 @@ const pages: readonly { page: Page; name: string; key: string }[] = [
   { page: 'logs', name: 'Logs', key: 'g o' },
 ];
 
-function Rail({ route }: { route: Route }): JSX.Element {
+function Rail({ route, commands }: { route: Route; commands: () => void }): JSX.Element {
   const lit =
     route.page === 'record'
       ? route.parameters.get('from') === 'explore'
@@ -61,6 +63,10 @@ function Rail({ route }: { route: Route }): JSX.Element {
           <span>{name}</span>
         </a>
       ))}
+      <button type="button" class="rail-same" onClick={commands}>
+        <Icon name="command" />
+        <span>Commands</span>
+      </button>
     </nav>
   );
 }
@@ -242,6 +248,23 @@ function takePin(link: Link, route: Route): void {
   );
 }
 
+// A query can turn the line that it stands in around: in the address, too, it looks like what it is.
+function showQuery(route: Route): void {
+  const query = route.parameters.get('q') ?? '';
+  const visible = visibleQuery(query);
+  if (visible === query) return;
+  const parameters = { ...Object.fromEntries(route.parameters), q: visible };
+  go(
+    writeRoute(
+      route.log,
+      route.page,
+      parameters,
+      route.page === 'record' ? route.index : undefined,
+    ),
+    true,
+  );
+}
+
 export function App({ link }: { link: Link }): JSX.Element {
   const route = useRoute();
   useMenus();
@@ -282,6 +305,7 @@ export function App({ link }: { link: Link }): JSX.Element {
     };
   }, [link, route.log]);
   useEffect(() => takePin(link, route), [route]);
+  useEffect(() => showQuery(route), [route]);
   // The only log is the one that is meant; with several, the reader chooses.
   useEffect(() => {
     if (route.log !== '' || location.hash !== '') return;
@@ -311,11 +335,10 @@ export function App({ link }: { link: Link }): JSX.Element {
     c: () => setCommands(true),
   });
 
-  // Whatever is dropped, wherever: Trust says what it is.
+  // Whatever is dropped, wherever: Trust says what it is, or the page of all logs, where no log is asked about it.
   useDrop((file) => {
-    if (route.log === '') return;
     setDropped(file);
-    go(writeRoute(route.log, 'trust'));
+    if (route.log !== '') go(writeRoute(route.log, 'trust'));
   });
 
   const inRecord = route.page === 'record';
@@ -353,21 +376,22 @@ export function App({ link }: { link: Link }): JSX.Element {
       >
         to the content
       </a>
-      <Rail route={route} />
+      <Rail route={route} commands={() => setCommands(true)} />
       <header class="topbar">
         {route.log !== '' && <LogSwitch link={link} log={route.log} />}
         {route.log !== '' && under !== 'trust' ? (
           <QueryBox
-            value={query}
+            value={visibleQuery(query)}
             seen={(field) => seenValues(feed, facets, field)}
             error={under === 'explore' ? queryError : undefined}
-            onQuery={(next) =>
+            onQuery={(typed) => {
+              const next = visibleQuery(typed);
               go(
                 under === 'explore'
                   ? exploreRoute(route.log, { ...state, query: next })
                   : writeRoute(route.log, 'live', { q: next }),
-              )
-            }
+              );
+            }}
           />
         ) : (
           <span class="grow" />
@@ -410,7 +434,16 @@ export function App({ link }: { link: Link }): JSX.Element {
             </p>
           </div>
         )}
-        {route.page === 'logs' && <Logs link={link} onBroken={setSomeBroken} />}
+        {route.page === 'logs' && (
+          <>
+            <Logs link={link} onBroken={setSomeBroken} />
+            {dropped !== undefined && (
+              <div class="page-text">
+                <DropExplain link={link} log="" dropped={dropped} />
+              </div>
+            )}
+          </>
+        )}
         {refused && <TokenForm link={link} restart={() => location.reload()} />}
         {!nothing && feed !== undefined && feed.log === route.log && under === 'live' && (
           <Live

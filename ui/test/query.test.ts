@@ -12,6 +12,7 @@ import {
   quoted,
   targetTerm,
   termOf,
+  visibleQuery,
 } from '../src/record/narrow.ts';
 import { isSameQuery, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
@@ -198,4 +199,16 @@ test('each value of a record that has a field can be looked for and left out', (
     assert.ok(!finds(`NOT ${term}`, own), term);
     assert.doesNotMatch(term!, /\u202e/);
   }
+});
+
+test('a query says the same with an escape for whatever is invisible in it', () => {
+  for (const [query, visible] of [
+    ['service:\u202egnp.exe', 'service:"\\u202egnp.exe"'],
+    ['service:"\u202egnp.exe" outcome:denied', 'service:"\\u202egnp.exe" outcome:denied'],
+    ['action:a\u200b*', 'action:"a\\u200b"*'],
+    ['(label."k\u2066":x OR service:y)', '(label."k\\u2066":x OR service:y)'],
+    ['service:plain', 'service:plain'],
+    ['"not \u202e closed', '"not \\u202e closed'],
+  ] as const)
+    assert.equal(visibleQuery(query), visible);
 });

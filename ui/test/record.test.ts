@@ -180,6 +180,34 @@ test('no cell of a CSV is a formula, and none breaks the line', () => {
   assert.equal(JSON.parse(jsonLine(row)).recordHash, goldenHash);
 });
 
+test('an export has all of a record, to the nanosecond, and nothing in it is invisible', () => {
+  assert.equal(csvCell('abc\u202efdp.exe\u200b'), '"abc\\u202efdp.exe\\u200b"');
+  assert.equal(timeOfNs('1764158400123456789'), '2025-11-26T12:00:00.123456789Z');
+  assert.equal(timeOfNs('-1'), '1969-12-31T23:59:59.999999999Z');
+  const row = decodeRow(golden, goldenHash);
+  const cells = [...csvLine(row).matchAll(/"((?:[^"]|"")*)"/g)].map((one) =>
+    one[1]!.replaceAll('""', '"'),
+  );
+  const cell = (name: (typeof csvColumns)[number]): string => cells[csvColumns.indexOf(name)]!;
+  const whole = plainMessage(recordTree(golden)) as unknown as {
+    event: { occurredAt: string; source: { userAgent?: string }; detailsStruct?: object };
+  };
+  assert.match(cell('occurred_at'), /\.\d{9}Z$/);
+  assert.equal(
+    BigInt(Date.parse(cell('occurred_at').slice(0, 19) + 'Z')),
+    BigInt(Date.parse(whole.event.occurredAt.slice(0, 19) + 'Z')),
+  );
+  assert.equal(cell('user_agent'), whole.event.source?.userAgent ?? '');
+  assert.equal(
+    cell('details'),
+    whole.event.detailsStruct === undefined ? '' : JSON.stringify(whole.event.detailsStruct),
+  );
+  assert.equal(JSON.parse(jsonLine(row)).occurredAt, cell('occurred_at'));
+  row.reason = 'x\u202e';
+  assert.doesNotMatch(jsonLine(row), /\u202e/);
+  assert.equal(JSON.parse(jsonLine(row)).reason, 'x\u202e');
+});
+
 test('what plays with the eye is marked, and ordinary text of any language is not', () => {
   for (const evil of [
     'ab\u202ecd',

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'p
 import type { JSX } from 'preact';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
-import { narrowedBy, termOf } from '../record/narrow.ts';
+import { narrowedBy, termOf, visibleQuery } from '../record/narrow.ts';
 import { isSameQuery } from '../record/query.ts';
 import type { Row } from '../record/row.ts';
 import { go, readRoute, tabbed, writeRoute, type RecordTab } from '../route.ts';
@@ -122,7 +122,8 @@ function useCover(
 
 // The canonical form that the server tells goes into the address, and so into what is shared and saved; the line keeps what
 // was typed. A text that means something else stays out. Returns whether the address has it.
-function keepCanonical(typed: string, canonical: string): boolean {
+function keepCanonical(typed: string, told: string): boolean {
+  const canonical = visibleQuery(told);
   const { log, page, parameters } = readRoute(location.hash);
   if (page !== 'explore' || parameters.get('q') !== typed || errorOf(canonical) !== undefined)
     return false;
@@ -274,7 +275,7 @@ export function Explore({
     // With a range, or of the search before, it is the form of another query.
     if (answer === undefined || answer.canonical === '' || search?.query !== state.query) return;
     if (state.query !== '' && keepCanonical(state.query, answer.canonical))
-      typed.current.set(answer.canonical, state.query);
+      typed.current.set(visibleQuery(answer.canonical), state.query);
   }, [answer?.canonical, search, state.query, selected, location.hash]);
   const covered = useCover(search, range, answer?.count ?? 0);
 

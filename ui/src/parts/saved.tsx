@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
+import { placeOfPage } from '../place.ts';
 import { Strange } from './text.tsx';
 
 interface Saved {
@@ -11,9 +12,12 @@ interface Saved {
 
 const savedMax = 100;
 
+// Servers behind prefixes of one host share the browser's store.
+const keyOf = (log: string): string => `graven-saved ${placeOfPage().base} ${log}`;
+
 function load(log: string): Saved[] {
   try {
-    const found: unknown = JSON.parse(localStorage.getItem(`graven-saved-${log}`) ?? '[]');
+    const found: unknown = JSON.parse(localStorage.getItem(keyOf(log)) ?? '[]');
     if (!Array.isArray(found)) return [];
     return (found as Saved[]).filter(
       (one) =>
@@ -31,7 +35,7 @@ export function SavedMenu({ log, address }: { log: string; address: string }): J
   const keep = (next: Saved[]): void => {
     setAll(next);
     try {
-      localStorage.setItem(`graven-saved-${log}`, JSON.stringify(next));
+      localStorage.setItem(keyOf(log), JSON.stringify(next));
     } catch {
       // Then they hold until the page is left.
     }

@@ -1,7 +1,11 @@
-// Rows as JSON Lines and CSV. In a CSV no value is a formula to a spreadsheet, and none breaks a line.
+// Rows as JSON Lines and CSV. In a CSV no value is a formula to a spreadsheet, and none breaks a line. Characters that are
+// invisible or turn the direction of writing stand in both as \\u and four digits.
 
 import { toBase64 } from '../proof/bytes.ts';
+import { hiddenOf } from './hidden.ts';
 import { targetWords, type Row } from './row.ts';
+import { escapeHidden } from './safety.ts';
+import { plainMessage, recordTree, type Plain } from './tree.ts';
 
 export const csvColumns = [
   'index',
@@ -16,27 +20,53 @@ export const csvColumns = [
   'reason',
   'service',
   'ip',
+  'user_agent',
   'written_by',
   'event_id',
   'trace_id',
+  'span_id',
   'request_id',
   'session_id',
   'correlation_id',
   'labels',
+  'producer',
+  'details',
   'record_hash',
 ] as const;
 
 /** Nanoseconds since 1970 as RFC 3339 in UTC, with all nine digits. */
 export function timeOfNs(ns: string): string {
   const time = BigInt(ns);
-  const date = new Date(Number(time / 1_000_000n));
+  const below = ((time % second) + second) % second;
+  const date = new Date(Number((time - below) / 1_000_000n));
   if (Number.isNaN(date.getTime())) return `${ns} ns`;
-  return (
-    date.toISOString().slice(0, 19) +
-    '.' +
-    (time % 1_000_000_000n).toString().padStart(9, '0') +
-    'Z'
-  );
+  return date.toISOString().replace(/\.000Z$/, `.${below.toString().padStart(9, '0')}Z`);
+}
+
+const second = 1_000_000_000n;
+
+// A row has milliseconds; the bytes have what was said.
+function occurredText(row: Row): string {
+  if (row.occurredMs === undefined) return '';
+  const { occurredNs } = hiddenOf(row.bytes);
+  return occurredNs === 0n && row.occurredMs !== 0
+    ? new Date(row.occurredMs).toISOString()
+    : timeOfNs(String(occurredNs));
+}
+
+const jsonText = (value: Plain | undefined): string =>
+  value === undefined ? '' : JSON.stringify(value);
+
+// What a row does not keep: read from its bytes.
+function restOf(row: Row): { userAgent: string; producer: string; details: string } {
+  type Members = Readonly<Record<string, Plain | undefined>>;
+  const { event } = plainMessage(recordTree(row.bytes)) as unknown as { event?: Members };
+  const source = event?.['source'] as Members | undefined;
+  return {
+    userAgent: String(source?.['userAgent'] ?? ''),
+    producer: jsonText(event?.['producer']),
+    details: jsonText(event?.['detailsStruct'] ?? event?.['detailsAny']),
+  };
 }
 
 /**
@@ -49,14 +79,15 @@ export function csvCell(value: string): string {
   const formula =
     /^[\s\u00a0\ufeff'"]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]/u.test(oneLine) ||
     /^[\t\r\n]/.test(value);
-  return '"' + (formula ? "'" : '') + oneLine.replaceAll('"', '""') + '"';
+  return '"' + (formula ? "'" : '') + escapeHidden(oneLine).replaceAll('"', '""') + '"';
 }
 
 export function csvLine(row: Row): string {
+  const rest = restOf(row);
   const cells: Record<(typeof csvColumns)[number], string> = {
     index: String(row.index),
     received_at: timeOfNs(row.receivedNs),
-    occurred_at: row.occurredMs === undefined ? '' : new Date(row.occurredMs).toISOString(),
+    occurred_at: occurredText(row),
     outcome: row.outcome,
     actor_id: row.actorId,
     actor_type: row.actorType,
@@ -66,13 +97,17 @@ export function csvLine(row: Row): string {
     reason: row.reason,
     service: row.service,
     ip: row.ip,
+    user_agent: rest.userAgent,
     written_by: row.writtenBy,
     event_id: row.eventId,
     trace_id: row.traceId,
+    span_id: row.spanId,
     request_id: row.requestId,
     session_id: row.sessionId,
     correlation_id: row.correlationId,
     labels: row.labels.map(([key, value]) => `${key}=${value}`).join('; '),
+    producer: rest.producer,
+    details: rest.details,
     record_hash: row.hash,
   };
   return csvColumns.map((column) => csvCell(cells[column])).join(',') + '\r\n';
@@ -90,14 +125,15 @@ export function jsonLine(row: Row): string {
     receivedNs,
     ...rest
   } = row;
-  return (
+  const text = escapeHidden(
     JSON.stringify({
       ...rest,
       receivedAt: timeOfNs(receivedNs),
-      occurredAt: occurredMs === undefined ? null : new Date(occurredMs).toISOString(),
+      occurredAt: occurredMs === undefined ? null : occurredText(row),
       unknownFields,
       recordHash: hash,
       record: toBase64(bytes),
-    }) + '\n'
+    }),
   );
+  return text + '\n';
 }

@@ -1,14 +1,33 @@
 // Queries that the page writes: a value that was clicked becomes a condition of the query that is there.
 
-import { parseQuery, QueryError, version } from './query.ts';
+import { isSameQuery, parseQuery, QueryError, version } from './query.ts';
 import { targetWords, type Row, type RowTarget } from './row.ts';
-import { visibleJson } from './safety.ts';
+import { escapeHidden, hasHidden, visibleJson } from './safety.ts';
 
 /** A value as it stands in a query: in quotation marks where it would be read as something else. */
 export function quoted(value: string): string {
   return /^[A-Za-z0-9_@/.-]+$/.test(value) && !value.includes('..') && !/^(AND|OR|NOT)$/.test(value)
     ? value
     : visibleJson(value);
+}
+
+function visibleWord(word: string): string {
+  if (!hasHidden(word)) return word;
+  if (word.startsWith('"')) return escapeHidden(word);
+  return word.endsWith('*') ? `${visibleJson(word.slice(0, -1))}*` : visibleJson(word);
+}
+
+/** The same query, with an escape wherever a character is invisible or turns the direction of writing. */
+export function visibleQuery(query: string): string {
+  if (!hasHidden(query)) return query;
+  const visible = query.replace(/"(?:[^"\\]|\\.)*"?|[^\s():"]+/gu, visibleWord);
+  try {
+    if (isSameQuery(query, visible)) return visible;
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+  }
+  // One that cannot be read is not read otherwise either.
+  return escapeHidden(query);
 }
 
 /** A field (`label.` and the key as it is, for a label) and a value that it has, as a term. */

@@ -149,14 +149,19 @@ const partsAsText = (text: string): string =>
     )
     .join('');
 
-/** JSON with every hidden character as an escape: means the same, and looks like what it is. */
-export const visibleJson = (text: string): string =>
-  JSON.stringify(text).replace(hiddenAll, (found) =>
+/** Every hidden character as the escape that JSON has for it, so that it looks like what it is. */
+export const escapeHidden = (text: string): string =>
+  text.replace(hiddenAll, (found) =>
     found
       .split('')
       .map((unit) => '\\u' + unit.charCodeAt(0).toString(16).padStart(4, '0'))
       .join(''),
   );
+
+export const hasHidden = (text: string): boolean => hidden.test(text);
+
+/** JSON with every hidden character as an escape: means the same. */
+export const visibleJson = (text: string): string => escapeHidden(JSON.stringify(text));
 
 /** The longest piece of a value that lists show; and that a record's page shows until it is asked for all. */
 export const shownCharactersMax = 240;

@@ -24,6 +24,25 @@ const shownIn = (ms: number, timeZone: string): string =>
   new Date(ms).toLocaleString('sv-SE', { timeZone });
 
 inChromium('exploring', () => {
+  test('an outcome that has no name is shown by its number', async () => {
+    await server.append(
+      [17, -1].map((outcome) => ({ ...sample(2), action: 'odd.outcome', outcome })),
+    );
+    for (const by of ['', '&by=page']) {
+      const { page, errors } = await visit('#/default/explore?q=action:odd.outcome' + by);
+      await page.locator('[data-exact=true][data-count="2"]').waitFor({ timeout: 30_000 });
+      assert.equal(await page.locator('[data-page=broke]').count(), 0);
+      const facet = page.locator('.facet[aria-label=outcome]');
+      await facet.locator('.outcome').first().waitFor();
+      if (by === '') {
+        const shown = (await facet.locator('.outcome').allInnerTexts()).join(' ');
+        assert.match(shown, /17/);
+        assert.match(shown, /-1/);
+      }
+      assert.deepEqual(errors, []);
+    }
+  });
+
   test('a stretch of the histogram, chosen by keys or by pointer, narrows the search to what its bars count', async () => {
     for (const [wave, count] of [5, 7, 9].entries()) {
       if (wave > 0) await sleep(2100);

@@ -93,6 +93,22 @@ inChromium('a server that was taken over', () => {
     assert.match(judge(await evidenceOf(page, 'record.evidence')), /WRONG_ANSWER/);
   });
 
+  test('another record of the same log in its place turns the page red', async () => {
+    const { page, proxy } = await visit('#/default/live');
+    await sealIs(page, 'first');
+    const other = await (await fetch(new URL('/logs/default/records/9', server.http))).text();
+    proxy.lies = {
+      answer: (path) => (/\/logs\/default\/records\/7$/.test(path) ? other : undefined),
+    };
+    await page.goto(page.url().replace(/#.*/, '#/default/record/7'));
+    const verdict = page.locator('article[aria-label="Record 7"] [data-verdict=bad]');
+    await verdict.waitFor({ timeout: 20_000 });
+    assert.match(await verdict.innerText(), /not what the tree .* has at this place/);
+    assert.ok(proxy.told >= 2, 'it was asked twice');
+    await staysBroken(page);
+    assert.match(judge(await evidenceOf(page, 'other.evidence')), /WRONG_ANSWER/);
+  });
+
   for (const [name, bend] of [
     ['a wrong path', (hashes: string[]) => [hashes[1]!, ...hashes.slice(1)]],
     ['a path that is too short', (hashes: string[]) => hashes.slice(1)],

@@ -26,6 +26,8 @@ export interface Lies {
     name: string,
     data: string,
   ) => string | { name: string; data: string } | null | undefined;
+  /** Holds an answer back until this is done. */
+  late?: (path: string) => Promise<unknown> | undefined;
   /** Answers with this status instead. */
   refuse?: (path: string) => number | undefined;
 }
@@ -85,6 +87,12 @@ export class Proxy {
     const path = whole.slice(this.#prefix.length);
     this.requests.push(path);
     if (path === '/' || path.startsWith('/assets/')) return this.#file(path, outgoing);
+    const late = this.lies.late?.(path);
+    if (late === undefined) return this.#pass(path, incoming, outgoing);
+    void late.then(() => this.#pass(path, incoming, outgoing));
+  }
+
+  #pass(path: string, incoming: IncomingMessage, outgoing: ServerResponse): void {
     const status = this.lies.refuse?.(path);
     if (status !== undefined) {
       this.told++;

@@ -39,7 +39,7 @@ inChromium('a record', () => {
     symlinkSync(binary, `${place}/graven`);
     await file.saveAs(`${place}/${file.suggestedFilename()}`);
     const command = await page.locator('.command pre').innerText();
-    assert.ok(command.startsWith(`graven receipt verify --key '${vkey}' default-21.tlog-proof`));
+    assert.ok(command.startsWith(`graven receipt verify --key ${vkey} default-21.tlog-proof`));
     const run = (): Promise<{ stdout: string }> =>
       promisify(execFile)('sh', ['-c', command], {
         cwd: place,
@@ -48,6 +48,57 @@ inChromium('a record', () => {
     assert.match((await run()).stdout, /signed a tree of 6\d\d records that has this one at 21\./);
     await promisify(execFile)('sed', ['-i', '$s/.$/x/', `${place}/default-21.tlog-proof`]);
     await assert.rejects(run(), (error: { code: number }) => error.code === 1);
+    assert.deepEqual(errors, []);
+  });
+
+  test('what is answered about the record before says nothing about this one', async () => {
+    const { page, proxy, errors } = await visit('#/default/record/23');
+    await good(page);
+    for (const refused of [true, false]) {
+      let letGo = (): void => undefined;
+      const held = new Promise<void>((resolve) => (letGo = resolve));
+      proxy.told = 0;
+      proxy.lies = {
+        late: (path) => (/\/records\/24$/.test(path) ? held : undefined),
+        refuse: (path) => (refused && /\/records\/24$/.test(path) ? 503 : undefined),
+      };
+      const asked = (): number => proxy.requests.filter((path) => /records\/24$/.test(path)).length;
+      const before = asked();
+      await page.goto(page.url().replace(/#.*/, '#/default/record/24'));
+      await until('the first is asked for', () => asked() > before);
+      await page.goto(page.url().replace(/#.*/, '#/default/record/25'));
+      await page.locator('article[aria-label="Record 25"] [data-verdict=good]').waitFor();
+      letGo();
+      if (refused) await until('it was refused', () => proxy.told > 0);
+      // Answers come in the order in which they were let go: the next one is behind the one that was late.
+      await page.keyboard.press('v');
+      await good(page);
+      await drawn(page);
+      assert.equal(await page.getByText('Not verified').count(), 0);
+      assert.match(await page.locator('[data-verdict]').innerText(), /are leaf 25 of the tree/);
+      proxy.lies = {};
+    }
+    assert.deepEqual(errors, []);
+  });
+
+  test('a part of the page that breaks takes nothing else with it, and is there again on the next address', async () => {
+    const { page, errors } = await visit('#/default/record/26');
+    await good(page);
+    await page.evaluate(() => {
+      Array.prototype.toReversed = () => {
+        throw new Error('p\u202eq');
+      };
+    });
+    await page.getByRole('tab', { name: 'around' }).click();
+    const broke = page.locator('.drawer [data-page=broke]');
+    await broke.waitFor();
+    assert.match(await broke.innerText(), /could not be drawn: !?Error: p202Eq\./);
+    await broke.getByRole('button', { name: 'reload' }).waitFor();
+    await sealIs(page, 'first');
+    assert.ok((await page.locator('#main .event-row[data-index]').count()) > 0);
+    await page.goto(page.url().replace(/#.*/, '#/default/record/27'));
+    await good(page);
+    assert.equal(await broke.count(), 0);
     assert.deepEqual(errors, []);
   });
 

@@ -11,6 +11,7 @@ import { Live } from './pages/live.tsx';
 import { Logs } from './pages/logs.tsx';
 import { RecordPage } from './pages/record.tsx';
 import { Trust } from './pages/trust.tsx';
+import { Boundary } from './parts/boundary.tsx';
 import { CommandsDialog } from './parts/commands.tsx';
 import { useDrop, useKeys, useMenus, useRoute, useTrust } from './parts/hooks.ts';
 import { Icon } from './parts/icons.tsx';
@@ -415,7 +416,9 @@ export function App({ link }: { link: Link }): JSX.Element {
           <a href={writeRoute(route.log, 'trust')}>what to do</a>
         </div>
       )}
-      <main
+      <Boundary
+        tag="main"
+        of={location.hash}
         id="main"
         tabIndex={-1}
         class={`content ${under === 'live' || under === 'explore' ? 'still' : ''}`}
@@ -475,9 +478,9 @@ export function App({ link }: { link: Link }): JSX.Element {
         {!refused && feed !== undefined && under === 'trust' && (
           <Trust link={link} feed={feed} log={route.log} dropped={dropped} />
         )}
-      </main>
+      </Boundary>
       {inRecord && feed !== undefined && (
-        <aside class="drawer" aria-label="Record">
+        <Boundary tag="aside" of={location.hash} class="drawer" aria-label="Record">
           <RecordPage
             key={feed.log}
             link={link}
@@ -489,7 +492,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             tab={tab}
             onTab={(chosen) => go(withTab(route, chosen), true)}
           />
-        </aside>
+        </Boundary>
       )}
       {values !== undefined && <ValuesDialog asked={values} close={closeValues} />}
       {help && <Help close={() => setHelp(false)} />}

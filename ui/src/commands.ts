@@ -116,6 +116,28 @@ export function grpcurlFlags(place: Place): string {
 /** The address as grpcurl takes it. */
 export const grpcurlAddress = (place: Place): string => grpcAddress(place).replace(/^unix:/, '');
 
+/** Checks a receipt without any server. */
+export const verifyReceipt = (key: string, file: string): string =>
+  `graven receipt verify --key ${quoted(key)} ${quoted(file)}`;
+
+/** Judges evidence without any server. */
+export const verifyEvidence = (key: string, file: string): string =>
+  `graven verify --evidence ${quoted(file)} --key ${quoted(key)}`;
+
+/** How somebody else holds a statement against the records. Keys that are not known stay out. */
+export function verifyAnswer(
+  { log, key, vkey }: { log: string; key: string; vkey: string },
+  place: Place,
+): string {
+  const keys =
+    (vkey === '' ? '' : ` --key ${quoted(vkey)}`) +
+    (key === '' ? '' : ` --answer-key ${quoted(key)}`);
+  return `graven verify --answer ${log}.answer --log ${log} ${gravenFlags(place)}${keys}`;
+}
+
+/** Where the server runs, before anything else is touched. */
+export const preserve = 'graven preserve ./evidence --data DIR';
+
 /** Makes another log on the same server. */
 export const makeLog = (place: Place): string => gravenOn('logs create NAME', place);
 

@@ -4,3 +4,6 @@
 const grouped = new Intl.NumberFormat('en-US');
 
 export const thousands = (value: number): string => grouped.format(value);
+
+export const plural = (count: number, word: string, words = `${word}s`): string =>
+  `${thousands(count)} ${count === 1 ? word : words}`;

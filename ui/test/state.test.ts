@@ -1,12 +1,22 @@
 // What the page says and where: the seal, addresses, sampling, streams, the memory, policies.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { LogFacts } from '../src/api/client.ts';
 import { readEvents } from '../src/api/events.ts';
-import { beforeRunning, makeLog, sameBy, type GrpcDoor, type Place } from '../src/commands.ts';
+import {
+  beforeRunning,
+  makeLog,
+  sameBy,
+  verifyAnswer,
+  verifyEvidence,
+  verifyReceipt,
+  type GrpcDoor,
+  type Place,
+} from '../src/commands.ts';
 import { Acquaintance } from '../src/engine/acquaintance.ts';
 import type { Clock } from '../src/engine/clock.ts';
 import { ShortMemory, withSeen, type KnownLog, type Remembered } from '../src/engine/memory.ts';
@@ -258,6 +268,26 @@ test('the commands of each view are whole, with the address and the log in them'
   const plain = waysToSend('pay', placed({ ...door, tls: false }), new Date(now));
   assert.doesNotMatch(plain[3]!.text, /tls/);
   assert.match(plain[1]!.text, /-plaintext/);
+});
+
+test("whatever stands in a log's name, a shell reads it as one word of the command", () => {
+  const place = placed(door);
+  const name = `e'vil;$(id)|\`id\`"&>x`;
+  const of = (id: string): string => `${name}+${id}+${logKey.split('+')[2]}`;
+  const key = of(/id is ([0-9a-f]{8})/.exec(parseVkey(of('00000000')) as string)![1]!);
+  assert.equal((parseVkey(key) as Vkey).name, name, 'a key that is taken');
+  const shown = { log: 'pay', page: 'trust', index: 0, query: '', order: 'newest' } as const;
+  for (const command of [
+    verifyReceipt(key, 'pay-7.tlog-proof'),
+    verifyEvidence(key, 'pay-fork.evidence'),
+    verifyAnswer({ log: 'pay', key, vkey: key }, place),
+    sameBy({ ...shown, vkey: key }, place)[0]![1],
+  ]) {
+    const script = `graven() { printf '%s\\0' "$@"; }\n${command}`;
+    const words = execFileSync('sh', ['-c', script], { encoding: 'utf8' }).split('\0');
+    assert.ok(words.includes(key), command);
+    assert.equal(words.filter((word) => word === '--key').length, 1);
+  }
 });
 
 test("commands carry what the server asks of a caller, at the door's own address", () => {

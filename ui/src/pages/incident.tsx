@@ -1,6 +1,7 @@
 // The worst day: what does not fit, since when, what is known of it and what is not. On paper it says all of it.
 
 import type { ComponentChildren, JSX } from 'preact';
+import { preserve, verifyEvidence } from '../commands.ts';
 import type { Finding, TrustState } from '../engine/protocol.ts';
 import { saveText } from '../parts/save.ts';
 import { SealShape } from '../parts/seal.tsx';
@@ -109,12 +110,16 @@ function Unknown({ finding, trust }: { finding: Finding; trust: TrustState }): J
 }
 
 function Keep({ finding, log, trust }: Omit<Props, 'first'>): JSX.Element {
-  const name = `${log}-${finding.kind.replace(' ', '-')}`;
+  const name = `${log}-${finding.kind.replaceAll(' ', '-')}`;
   const { evidence } = finding;
-  const command = `graven verify --evidence ${name}.evidence --key '${trust.vkey}'`;
   return (
     <>
-      {evidence !== undefined && <Command text={command} label="judges the evidence" />}
+      {evidence !== undefined && (
+        <Command
+          text={verifyEvidence(trust.vkey, `${name}.evidence`)}
+          label="judges the evidence"
+        />
+      )}
       <p class="row no-print">
         {evidence !== undefined ? (
           <button
@@ -193,7 +198,9 @@ export function Incident({ finding, log, trust, first }: Props): JSX.Element {
         <WhoElse trust={trust} />
         <Unknown finding={finding} trust={trust} />
         <Fact title="key">
-          <span class="mono break">{trust.vkey}</span>
+          <span class="mono break">
+            <Strange text={trust.vkey} charactersMax={factMax} />
+          </span>
         </Fact>
       </dl>
       <Keep finding={finding} log={log} trust={trust} />
@@ -203,7 +210,7 @@ export function Incident({ finding, log, trust, first }: Props): JSX.Element {
             Ask those who may know for their newest checkpoint. Before anything else is touched,
             where the server runs:
           </p>
-          <Command text="graven preserve ./evidence --data DIR" />
+          <Command text={preserve} />
         </>
       )}
     </section>

@@ -1,24 +1,16 @@
-// "Is that all?" under each search: who says so, his signed statement, how to know better, and the commands that give the
+// "Is that all?" under each search: who says so, the signed statement, how to know better, and the commands that give the
 // same.
 
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError } from '../api/client.ts';
-import { gravenFlags, quoted, type Place } from '../commands.ts';
+import { verifyAnswer } from '../commands.ts';
 import { Commands } from '../parts/commands.tsx';
 import { usePlace } from '../parts/hooks.ts';
 import { saveText } from '../parts/save.ts';
-import { Command, Copy } from '../parts/text.tsx';
+import { Command, Copy, Lines, WholeText } from '../parts/text.tsx';
 import type { Search, Statement } from '../search.ts';
 import { thousands } from '../seal.ts';
-
-/** How somebody else holds a statement against the records. */
-function verifyCommand(log: string, key: string, vkey: string, place: Place): string {
-  const keys =
-    (vkey === '' ? '' : ` --key ${quoted(vkey)}`) +
-    (key === '' ? '' : ` --answer-key ${quoted(key)}`);
-  return `graven verify --answer ${log}.answer --log ${log} ${gravenFlags(place)}${keys}`;
-}
 
 function StatementBox({
   search,
@@ -41,7 +33,7 @@ function StatementBox({
       .catch((error: unknown) =>
         error instanceof ApiError && error.reason === 'ROUTE_NOT_FOUND'
           ? 'This server gives no signed statements.'
-          : `Not to be had: ${error instanceof Error ? error.message : String(error)}.`,
+          : `Could not be loaded: ${error instanceof Error ? error.message : String(error)}.`,
       )
       .then((answer) => {
         setGot({ of: search, value: answer });
@@ -63,7 +55,11 @@ function StatementBox({
           </>
         )}
       </p>
-      {typeof value === 'string' && <p role="status">{value}</p>}
+      {typeof value === 'string' && (
+        <p role="status">
+          <WholeText text={value} />
+        </p>
+      )}
       {typeof value === 'object' && (
         <>
           <p
@@ -71,12 +67,12 @@ function StatementBox({
             class={value.explained.holds === false ? 'verdict bad' : 'notice'}
             data-statement={String(value.explained.holds)}
           >
-            {value.explained.sentence}
+            <WholeText text={value.explained.sentence} />
           </p>
           <pre class="note" tabIndex={0} aria-label="The signed statement">
-            {value.text}
+            <Lines text={value.text} />
           </pre>
-          <Command label="verify" text={verifyCommand(log, value.key, vkey, place)} />
+          <Command label="verify" text={verifyAnswer({ log, key: value.key, vkey }, place)} />
         </>
       )}
     </>

@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError } from '../api/client.ts';
+import { verifyReceipt } from '../commands.ts';
 import type { RecordProof } from '../engine/protocol.ts';
 import type { Feed } from '../feed.ts';
 import type { Link } from '../link.ts';
@@ -14,10 +15,11 @@ import { plainMessage, recordTree } from '../record/tree.ts';
 import { go, recordTabs, tabbed, writeRoute, type RecordTab } from '../route.ts';
 import { Around } from './around.tsx';
 import { Fields } from './fields.tsx';
+import { plural } from '../numbers.ts';
 import { span, thousands } from '../seal.ts';
 import { placeOfPage } from '../place.ts';
 import { HexView } from '../parts/hex.tsx';
-import { useKeys } from '../parts/hooks.ts';
+import { useKeys, useLatest } from '../parts/hooks.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Ladder } from '../parts/ladder.tsx';
 import { saveText } from '../parts/save.ts';
@@ -29,6 +31,7 @@ import {
   delayText,
   fullTime,
   Hash,
+  Lines,
   OutcomeMark,
   Strange,
   useFirst,
@@ -49,15 +52,11 @@ interface Props {
   onTab: (tab: RecordTab) => void;
 }
 
-function plural(count: number, word: string): string {
-  return `${thousands(count)} ${word}${count === 1 ? '' : 's'}`;
-}
-
 function Sentence({ row, holds }: { row: Row; holds: boolean }): JSX.Element {
   const sentence = sentenceOf(row);
   return (
     <p class="sentence">
-      {!holds && <span class="bad">Shown, and not in the log: </span>}
+      {!holds && <span class="bad">Shown, and not in the log at this place: </span>}
       <b>
         <Strange text={sentence.actor} />
       </b>{' '}
@@ -117,8 +116,8 @@ function Verdict({ proof, feed }: { proof: RecordProof; feed: Feed }): JSX.Eleme
       <div class="verdict bad" role="alert" data-verdict="bad">
         <SealShape kind="broken" size={22} />
         <p>
-          <b>Does not fit.</b> What the server shows as this record is not in the tree that the
-          log's key signed. Asked twice, past all caches.
+          <b>Does not fit.</b> What the server shows as this record is not what the tree that the
+          log's key signed has at this place. Asked twice, past all caches.
         </p>
       </div>
     );
@@ -129,29 +128,33 @@ function Verdict({ proof, feed }: { proof: RecordProof; feed: Feed }): JSX.Eleme
       <p>
         <b>In the log.</b> These {plural(proof.row.bytes.length, 'byte')} are leaf{' '}
         {thousands(proof.row.index)} of the tree of size {thousands(proof.size)}, by a path of{' '}
-        {plural(proof.rungs.length, 'hash').replace('hashs', 'hashes')}, recomputed by this page;
-        the root is signed by <code>{proof.signedBy.split('+')[0]}</code>
-        {good > 0
-          ? ` and cosigned by ${plural(good, 'witness').replace('witnesss', 'witnesses')}`
-          : ''}
-        .{broken && ' But something else about this log does not fit.'}
+        {plural(proof.rungs.length, 'hash', 'hashes')}, recomputed by this page; the root is signed
+        by{' '}
+        <code>
+          <Strange text={proof.signedBy.split('+')[0]!} />
+        </code>
+        {good > 0 ? ` and cosigned by ${plural(good, 'witness', 'witnesses')}` : ''}.
+        {broken && ' But something else about this log does not fit.'}
       </p>
     </div>
   );
 }
 
-function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element {
-  const name = `${log}-${proof.row.index}.tlog-proof`;
-  const command = `graven receipt verify --key '${proof.signedBy}' ${name}`;
+function Proof({
+  proof,
+  log,
+  index,
+}: {
+  proof: RecordProof;
+  log: string;
+  index: number;
+}): JSX.Element {
+  const name = `${log}-${index}.tlog-proof`;
   return (
     <>
       <Ladder key={proof.row.hash + proof.root} proof={proof} />
       <pre class="note" tabIndex={0} aria-label="The signed checkpoint">
-        {proof.note.split('\n').map((line, i) => (
-          <div key={i}>
-            <Strange text={line} charactersMax={line.length} />
-          </div>
-        ))}
+        <Lines text={proof.note} />
       </pre>
       {proof.cosignatures.map((one) => (
         <p key={one.name + one.id} class={one.verdict === 'bad' ? 'bad' : 'fine'}>
@@ -167,7 +170,10 @@ function Proof({ proof, log }: { proof: RecordProof; log: string }): JSX.Element
           print
         </button>
       </p>
-      <Command text={command} label={`verifies the receipt, ${name}, without this page`} />
+      <Command
+        text={verifyReceipt(proof.signedBy, name)}
+        label={`verifies the receipt, ${name}, without this page`}
+      />
     </>
   );
 }
@@ -198,16 +204,28 @@ export function RecordPage({
   tab,
   onTab,
 }: Props): JSX.Element {
-  const [latest, setProof] = useState<RecordProof>();
-  // That of the record before is none of this one.
-  const proof = latest?.row.index === index ? latest : undefined;
-  const [error, setError] = useState<string>();
+  // By what was asked for, and not by what was answered: that may be another record, and the proof says so then.
+  const [answer, setAnswer] = useState<{ index: number; proof?: RecordProof; error?: string }>();
+  const { proof, error } = answer?.index === index ? answer : {};
   const ready = feed.trust?.checkpoint !== undefined;
+  const ask = useLatest([link, log, index]);
   const verify = useCallback(() => {
-    setError(undefined);
+    const isWanted = ask();
+    // What is proven stays on the screen while it is asked for again.
+    setAnswer((before) =>
+      before?.index === index && before.proof !== undefined
+        ? { index, proof: before.proof }
+        : undefined,
+    );
     link.ask<RecordProof>({ call: 'prove', log, index }).then(
-      (made) => setProof(made),
-      (failed: unknown) => setError(failed instanceof ApiError ? failed.message : String(failed)),
+      (made) => isWanted() && setAnswer({ index, proof: made }),
+      (failed: unknown) =>
+        isWanted() &&
+        setAnswer((before) => ({
+          ...before,
+          index,
+          error: failed instanceof ApiError ? failed.message : String(failed),
+        })),
     );
   }, [link, log, index]);
   useEffect(() => {
@@ -271,7 +289,7 @@ export function RecordPage({
       )}
       {error !== undefined && (
         <p class="notice amber" role="alert">
-          Not verified: {error}.
+          Not verified: <WholeText text={error} />.
         </p>
       )}
       {row === undefined && error === undefined && <p class="fine">Asking for the record.</p>}
@@ -336,7 +354,7 @@ export function RecordPage({
             (proof === undefined ? (
               <p class="fine">Not verified yet.</p>
             ) : (
-              <Proof proof={proof} log={log} />
+              <Proof proof={proof} log={log} index={index} />
             ))}
         </div>
       )}
@@ -344,7 +362,9 @@ export function RecordPage({
         // Whatever is open on the screen: an auditor prints a record for what it says and for what proves it.
         <div class="paper-only">
           {tab !== 'fields' && <Fields log={log} tree={tree} />}
-          {tab !== 'proof' && proof !== undefined && <Proof proof={proof} log={log} />}
+          {tab !== 'proof' && proof !== undefined && (
+            <Proof proof={proof} log={log} index={index} />
+          )}
         </div>
       )}
       {row !== undefined && (

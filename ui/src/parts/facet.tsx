@@ -98,7 +98,7 @@ export function FacetBox({
               <span class="bar" style={{ width: `calc((100% - 44px) * ${one.count / most})` }} />
               <span class="facet-value">
                 {facet.field === 'outcome' ? (
-                  <OutcomeMark outcome={one.value as never} />
+                  <OutcomeMark outcome={one.value} />
                 ) : (
                   <Strange text={one.value} />
                 )}

@@ -75,6 +75,25 @@ export function useMenus(): void {
   }, []);
 }
 
+/**
+ * Of questions of one kind only the newest one's answer is wanted, and none once what they are about is another. Called before
+ * a question; what it returns says whether that one's answer still is.
+ */
+export function useLatest(about: readonly unknown[]): () => () => boolean {
+  const latest = useRef<object>(undefined);
+  useEffect(
+    () => () => {
+      latest.current = undefined;
+    },
+    about,
+  );
+  return () => {
+    const own = {};
+    latest.current = own;
+    return () => latest.current === own;
+  };
+}
+
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
 const typing = (target: EventTarget | null): boolean =>

@@ -11,7 +11,7 @@ import {
   warning,
   wholeCharactersMax,
 } from '../record/safety.ts';
-import type { Outcome } from '../record/schema.ts';
+import { outcomes, type Outcome } from '../record/schema.ts';
 import { settings } from '../settings.ts';
 import { clockTimeIn, dayTimeIn, zoneWords } from '../time.ts';
 
@@ -68,6 +68,19 @@ export function useFirst<T>(all: readonly T[], max: number): [readonly T[], JSX.
     </button>
   );
   return [all.slice(0, max), more];
+}
+
+/** A text of lines, line by line, and each of them whole. */
+export function Lines({ text }: { text: string }): JSX.Element {
+  return (
+    <>
+      {text.split('\n').map((line, i) => (
+        <div key={i}>
+          <Strange text={line} charactersMax={line.length} />
+        </div>
+      ))}
+    </>
+  );
 }
 
 /** The whole of a stranger's text, a long one when it is asked for. */
@@ -182,25 +195,29 @@ export function Stripe({ hex }: { hex: string }): JSX.Element {
   );
 }
 
-const outcomeWords: Record<Outcome, [string, string]> = {
-  success: ['✓', 'success'],
-  failure: ['△', 'failure'],
-  denied: ['⊘', 'denied'],
-  unknown: ['·', 'unknown'],
+const outcomeMarks: Readonly<Record<Outcome, string>> = {
+  success: '✓',
+  failure: '△',
+  denied: '⊘',
+  unknown: '·',
 };
 
 export function OutcomeMark({
   outcome,
   word = true,
 }: {
-  outcome: Outcome;
+  /** Of a facet it is a server's text, and of a writer any number that has no name. */
+  outcome: string;
   word?: boolean;
 }): JSX.Element {
-  const [mark, text] = outcomeWords[outcome];
+  const known = outcomes.find((one) => one === outcome) ?? 'unknown';
   return (
-    <span class={`outcome ${outcome}`} title={text}>
-      <span aria-hidden="true">{mark}</span>
-      {word ? <span class="word"> {text}</span> : <span class="off-screen">{text}</span>}
+    <span class={`outcome ${known}`} title={plainText(outcome)}>
+      <span aria-hidden="true">{outcomeMarks[known]}</span>
+      <span class={word ? 'word' : 'off-screen'}>
+        {' '}
+        <Strange text={outcome} />
+      </span>
     </span>
   );
 }
@@ -265,11 +282,7 @@ export function Command({ text, label }: { text: string; label?: string }): JSX.
     <figure class="command">
       {label !== undefined && <figcaption>{label}</figcaption>}
       <pre tabIndex={0}>
-        {text.split('\n').map((line, i) => (
-          <div key={i}>
-            <Strange text={line} charactersMax={line.length} />
-          </div>
-        ))}
+        <Lines text={text} />
       </pre>
       <Copy text={text} />
     </figure>

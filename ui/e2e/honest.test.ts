@@ -172,6 +172,32 @@ inChromium('a page that says what it knows', () => {
     await page.getByText('An answer of the search did not fit at first').waitFor();
   });
 
+  test('a record that does not fit while the page reads the log is a finding, and one that is wrong once is none', async () => {
+    const listed = (path: string): boolean => path.startsWith('/logs/default/records?');
+    const flipped = (body: string): string | undefined => {
+      const answer = JSON.parse(body) as Records;
+      const at = answer.records.findIndex((one) => Number(one.index) === 300);
+      if (at < 0) return undefined;
+      answer.records[at]!.record = flipRecord(answer.records[at]!.record);
+      return JSON.stringify(answer);
+    };
+    const { page, proxy } = await visit('#/default/live');
+    await sealIs(page, 'first');
+    proxy.lies = {
+      answer: (path, body, isFresh) => (listed(path) && !isFresh ? flipped(body) : undefined),
+    };
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?by=page'));
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    assert.ok(proxy.told > 0, 'it was wrong once');
+    await sealIs(page, 'first');
+    // Only in the list: by itself the server shows the record as it is.
+    proxy.lies = { answer: (path, body) => (listed(path) ? flipped(body) : undefined) };
+    await page.goto(page.url().replace(/#.*/, '#/default/explore?by=page&q=outcome:denied'));
+    await sealIs(page, 'broken');
+    await page.getByText('what was read here does not fit').waitFor();
+    assert.match(await page.locator('.alarm').innerText(), /record before it|is not in the tree/);
+  });
+
   test('neighbours of a record that are not of its actor turn the page red', async () => {
     const { page, proxy } = await visit('#/default/record/300');
     await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });

@@ -37,6 +37,8 @@ export interface SearchState {
   /** Of those read here so many are rows, the newest; of the server's, all are. */
   kept: number | undefined;
   treeSize: number;
+  /** Of the tree that was checked here when it began; undefined: not known yet. */
+  checkedSize: number | undefined;
   /** Read here: how many records so far. */
   scanned: number;
   buckets: Bucket[];
@@ -103,6 +105,7 @@ export class Search {
     exact: false,
     kept: undefined,
     treeSize: 0,
+    checkedSize: undefined,
     scanned: 0,
     buckets: [],
     bucketMs: 0,
@@ -197,6 +200,8 @@ export class Search {
   // ---- by the server ---------------------------------------------------------------------------------------------
 
   async #begin(): Promise<void> {
+    const checkedSize = await this.#link.ask<number>({ call: 'size', log: this.log });
+    this.state = { ...this.state, checkedSize };
     await this.#fetchPage(0);
     const treeSize = String(this.#treeSize ?? 0);
     await Promise.all([this.#histogram(treeSize), this.#facets(treeSize)]);
@@ -395,29 +400,19 @@ export class Search {
 
   // ---- by reading ------------------------------------------------------------------------------------------------
 
-  // From the newest record back. Each page links to the one after it, and the last record is looked up in the signed tree: so
-  // what was read is the whole log, and nothing was left out of it.
+  // From the last record of the tree that was checked here back: how long the log is, is not the server's word. Each page
+  // links to the one after it, and the last record is looked up in the signed tree: so what was read is the whole log, and
+  // nothing was left out of it.
   async #scan(): Promise<void> {
     const matches = matcher(parseQuery(this.query));
-    const size = (await getRecords(this.#door, this.log, 0, 1, true)).size;
-    this.state = { ...this.state, by: 'page', treeSize: size, exact: false };
+    const size = await this.#link.ask<number>({ call: 'size', log: this.log });
+    this.state = { ...this.state, by: 'page', treeSize: size, checkedSize: size, exact: false };
     const tally = this.#tally;
     let end = size;
     let next: string | undefined;
     while (end > 0 && !this.#end.signal.aborted) {
       const first = Math.max(0, end - 1000);
-      const { rows, link } = await this.#read(first, end);
-      const last = rows[rows.length - 1]!;
-      const fits =
-        next === undefined
-          ? await this.#link.ask<boolean>({
-              call: 'cover',
-              log: this.log,
-              index: last.index,
-              hash: last.hash,
-            })
-          : last.hash === next;
-      if (!fits) throw new ApiError(200, 'CONTRADICTION', `record ${last.index} does not fit`);
+      const { rows, link } = await this.#linked(first, end, next);
       next = link;
       for (let i = rows.length - 1; i >= 0; i--) {
         if (matches(rows[i]!)) tally.take(rows[i]!);
@@ -438,16 +433,34 @@ export class Search {
     if (size === 0) this.state = { ...this.state, exact: true };
   }
 
-  async #read(first: number, end: number): Promise<Linked> {
+  // What does not fit is read once more, past all caches, before it counts.
+  async #linked(first: number, end: number, next: string | undefined): Promise<Linked> {
+    const read = async (again: boolean): Promise<Linked> => {
+      const records = await this.#read(first, end, again);
+      return this.#link.ask<Linked>({ call: 'chain', log: this.log, first, records, next, again });
+    };
+    try {
+      return await read(false);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.reason !== 'MISFIT') throw error;
+      return read(true);
+    }
+  }
+
+  async #read(first: number, end: number, fresh: boolean): Promise<Uint8Array[]> {
     const records: Uint8Array[] = [];
     while (first + records.length < end) {
       const at = first + records.length;
-      const page = await getRecords(this.#door, this.log, at, end - at);
+      const page = await getRecords(this.#door, this.log, at, end - at, fresh);
       if (page.records.length === 0)
-        throw new ApiError(200, 'BAD_ANSWER', 'the server shows no records where it has some');
+        throw new ApiError(
+          200,
+          'WITHHELD',
+          `the server does not show record ${thousands(at)}, and the tree that was checked here has ${thousands(this.state.treeSize)}`,
+        );
       records.push(...page.records.slice(0, end - at));
     }
-    return this.#link.ask<Linked>({ call: 'chain', log: this.log, first, records });
+    return records;
   }
 
   /** All rows of the answer in its order, page by page, for an export. Ends early when `signal` says so. */

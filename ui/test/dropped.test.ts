@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiError } from '../src/api/client.ts';
 import { Contradiction } from '../src/engine/contradiction.ts';
+import { explainAnswer } from '../src/engine/answer.ts';
 import { explain } from '../src/engine/explain.ts';
 import { hashRows } from '../src/engine/leaves.ts';
 import { ShortMemory } from '../src/engine/memory.ts';
@@ -15,7 +16,17 @@ import { type Checkpoint } from '../src/proof/note.ts';
 import { jsonLine } from '../src/record/export.ts';
 import { decodeRow } from '../src/record/row.ts';
 import { writeVarint } from '../src/record/wire.ts';
-import { origin, log, FakeLog, names, judgeOf, contradiction, signer, signed } from './fake-log.ts';
+import {
+  origin,
+  log,
+  witness,
+  FakeLog,
+  names,
+  judgeOf,
+  contradiction,
+  signer,
+  signed,
+} from './fake-log.ts';
 
 test('evidence is judged here as the command line judges it, and proves nothing when it proves nothing', async () => {
   const memory = new ShortMemory();
@@ -243,4 +254,60 @@ test('what a page found and could put into no evidence is called that, and prove
   assert.deepEqual(facts[1], ['sentence', finding.sentence]);
   const other = await explain(toUtf8(JSON.stringify({ kind: 'wrong answer' })), undefined);
   assert.match(other.sentence, /no export of records/);
+});
+
+test('another key than the one of the log contradicts nothing, and without one nothing is compared', async () => {
+  const place = {
+    origin,
+    vkey: log.vkey.text,
+    compare: () => Promise.resolve(undefined),
+    contains: () => Promise.resolve(true),
+    answerKey: () => Promise.resolve(''),
+  };
+  const said = async (vkey: string, at: typeof place | undefined): Promise<[unknown, string]> => {
+    const { holds, sentence } = await explain(toUtf8(vkey), at);
+    return [holds, sentence];
+  };
+  assert.match((await said(log.vkey.text, place)).join(), /^true,.*the one that this page checks/);
+  for (const other of [witness.vkey.text, signer('other.example', 1, 3).vkey.text])
+    assert.match((await said(other, place)).join(), /^,.*another one than this page checks with/);
+  for (const unknown of [undefined, { ...place, vkey: '' }])
+    assert.match((await said(log.vkey.text, unknown)).join(), /^,.*has no key yet/);
+  const note = new FakeLog(...names(3)).note();
+  assert.match((await said(note, { ...place, vkey: '' })).join(), /^,.*no key yet to check it/);
+});
+
+test('a statement whose numbers this page found too holds only if it is known who signed it', async () => {
+  const honest = new FakeLog(...names(9));
+  const server = signer('graven-answers/1', 1, 5);
+  const text = [
+    'graven answer v1',
+    origin,
+    'v1: outcome:denied',
+    '9',
+    toBase64(signed(honest).root),
+    '0 9',
+    '0',
+    toBase64(emptyRoot),
+    toBase64(toUtf8(honest.note())),
+    '',
+  ].join('\n');
+  const statement = `${text}\n${server.signature(text)}`;
+  const said = (answerKey: string): Promise<Explained> =>
+    explainAnswer(
+      statement,
+      {
+        origin,
+        vkey: log.vkey.text,
+        compare: (one: Checkpoint) => judgeOf(honest).compare(one, signed(honest)),
+        answerKey: () => Promise.resolve(''),
+      },
+      { query: 'v1: outcome:denied', treeSize: 9, count: 0, matches: [], answerKey },
+    );
+  const known = await said(server.vkey.text);
+  assert.equal(known.holds, true);
+  assert.match(known.sentence, /holds: this page read all of them/);
+  const unknown = await said('');
+  assert.equal(unknown.holds, undefined);
+  assert.match(unknown.sentence, /its numbers are right.*who signed it was not checked/);
 });

@@ -102,6 +102,7 @@ export async function placeTree(checkpoint: Checkpoint, place: AnswerPlace): Pro
 
 /** Who signed a statement; `refused` when it was not who should have. */
 interface Signer {
+  readonly checked: boolean;
   readonly words: string;
   readonly refused: string;
 }
@@ -121,18 +122,25 @@ async function signerOf(
     why = `the server was asked for its key: ${error.message}`;
   }
   const key = parseVkey(named);
-  if (typeof key === 'string') return { words: `not checked (${why})`, refused: '' };
+  if (typeof key === 'string')
+    return { checked: false, words: `not checked (${why})`, refused: '' };
   switch (await checkLogSignature(answer.note, key)) {
     case 'good':
-      return { words: `checked with the key that the server names, ${key.text}`, refused: '' };
+      return {
+        checked: true,
+        words: `checked with the key that the server names, ${key.text}`,
+        refused: '',
+      };
     case 'bad':
       return {
+        checked: true,
         words: `does not verify with the key that the server names, ${key.text}`,
         refused:
           'is not signed by the key that the server names: it was changed after it was signed, or forged, and is nobody’s word',
       };
     case 'absent':
       return {
+        checked: true,
         words: `by another key than the one that the server names, ${key.text}`,
         refused: 'is not signed by the key that the server names: it is no word of that server',
       };
@@ -180,16 +188,19 @@ export async function explainAnswer(
     standing === undefined
       ? 'under a checkpoint that the log of this page did not sign'
       : `under a checkpoint of size ${thousands(answer.size)} signed by the key that this page checks with, ${standing.words}`;
-  if (shown?.matches !== undefined && standing?.fits === true)
+  const same = shown?.matches !== undefined && standing?.fits === true;
+  if (same && signer.checked)
     return {
       sentence: `${said}, ${tree}, holds: this page read all of them and found the same.`,
       holds: true,
       facts,
     };
   return {
-    sentence: signer.words.startsWith('checked')
+    sentence: signer.checked
       ? `${said}, ${tree}: the word of who signed it, by the key that the server names, until all records are searched again.`
-      : `${said}, ${tree}: who signed it was not checked, so it is nobody’s word yet.`,
+      : same
+        ? `${said}, ${tree}: its numbers are right, this page read all records and found the same; who signed it was not checked, so it is nobody’s word yet.`
+        : `${said}, ${tree}: who signed it was not checked, so it is nobody’s word yet.`,
     holds: undefined,
     facts,
   };

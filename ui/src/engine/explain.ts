@@ -22,6 +22,7 @@ export interface Place extends AnswerPlace {
 }
 
 const bytesMax = 16 << 20;
+const noKey = 'whose signature was not checked: this page has no key yet to check it with';
 const nothing = (sentence: string): Explained => ({ sentence, holds: undefined, facts: [] });
 
 export async function explain(bytes: Uint8Array, place: Place | undefined): Promise<Explained> {
@@ -41,10 +42,18 @@ export async function explain(bytes: Uint8Array, place: Place | undefined): Prom
   if (isAnswer(text)) return explainAnswer(text, place, undefined);
   const vkey = parseVkey(text.trim());
   if (typeof vkey !== 'string') {
-    const same = place !== undefined && place.vkey === vkey.text;
+    const own = keyOf(place);
+    const same = own?.text === vkey.text;
     return {
-      sentence: `A verifier key of ${vkey.name}, and ${same ? 'it is the one that this page checks with.' : 'not the one that this page checks with.'}`,
-      holds: same,
+      sentence: `A verifier key of ${vkey.name}. ${
+        own === undefined
+          ? 'This page has no key yet to compare it with.'
+          : same
+            ? 'It is the one that this page checks with.'
+            : 'It is another one than this page checks with: of a witness, of another log, or not the right one.'
+      }`,
+      // Another key contradicts nothing: logs and witnesses have many.
+      holds: same ? true : undefined,
       facts: [['key id', vkey.id]],
     };
   }
@@ -145,7 +154,7 @@ async function explainCheckpoint(text: string, place: Place | undefined): Promis
   if (signature === 'bad')
     return { sentence: `${said}; its signature does not verify.`, holds: false, facts };
   return {
-    sentence: `${said}; not signed by the key of the log on this page.`,
+    sentence: `${said}; ${key === undefined ? noKey : 'not signed by the key of the log on this page'}.`,
     holds: undefined,
     facts,
   };
@@ -202,7 +211,7 @@ async function explainReceipt(text: string, place: Place | undefined): Promise<E
     };
   if (signature === 'absent') {
     return {
-      sentence: `A receipt for “${words}” of ${checkpoint.origin}, signed by another key than that of the log on this page; its path fits.`,
+      sentence: `A receipt for “${words}” of ${checkpoint.origin}, ${key === undefined ? noKey : 'signed by another key than that of the log on this page'}; its path fits.`,
       holds: undefined,
       facts,
     };

@@ -131,7 +131,17 @@ export type Call =
       /** Asked for once more, because it did not fit. */
       again: boolean;
     }
-  | { call: 'chain'; log: string; first: number; records: Uint8Array[] }
+  | {
+      call: 'chain';
+      log: string;
+      first: number;
+      records: Uint8Array[];
+      /** What the record after these names as the hash of the last one; undefined: look it up in the signed tree. */
+      next: string | undefined;
+      /** Read once more, past all caches, because it did not fit. */
+      again: boolean;
+    }
+  | { call: 'size'; log: string }
   | { call: 'cover'; log: string; index: number; hash: string }
   | { call: 'foreign'; log: string; index: number; record: Uint8Array }
   | { call: 'pin'; log: string; vkey: string; how: 'link' | 'by hand' }

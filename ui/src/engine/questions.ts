@@ -36,6 +36,17 @@ export class Questions {
     this.#parts = parts;
   }
 
+  /** Of the newest tree that was checked here: what a server says of its size is held against it. */
+  async size(): Promise<number> {
+    const { clock, tree, ended } = this.#parts;
+    for (let waited = 0; tree.checkpoint === undefined; waited += lookEveryMs) {
+      if (waited >= coveredWithinMs || ended().aborted)
+        throw new ApiError(404, 'NO_CHECKPOINT', 'no checkpoint of this log was checked yet');
+      await clock.sleep(lookEveryMs, ended());
+    }
+    return tree.checkpoint.size;
+  }
+
   /** Fetches a record and its path, and recomputes everything up to the signed root. */
   async prove(index: number): Promise<RecordProof> {
     const { bulletin, findings, tree } = this.#parts;

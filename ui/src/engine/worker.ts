@@ -1,10 +1,10 @@
 // The worker: all hashing, decoding and judging happens here, once for all tabs where the browser has shared workers.
 
 import { ApiError } from '../api/client.ts';
-import { toHex } from '../proof/bytes.ts';
+import { fromHex, toHex } from '../proof/bytes.ts';
 import { genesisHash, leafHash } from '../proof/merkle.ts';
 import { decodeRow } from '../record/row.ts';
-import { Contradiction } from './contradiction.ts';
+import { brokenLink, Contradiction } from './contradiction.ts';
 import { explainAnswer, type AnswerPlace } from './answer.ts';
 import { explain } from './explain.ts';
 import { judgeFound, type Found, type Sought } from './found.ts';
@@ -32,19 +32,47 @@ function hello(port: Port, base: string, token: string | undefined, view: boolea
   realmOf.set(port, realm);
 }
 
-async function chain(watch: LogWatch, first: number, records: Uint8Array[]): Promise<Linked> {
+type Chain = Extract<Asked, { call: 'chain' }>;
+
+async function linkedIn(watch: LogWatch, { first, records, next }: Chain): Promise<Linked> {
+  const link: { hash: Uint8Array | undefined } = { hash: undefined };
+  const genesis = first === 0 ? genesisHash(watch.state.origin) : undefined;
+  const { rows } = hashRows(records, first, genesis);
+  if (records.length > 0) decodeRow(records[0]!, '', link);
+  const last = rows[rows.length - 1];
+  if (last !== undefined && next !== undefined && last.hash !== next)
+    throw brokenLink(last.index + 1, fromHex(next), fromHex(last.hash)!);
+  return { rows, link: link.hash === undefined ? '' : toHex(link.hash) };
+}
+
+// What does not fit is read once more, past all caches, and is a finding then: that of the record itself, with evidence, where
+// it does not lead to the signed root either.
+async function chain(watch: LogWatch, asked: Chain): Promise<Linked> {
+  const { questions } = watch;
   try {
-    const link: { hash: Uint8Array | undefined } = { hash: undefined };
-    const genesis = first === 0 ? genesisHash(watch.state.origin) : undefined;
-    const { rows } = hashRows(records, first, genesis);
-    if (records.length > 0) decodeRow(records[0]!, '', link);
-    return { rows, link: link.hash === undefined ? '' : toHex(link.hash) };
+    const linked = await linkedIn(watch, asked);
+    const last = linked.rows[linked.rows.length - 1];
+    if (last !== undefined && asked.next === undefined) {
+      const looked = asked.again
+        ? await questions.foreign(last.index, last.bytes)
+        : await questions.cover(last.index, last.hash);
+      if (!looked)
+        throw new ApiError(
+          200,
+          asked.again ? 'CONTRADICTION' : 'MISFIT',
+          `record ${last.index}, as it was listed, is not in the signed tree`,
+        );
+    }
+    if (asked.again) questions.wasWrongOnce('Records that were read here did not fit at first.');
+    return linked;
   } catch (error) {
     if (!(error instanceof Contradiction)) throw error;
-    // Looked at by itself, past all caches, it becomes a finding or was a passing fault.
-    const { index } = error.finding;
-    if (index !== undefined) await watch.questions.prove(index);
-    if (index !== undefined && index > 0) await watch.questions.prove(index - 1);
+    if (!asked.again) throw new ApiError(200, 'MISFIT', error.message);
+    const { index = asked.first } = error.finding;
+    const single = [index, index - 1].filter((one) => one >= 0);
+    const proofs = [];
+    for (const one of single) proofs.push(await questions.prove(one).catch(() => undefined));
+    if (proofs.every((one) => one?.holds !== false)) await questions.doesNotFit(error);
     throw new ApiError(200, 'CONTRADICTION', error.message);
   }
 }
@@ -95,7 +123,9 @@ async function answer(port: Port, asked: Asked): Promise<unknown> {
     case 'found':
       return found(await watchOf(asked.log), asked.records, asked.sought, asked.again);
     case 'chain':
-      return chain(await watchOf(asked.log), asked.first, asked.records);
+      return chain(await watchOf(asked.log), asked);
+    case 'size':
+      return (await watchOf(asked.log)).questions.size();
     case 'cover':
       return (await watchOf(asked.log)).questions.cover(asked.index, asked.hash);
     case 'foreign':

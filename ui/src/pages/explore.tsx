@@ -186,6 +186,8 @@ function Examples({ log, state }: { log: string; state: ExploreState }): JSX.Ele
 
 function countWords(search: Search, range: [number, number]): string {
   const { count, exact, error } = search.state;
+  if (error?.reason === 'CONTRADICTION' && search.state.by === 'page')
+    return `what was read here does not fit, and reading ended there: ${error.message}`;
   if (error?.reason === 'CONTRADICTION')
     return `the answer does not fit what was asked, and is not shown: ${error.message}`;
   // What nobody answered is not nothing.
@@ -343,7 +345,7 @@ export function Explore({
   const included = seenHere.filter((row) => covered.get(row.hash) === true).length;
   const byServer = answer?.by === 'server';
   const newer =
-    ready && answer !== undefined && answer.treeSize > 0
+    ready && answer !== undefined && answer.by !== 'nobody'
       ? feed.trust!.checkpoint!.size - answer.treeSize
       : 0;
   return (

@@ -103,6 +103,12 @@ export function IsThatAll({
         </p>
       ) : (
         <>
+          {state.treeSize < (state.checkedSize ?? 0) && (
+            <p class="notice amber" data-searched="less">
+              Of a tree of {thousands(state.treeSize)} records; this page checked one of{' '}
+              {thousands(state.checkedSize!)}.
+            </p>
+          )}
           <p>
             The server says so{state.exact ? '' : ', and not yet of the whole log'}. It signs that
             word: a statement that leaves something out stays as evidence against it. Whoever needs

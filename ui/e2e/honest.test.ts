@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { flipRecord } from './proxy.ts';
+import { changeRecord, flipRecord } from './proxy.ts';
 import { binary, Server, sleep, until } from './serving.ts';
 import { closing, folder, inChromium, samples, sealIs, server, visit, vkey } from './world.ts';
 
@@ -174,24 +174,18 @@ inChromium('a page that says what it knows', () => {
 
   test('a record that does not fit while the page reads the log is a finding, and one that is wrong once is none', async () => {
     const listed = (path: string): boolean => path.startsWith('/logs/default/records?');
-    const flipped = (body: string): string | undefined => {
-      const answer = JSON.parse(body) as Records;
-      const at = answer.records.findIndex((one) => Number(one.index) === 300);
-      if (at < 0) return undefined;
-      answer.records[at]!.record = flipRecord(answer.records[at]!.record);
-      return JSON.stringify(answer);
-    };
+    const changed = changeRecord(300);
     const { page, proxy } = await visit('#/default/live');
     await sealIs(page, 'first');
     proxy.lies = {
-      answer: (path, body, isFresh) => (listed(path) && !isFresh ? flipped(body) : undefined),
+      answer: (path, body, isFresh) => (listed(path) && !isFresh ? changed(path, body) : undefined),
     };
     await page.goto(page.url().replace(/#.*/, '#/default/explore?by=page'));
     await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
     assert.ok(proxy.told > 0, 'it was wrong once');
     await sealIs(page, 'first');
     // Only in the list: by itself the server shows the record as it is.
-    proxy.lies = { answer: (path, body) => (listed(path) ? flipped(body) : undefined) };
+    proxy.lies = { answer: (path, body) => (listed(path) ? changed(path, body) : undefined) };
     await page.goto(page.url().replace(/#.*/, '#/default/explore?by=page&q=outcome:denied'));
     await sealIs(page, 'broken');
     await page.getByText('what was read here does not fit').waitFor();

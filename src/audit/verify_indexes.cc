@@ -164,7 +164,8 @@ void WriteLogged(const CheckedIndex& checked, const LoggedManifests& logged, Ter
   }
   out.Line(
       fmt::format("    the newest manifest in _system (record {}) is another, {}: since then "
-                  "files were deleted, or are being made again; no record is in doubt",
+                  "files were deleted, or are being made again, or the server ended before "
+                  "it had told of the last one; no record is in doubt",
                   newest->index, SafeText(newest->hash)));
 }
 

@@ -290,7 +290,10 @@ void AddNumbers(CLI::App& command, SearchFlags& flags, CLI::Option* follow) {
           ->check(CLI::IsMember({"hour", "day", "week", "month", "year"}))
           ->needs(histogram)
           ->excludes(buckets);
-  command.add_option("--zone", numbers.zone, "Of this zone: UTC, +01:00, Europe/Berlin")
+  command
+      .add_option("--zone", numbers.zone,
+                  "Of this zone, times of --from and --to without an offset too: UTC, "
+                  "+01:00, Europe/Berlin")
       ->type_name("ZONE")
       ->capture_default_str()
       ->needs(by);

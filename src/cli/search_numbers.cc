@@ -54,12 +54,28 @@ void SetNs(int64_t ns, google::protobuf::Timestamp* time) {
 }
 
 // Where what is written begins: 2026-03 on the first of March.
+bool SaysItsOffset(std::string_view text) {
+  const size_t time = text.find('T');
+  return time != std::string_view::npos &&
+         text.find_first_of("Zz+-", time) != std::string_view::npos;
+}
+
 absl::StatusOr<int64_t> ReadTime(const char* flag, const std::string& text) {
   const auto range = query::ParseTimeLiteral(text);
   const std::optional<int64_t> ns = range ? record::ToNs(range->low) : std::nullopt;
   if (ns && *ns >= 0) return *ns;
   return UsageError(fmt::format(
       "{}: a time is written 2026-03-01 or 2026-03-01T00:00:00Z, from 1970 to 2262", flag));
+}
+
+// One without an offset is of the zone whose days are counted.
+absl::StatusOr<int64_t> ReadTimeIn(const char* flag, const std::string& text, absl::TimeZone zone) {
+  ASSIGN_OR_RETURN(const int64_t ns, ReadTime(flag, text));
+  if (SaysItsOffset(text)) return ns;
+  const absl::Time utc = absl::FromUnixNanos(ns);
+  const absl::CivilSecond civil = absl::ToCivilSecond(utc, absl::UTCTimeZone());
+  const absl::Duration rest = utc - absl::FromCivil(civil, absl::UTCTimeZone());
+  return absl::ToUnixNanos(absl::FromCivil(civil, zone) + rest);
 }
 
 // When the oldest, or the newest, record that matches was received. Nothing: there is none.
@@ -89,15 +105,15 @@ absl::StatusOr<bool> LayCalendar(client::Client& client, const NumberFlags& flag
   std::optional<int64_t> from_ns;
   std::optional<int64_t> to_ns;
   if (!flags.from.empty()) {
-    ASSIGN_OR_RETURN(from_ns, ReadTime("--from", flags.from));
+    ASSIGN_OR_RETURN(from_ns, ReadTimeIn("--from", flags.from, zone));
   } else {
     ASSIGN_OR_RETURN(from_ns, MatchAtTheEnd(client, v1::SEARCH_ORDER_OLDEST_FIRST, request));
   }
   if (!flags.to.empty()) {
-    ASSIGN_OR_RETURN(to_ns, ReadTime("--to", flags.to));
+    ASSIGN_OR_RETURN(to_ns, ReadTimeIn("--to", flags.to, zone));
   } else if (from_ns) {
     ASSIGN_OR_RETURN(to_ns, MatchAtTheEnd(client, v1::SEARCH_ORDER_NEWEST_FIRST, request));
-    if (to_ns) ++*to_ns;
+    if (to_ns && *to_ns < INT64_MAX) ++*to_ns;
   }
   if (!flags.from.empty() && !flags.to.empty() && *to_ns <= *from_ns) {
     return UsageError("--to: is not behind --from");

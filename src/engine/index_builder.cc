@@ -41,6 +41,8 @@ bool IsInMemory(const index::Chunk& chunk) { return chunk.level() == index::kSma
 
 index::ChunkPlace PlaceOf(const index::Chunk& chunk) { return {chunk.first(), chunk.level()}; }
 
+std::pair<uint64_t, int> KeyOf(const index::Chunk& chunk) { return {chunk.first(), chunk.level()}; }
+
 }  // namespace
 
 IndexBuilder::IndexBuilder(const ledger::Ledger& ledger, io::FileSystem& fs,
@@ -49,7 +51,10 @@ IndexBuilder::IndexBuilder(const ledger::Ledger& ledger, io::FileSystem& fs,
     : ledger_(ledger),
       fs_(fs),
       options_(std::move(options)),
-      report_(std::move(report)),
+      report_([this, report = std::move(report)](const std::string& text) {
+        const Ordinarily ordinarily(*this);
+        report(text);
+      }),
       cache_(options_.cache_bytes),
       clock_(options_.clock != nullptr ? *options_.clock : SystemClock()),
       go_on_([this] { return !stopping_; }) {}
@@ -146,19 +151,33 @@ void IndexBuilder::Work() {
 void IndexBuilder::CheckNextFile() {
   const int64_t now_ns = clock_.SteadyNs();
   if (now_ns < next_check_ns_) return;
+  const index::Chunk* oldest = nullptr;
+  int64_t* oldest_ns = nullptr;
   for (auto& [number, state] : logs_) {
+    ForgetChecks(state);
     for (const std::shared_ptr<const index::Chunk>& chunk : state.chunks) {
       if (IsInMemory(*chunk) || chunk->distrusted()) continue;
-      int64_t& checked_ns = state.checked_ns.try_emplace(chunk->first(), INT64_MIN).first->second;
-      if (checked_ns != INT64_MIN && now_ns - checked_ns < kCheckAgainNs) continue;
-      const absl::Status checked = chunk->Check(go_on_);
-      if (index::IsDamage(checked)) chunk->Distrust();
-      // What cannot be read now is asked again tomorrow, or by whoever needs it.
-      if (!absl::IsCancelled(checked)) checked_ns = now_ns;
-      next_check_ns_ = now_ns + kCheckNs;
-      return;
+      int64_t& checked_ns = state.checked_ns.try_emplace(KeyOf(*chunk), INT64_MIN).first->second;
+      if (oldest_ns != nullptr && *oldest_ns <= checked_ns) continue;
+      oldest = chunk.get();
+      oldest_ns = &checked_ns;
     }
   }
+  if (oldest == nullptr) return;
+  if (*oldest_ns != INT64_MIN && now_ns - *oldest_ns < kCheckAgainNs) return;
+  next_check_ns_ = now_ns + kCheckNs;
+  const absl::Status checked = oldest->Check([this] { return !stopping_ && !burst_passes_; });
+  if (index::IsDamage(checked)) oldest->Distrust();
+  // What cannot be read now is asked again tomorrow, or by whoever needs it.
+  if (!absl::IsCancelled(checked)) *oldest_ns = now_ns;
+}
+
+// Files that have been merged, or built anew, are not those that were checked.
+void IndexBuilder::ForgetChecks(LogState& state) {
+  if (state.checked_ns.size() <= state.chunks.size()) return;
+  std::set<std::pair<uint64_t, int>> present;
+  for (const auto& chunk : state.chunks) present.insert(KeyOf(*chunk));
+  std::erase_if(state.checked_ns, [&](const auto& one) { return !present.contains(one.first); });
 }
 
 uint64_t IndexBuilder::RecordsBehind() const {
@@ -335,7 +354,7 @@ Hash IndexBuilder::ManifestHash(const LogState& state) const {
     if (IsInMemory(*chunk)) continue;
     entries.push_back({chunk->first(), chunk->end(), chunk->header().subtree_root, chunk->root()});
   }
-  return Sha256(index::FormatManifest(ledger_.Info(state.log).origin, entries));
+  return Sha256(index::FormatManifest(state.log.origin(), entries));
 }
 
 absl::Status IndexBuilder::Write(LogState& state, index::ChunkPlace place,
@@ -385,6 +404,7 @@ absl::StatusOr<bool> IndexBuilder::ReplaceDistrusted(LogState& state) {
   if (IsInMemory(*chunk)) memory_bytes_ -= chunk->bytes();
   state.chunks.erase(found);
   Show(state);
+  state.checked_ns.erase(KeyOf(*chunk));
   if (!IsInMemory(*chunk)) (void)state.store->SetAside(PlaceOf(*chunk));
   return true;
 }

@@ -49,8 +49,8 @@ struct IndexBuilderOptions {
 // left to be scanned. What is missing, damaged or of another version is built anew, the oldest
 // first; what cannot be read at the moment is left alone and tried again later.
 //
-// Each file is read whole once after the start and each day, one in ten seconds: blocks that no
-// query asks for are damaged too.
+// Each file is read whole once after the start and each day, the one that waited longest first, one
+// in ten seconds: blocks that no query asks for are damaged too. A burst breaks it off.
 //
 // It looks at a log when something of it was published, and each second for files that queries
 // found damaged. A log of which something failed rests, for a second first and twice as long each
@@ -60,9 +60,12 @@ struct IndexBuilderOptions {
 // At idle priority its thread holds no lock that others wait for: with all processors taken by
 // others it might keep it for seconds, and the writer of the log, the publisher and searches would
 // wait as long. Where it takes one (reading of the log, what it shows and is told) it goes by the
-// ordinary priority, for some hundred microseconds at a time.
+// ordinary priority, for some hundred microseconds at a time. The one exception is the cache of
+// blocks: a merge goes through it at idle priority, and holds its lock for well below a
+// microsecond each time.
 //
-// Threads: Chunks, Notify and LetBurstPass from any. Step is for tests, which do not Start.
+// Threads: Chunks, Notify, LetBurstPass, RecordsBehind and files_replaced from any. Step and
+// CheckNextFile are for tests, which do not Start.
 class IndexBuilder {
  public:
   // `report` is told, on the builder's thread, of files that had to be built anew, and of errors,
@@ -84,7 +87,7 @@ class IndexBuilder {
   std::shared_ptr<const index::ChunkSet> Chunks(ledger::LogRef log) const;
 
   // Reads the next file that was not read for a day, past the cache, if one is due: damage is found
-  // before a query meets it, and the next Step builds the file anew.
+  // before a query meets it, and the file is built anew, a second later at most.
   void CheckNextFile();
 
   // Records of all logs that are in no chunk: every search reads them.
@@ -127,12 +130,13 @@ class IndexBuilder {
     std::vector<std::shared_ptr<const index::Chunk>> chunks;  // in order
     // Files that could not be read. Neither replaced nor believed: what only they cover is scanned.
     std::vector<index::ChunkPlace> unread;
-    std::map<uint64_t, int64_t> checked_ns;  // files that were read whole, by their first record
-    Rest rest;                               // of the log
-    Rest merge_rest;                         // of merging alone
-    Rest unread_rest;                        // of the unread files alone
+    std::map<std::pair<uint64_t, int>, int64_t> checked_ns;  // when a file was read whole
+    Rest rest;                                               // of the log
+    Rest merge_rest;                                         // of merging alone
+    Rest unread_rest;                                        // of the unread files alone
   };
 
+  static void ForgetChecks(LogState& state);
   LogState& StateOf(ledger::LogRef log);
   absl::Status Open(LogState& state);
   absl::StatusOr<bool> StepLog(LogState& state);

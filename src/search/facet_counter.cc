@@ -165,14 +165,19 @@ void FacetCounter::BeginToSettle(uint64_t top, Counting* counting) {
     least = *last;
   }
   const uint64_t at_most = counting->others_at_most;
-  for (auto& value : counting->counts) {
-    const uint64_t open = at_most - value.second.covered;
-    if (open > 0 && value.second.records + open >= least) counting->missing.push_back(&value);
-  }
   // One that no chunk names may be among them.
   counting->is_walked = at_most >= least && at_most > 0;
-  if (counting->missing.size() > kMissingMax) counting->is_walked = true;
-  if (!counting->is_walked && counting->missing.empty()) counting->unnamed_in.clear();
+  if (counting->is_walked) return;
+  for (auto& value : counting->counts) {
+    const uint64_t open = at_most - value.second.covered;
+    if (open == 0 || value.second.records + open < least) continue;
+    counting->missing.push_back(&value);
+    if (counting->missing.size() > kMissingMax) {
+      counting->is_walked = true;
+      return;
+    }
+  }
+  if (counting->missing.empty()) counting->unnamed_in.clear();
   std::sort(counting->missing.begin(), counting->missing.end(),
             [](const auto* a, const auto* b) { return a->first < b->first; });
 }

@@ -112,7 +112,7 @@ class SearchIndex(unittest.TestCase):
 
     def test_3_damaged_it_is_told_and_set_aside_and_made_anew(self):
         before = self.verify()
-        file = next(self.files.iterdir())
+        file = next(path for path in self.files.iterdir() if len(path.name) == 41)
         damaged = bytearray(file.read_bytes())
         damaged[-20] ^= 1
         file.write_bytes(damaged)
@@ -125,7 +125,7 @@ class SearchIndex(unittest.TestCase):
 
     def test_3b_damage_that_no_query_meets_is_found_all_the_same(self):
         before = self.verify()
-        file = next(self.files.iterdir())
+        file = next(path for path in self.files.iterdir() if len(path.name) == 41)
         damaged = bytearray(file.read_bytes())
         damaged[len(damaged) // 2] ^= 1
         file.write_bytes(damaged)

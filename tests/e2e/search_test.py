@@ -108,7 +108,8 @@ class AgainstBruteForce(Searching):
             borders.add(chance.choice(times) + chance.choice([0, 0, 1]))
         for _ in range(3):
             borders.add(min(times) + chance.randrange(max(times) - min(times) + 1))
-        borders = sorted(borders)[chance.randrange(3):]
+        borders = sorted(borders)
+        borders = borders[min(chance.randrange(3), len(borders) - 2):]
         want = [collections.Counter(row.outcome for row in matches if low <= row.record.received_at < high)
                 for low, high in zip(borders, borders[1:])]
         status, histogram = get(server, "histogram", q=text, size=size, at=",".join(map(brute.rfc3339, borders)))
@@ -343,6 +344,11 @@ class Doors(Searching):
         answer = histogram("--by", "year", "--from", brute.rfc3339(middle), "--to", brute.rfc3339(middle + 1))
         self.assertEqual([one["denied"] for one in answer["buckets"]], [sum(t == middle for t in denied)])
         self.assertEqual(histogram("--by", "month", "--from", "2100")["buckets"], [])
+        # A day of the zone begins where the zone has it.
+        day = brute.rfc3339((middle + 2 * hour_ns) // day_ns * day_ns)[:10]
+        answer = histogram("--by", "day", "--zone", "+02:00", "--from", day)
+        first = brute.rfc3339((middle + 2 * hour_ns) // day_ns * day_ns - 2 * hour_ns)
+        self.assertEqual(answer["from"], first.replace(".000000000", ""))
         text = serving.run("search", "outcome:denied", "--histogram", "--by", "day", "--zone", "+05:30", *at).stdout
         self.assertIn("T00:00:00+05:30", text)
         self.assertIn("no record can match",

@@ -24,6 +24,32 @@ const shownIn = (ms: number, timeZone: string): string =>
   new Date(ms).toLocaleString('sv-SE', { timeZone });
 
 inChromium('exploring', () => {
+  test('nothing in a range of time is no empty log', async () => {
+    const range = 't1=2001-01-01T00:00:00Z&t2=2001-01-02T00:00:00Z';
+    for (const by of ['', '&by=page']) {
+      const { page } = await visit(`#/default/explore?${range}${by}`);
+      await page.locator('.list').getByText('Nothing in this range of time.').waitFor();
+      assert.equal(await page.getByText('no records yet').count(), 0);
+    }
+  });
+
+  test('places of rows are those in the list that is shown', async () => {
+    const { page } = await visit('#/default/explore?q=outcome:denied');
+    await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
+    await page.locator('.event-row[data-index]').nth(5).waitFor();
+    const count = Number(await page.locator('.count').getAttribute('data-count'));
+    const list = page.locator('.explore .list');
+    assert.equal(await list.getAttribute('aria-rowcount'), String(count + 1));
+    const places = await list
+      .locator('[role=row]')
+      .evaluateAll((rows) => rows.map((row) => Number(row.getAttribute('aria-rowindex'))));
+    assert.deepEqual(
+      places,
+      places.map((_, i) => i + 1),
+    );
+    assert.ok(places.length > 6 && places.length <= count + 1);
+  });
+
   test('an outcome that has no name is shown by its number', async () => {
     await server.append(
       [17, -1].map((outcome) => ({ ...sample(2), action: 'odd.outcome', outcome })),

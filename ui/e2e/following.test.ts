@@ -96,7 +96,7 @@ inChromium('following', () => {
     await growing.focus();
     await name.getByText(/^tile 0: full/).waitFor();
     await page.keyboard.press('ArrowRight');
-    await name.getByText('tile 1: 51 of 256 leaves, it still fills').waitFor();
+    await name.getByText('tile 1: 51 of 256 leaves, still filling').waitFor();
     const named = new Set<string>();
     await until('each kind has been named', async () => {
       await page.keyboard.press('ArrowDown');
@@ -249,7 +249,7 @@ inChromium('following', () => {
           `${bytes(status['diskFreeBytes'])}, of which ${bytes(status['diskReserveBytes'])} are kept back`,
         ],
         ['journal', `${bytes(status['journalBytesUsed'])} of ${bytes(status['journalBytesMax'])}`],
-        ['found by it', grouped(scrub['findingsCount'])],
+        ['scrubber findings', grouped(scrub['findingsCount'])],
         [
           `witness ${witness!['name']}`,
           `cosigns ${grouped(witness!['logsCosigned'])} ${Number(witness!['logsCosigned']) === 1 ? 'log' : 'logs'}`,
@@ -354,9 +354,9 @@ inChromium('following', () => {
     await line('why', 'the disk has 12 bytes left');
     await line('scrubber', 'round 5, 31 %');
     await line('last full pass', '2026-03-05 10:00:00.000 UTC');
-    await line('found by it', '2');
+    await line('scrubber findings', '2');
     await facts.locator('dd.bad', { hasText: 'no route' }).waitFor();
-    for (const name of ['state', 'found by it'])
+    for (const name of ['state', 'scrubber findings'])
       assert.match(
         (await facts
           .filter({ has: page.locator('dt').getByText(name, { exact: true }) })

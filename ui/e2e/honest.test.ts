@@ -233,7 +233,7 @@ inChromium('a page that says what it knows', () => {
     for (const [range, said] of [
       [`t1=${day}`, /no end \(t2\)/],
       [`t2=${day}`, /no beginning \(t1\)/],
-      [`t1=garbage&t2=${day}`, /time t1 of the address is none/],
+      [`t1=garbage&t2=${day}`, /t1 in the address is not a valid time/],
       [`t1=2027-01-01T00:00:00Z&t2=${day}`, /ends \(t2\) before it begins/],
     ] as const) {
       const asked = proxy.requests.length;
@@ -279,7 +279,7 @@ inChromium('a page that says what it knows', () => {
     for (const [hash, said] of [
       ['#/default/record/abc', /no index/],
       ['#/default/record', /names no record/],
-      ['#/default/nonsense', /a page that there is not/],
+      ['#/default/nonsense', /no such page/],
       ['#/No%20Log/live', /a name that no log can have/],
     ] as const) {
       await page.goto(page.url().replace(/#.*/, hash));

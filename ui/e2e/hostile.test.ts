@@ -16,7 +16,7 @@ const widths = [360, 1280] as const;
 async function harmless(page: Page, where: string): Promise<void> {
   const found = await page.evaluate(() => {
     const hidden =
-      /[\u0000-\u0008\u000b-\u001f\u007f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
+      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\u115f\u1160\u3164\uffa0\ufe00-\ufe0f]/u;
     const found: string[] = [];
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (texts.nextNode() !== null)
@@ -251,6 +251,49 @@ inChromium('strangers', () => {
     await page.locator('[data-explained] .warn-mark').first().waitFor();
     await explained('mar.jsonl', '{"index":0,"record":"<img src=x onerror=alert(1)>"}\n');
     await explained('big.bin', Buffer.alloc(17 << 20, 'x'));
+    assert.deepEqual(errors, []);
+  });
+
+  test('in what the server says of itself, of its logs and of what it refuses', async () => {
+    const { page, proxy, errors } = await look('#/default/live');
+    await sealIs(page, 'first');
+    const evil = 'a\u202egpj.exe\u200b<img src=x onerror=alert(1)>';
+    const changed = (answer: { logs?: object[] }): object =>
+      answer.logs === undefined
+        ? { ...answer, version: evil, stateReason: evil, recoveryReport: evil }
+        : {
+            ...answer,
+            logs: answer.logs.map((log) => ({
+              ...log,
+              origin: evil,
+              state: 'LOG_STATE_READ_ONLY',
+              stateReason: evil,
+            })),
+          };
+    proxy.lies = {
+      answer: (path, body) =>
+        /^\/(status|logs)(\?|$)/.test(path)
+          ? JSON.stringify(changed(JSON.parse(body) as { logs?: object[] }))
+          : undefined,
+    };
+    await turnTo(page, '#/logs');
+    await page.locator('.logs .origin .warn-mark').first().waitFor({ timeout: 20_000 });
+    await shown(page, 'logs');
+    await turnTo(page, '#/default/trust');
+    await page.locator('.facts .warn-mark').nth(2).waitFor({ timeout: 20_000 });
+    await shown(page, 'the state of the server');
+    const told = proxy.told;
+    proxy.lies = {
+      refuse: (path) => (/\/search\?|\/records\/3$/.test(path) ? 503 : undefined),
+      refusal: evil,
+    };
+    await turnTo(page, '#/default/explore?q=outcome:denied');
+    await page.locator('.list .warn-mark').first().waitFor({ timeout: 60_000 });
+    await shown(page, 'a search that is refused');
+    await turnTo(page, '#/default/record/3');
+    await page.locator('.record .notice .warn-mark').waitFor({ timeout: 60_000 });
+    await shown(page, 'a record that is refused');
+    assert.ok(proxy.told > told + 1);
     assert.deepEqual(errors, []);
   });
 

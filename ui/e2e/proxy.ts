@@ -30,6 +30,8 @@ export interface Lies {
   late?: (path: string) => Promise<unknown> | undefined;
   /** Answers with this status instead. */
   refuse?: (path: string) => number | undefined;
+  /** And says this of it. */
+  refusal?: string;
 }
 
 /** What a cache on the way would pass on and not answer by itself. */
@@ -101,7 +103,7 @@ export class Proxy {
         .end(
           '{"code":"UNAVAILABLE","reason":"' +
             (status === 404 ? 'ROUTE_NOT_FOUND' : 'REFUSED') +
-            '","message":"not now"}',
+            `","message":${JSON.stringify(this.lies.refusal ?? 'not now')}}`,
         );
       return;
     }

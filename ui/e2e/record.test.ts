@@ -6,6 +6,7 @@ import { symlinkSync, mkdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
+import { readRoute } from '../src/route.ts';
 import { flipRecord } from './proxy.ts';
 import { binary, sample, Server, until } from './serving.ts';
 import {
@@ -79,6 +80,29 @@ inChromium('a record', () => {
       proxy.lies = {};
     }
     assert.deepEqual(errors, []);
+  });
+
+  test('its neighbours and what is around it keep the search that led there, and the way', async () => {
+    const kept = { from: 'explore', q: 'session:s-4', order: 'oldest', tab: 'around' };
+    const { page } = await visit(`#/default/record/40?${new URLSearchParams(kept).toString()}`);
+    await good(page);
+    const is = async (index: number, way: string): Promise<void> => {
+      await page.locator(`article[aria-label="Record ${index}"]`).waitFor();
+      await page.locator('.around button[aria-pressed=true]', { hasText: `same ${way}` }).waitFor();
+      const { parameters } = readRoute(new URL(page.url()).hash);
+      for (const [name, value] of Object.entries({ ...kept, way }))
+        assert.equal(parameters.get(name), value, name);
+    };
+    await page.getByRole('button', { name: 'same session' }).click();
+    await is(40, 'session');
+    await page.getByRole('link', { name: 'record 41 →' }).click();
+    await good(page);
+    await is(41, 'session');
+    // Nine sessions by turns: the next of the same one.
+    await page.locator('.around .here + li a').click();
+    await is(50, 'session');
+    await page.keyboard.press('Escape');
+    await page.locator('.explore .event-row[data-index="4"]').waitFor();
   });
 
   test('a part of the page that breaks takes nothing else with it, and is there again on the next address', async () => {

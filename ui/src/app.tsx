@@ -191,8 +191,8 @@ function Help({ close }: { close: () => void }): JSX.Element {
         ))}
       </dl>
       <p class="fine">
-        A click or Enter on a value looks for it; with Alt, for all but it. The other button of the
-        mouse, Shift+F10 or a long touch has both, and a copy.
+        A click or Enter on a value looks for it; with Alt, for all but it. Right-click, Shift+F10
+        or a long press offers both, and copy.
       </p>
       <form method="dialog">
         <button>close</button>
@@ -487,7 +487,7 @@ export function App({ link }: { link: Link }): JSX.Element {
             feed={feed}
             log={route.log}
             index={route.index}
-            linkHash={route.parameters.get('hash') ?? undefined}
+            parameters={route.parameters}
             back={back}
             tab={tab}
             onTab={(chosen) => go(withTab(route, chosen), true)}

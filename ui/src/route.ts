@@ -22,14 +22,17 @@ export const recordTab = (parameters: URLSearchParams): RecordTab =>
 /** What an address carries of it: the first goes without saying. */
 export const tabbed = (tab: RecordTab): { tab?: string } => (tab === 'fields' ? {} : { tab });
 
+/** A record's address with all that led to it, but for what is changed. */
+export const recordRoute = (
+  log: string,
+  index: number,
+  parameters: URLSearchParams,
+  change: Record<string, string | undefined>,
+): string => writeRoute(log, 'record', { ...Object.fromEntries(parameters), ...change }, index);
+
 /** The same address with another view of its record. */
 export const withTab = (route: Route, tab: RecordTab): string =>
-  writeRoute(
-    route.log,
-    route.page,
-    { ...Object.fromEntries(route.parameters), tab: undefined, ...tabbed(tab) },
-    route.index,
-  );
+  recordRoute(route.log, route.index, route.parameters, { tab: undefined, ...tabbed(tab) });
 
 export const logName = /^[a-z0-9_][a-z0-9-]{0,62}$/;
 
@@ -52,13 +55,13 @@ export function readRoute(hash: string): Route {
       ...route,
       wrong:
         index === ''
-          ? 'The address names no record; shown is what is live.'
-          : 'The address names a record by something that is no index; shown is what is live.',
+          ? 'The address names no record; showing Live instead.'
+          : 'The address names a record by something that is no index; showing Live instead.',
     };
   if (page !== known)
     return {
       ...route,
-      wrong: 'The address names a page that there is not; shown is what is live.',
+      wrong: 'There is no such page; showing Live instead.',
     };
   return route;
 }

@@ -82,7 +82,7 @@ export function rangeOf(from: string, to: string): Range | string | undefined {
   const range = { from: Date.parse(from), to: Date.parse(to) };
   const wrong = Number.isNaN(range.from) ? 't1' : Number.isNaN(range.to) ? 't2' : undefined;
   if (wrong !== undefined)
-    return `The time ${wrong} of the address is none; one is written as 2026-11-25T12:00:00Z.`;
+    return `${wrong} in the address is not a valid time, e.g. 2026-11-25T12:00:00Z.`;
   if (range.from >= range.to)
     return 'The range of time of the address ends (t2) before it begins (t1).';
   return range;

@@ -26,9 +26,9 @@ import { pinnedKey } from '../src/engine/view.ts';
 import { concat, toBase64, toHex, toUtf8 } from '../src/proof/bytes.ts';
 import { parseVkey, type Vkey } from '../src/proof/note.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
-import { pastTense, sentenceOf } from '../src/record/sentence.ts';
+import { pastTense, sentenceOf, whenWords } from '../src/record/sentence.ts';
 import { grpcOfStatus } from '../src/place.ts';
-import { readRoute, recordTab, withTab } from '../src/route.ts';
+import { readRoute, recordRoute, recordTab, withTab } from '../src/route.ts';
 import { rangeOf } from '../src/search.ts';
 import { Tally } from '../src/tally.ts';
 import { sealOf, span } from '../src/seal.ts';
@@ -290,6 +290,40 @@ test("whatever stands in a log's name, a shell reads it as one word of the comma
   }
 });
 
+test('when it happened is said as it is known, and whose clock was ahead', () => {
+  const words = (occurredMs: number | undefined): string =>
+    whenWords({ index: 1234, occurredMs, receivedMs: 10_000 }, (ms) => `<${ms}>`);
+  assert.equal(
+    words(undefined),
+    'when it happened is not said; received <10000>, in the log as record 1,234',
+  );
+  assert.equal(words(9_880), 'at <9880>; 120 ms later in the log as record 1,234');
+  assert.equal(words(10_000), 'at <10000>; 0 ms later in the log as record 1,234');
+  assert.equal(
+    words(13_000),
+    "at <13000> by the client's clock, which was 3.0 s ahead of the server's; in the log as record 1,234",
+  );
+});
+
+test('what led to a record stays in the address of its neighbours', () => {
+  const { parameters } = readRoute(
+    '#/pay/record/7?hash=ab&from=explore&q=actor:x&t1=a&t2=b&order=oldest&cols=time&by=page&tab=around&way=trace',
+  );
+  const next = readRoute(recordRoute('pay', 8, parameters, { hash: undefined }));
+  assert.equal(next.index, 8);
+  assert.deepEqual(Object.fromEntries(next.parameters), {
+    from: 'explore',
+    q: 'actor:x',
+    t1: 'a',
+    t2: 'b',
+    order: 'oldest',
+    cols: 'time',
+    by: 'page',
+    tab: 'around',
+    way: 'trace',
+  });
+});
+
 test("commands carry what the server asks of a caller, at the door's own address", () => {
   const shown = {
     log: 'pay',
@@ -402,8 +436,8 @@ test('a range of an address is whole, or it is said what is wrong with it', () =
   assert.deepEqual(rangeOf(early, late), { from: Date.parse(early), to: Date.parse(late) });
   assert.match(String(rangeOf(early, '')), /no end \(t2\)/);
   assert.match(String(rangeOf('', late)), /no beginning \(t1\)/);
-  assert.match(String(rangeOf('garbage', late)), /The time t1 of the address is none/);
-  assert.match(String(rangeOf(early, 'NaN')), /The time t2 of the address is none/);
+  assert.match(String(rangeOf('garbage', late)), /t1 in the address is not a valid time/);
+  assert.match(String(rangeOf(early, 'NaN')), /t2 in the address is not a valid time/);
   assert.match(String(rangeOf(late, early)), /ends \(t2\) before it begins/);
   assert.match(String(rangeOf(early, early)), /ends \(t2\) before it begins/);
 });

@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  clockTimeIn,
   dayTimeIn,
   daysBetween,
+  delayText,
   isZone,
   offsetMs,
   tickText,
@@ -70,6 +72,52 @@ test('days begin where the clocks of the zone say so, and may be of 23 or 25 hou
   assert.deepEqual(daysBetween(at('2026-03-27T00:00:00Z'), at('2026-03-27T23:59:00Z'), utc), [
     at('2026-03-27T00:00:00Z'),
   ]);
+});
+
+test('far times are what they are in every zone, and what is no time is nothing', () => {
+  const zones = ['', utc, 'Europe/Berlin', 'Asia/Kathmandu', 'America/Los_Angeles'];
+  const ends = 8.64e15;
+  for (const zone of zones)
+    for (const iso of [
+      '0050-06-01T12:00:00Z',
+      '0001-01-02T00:00:00Z',
+      '-000049-03-01T12:00:00Z',
+      '-000001-06-01T12:00:00Z',
+      '+012026-03-05T10:00:00Z',
+    ]) {
+      const shown = dayTimeIn(at(iso), zone);
+      // Clocks before there were zones differ by hours, and not by centuries.
+      assert.ok(
+        Math.abs(at(`${shown.replace(' ', 'T')}Z`) - at(iso)) < 86_400_000,
+        `${zone} ${iso} ${shown}`,
+      );
+    }
+  assert.equal(
+    dayTimeIn(at('+012026-03-05T10:00:00Z'), 'Asia/Tokyo'),
+    '+012026-03-05 19:00:00.000',
+  );
+  assert.equal(clockTimeIn(at('+012026-03-05T10:00:00Z'), utc), '10:00:00.000');
+  assert.equal(tickText(at('+012026-03-05T10:00:00Z'), 86_400, utc), '03-05');
+  for (const zone of [...zones, 'Pacific/Kiritimati'])
+    for (const ms of [ends, -ends, ends - 1, 1 - ends, ends + 1, Infinity, Number.NaN]) {
+      assert.equal(typeof dayTimeIn(ms, zone), 'string');
+      assert.equal(typeof zoneWords(ms, zone), 'string');
+      assert.equal(typeof tickText(ms, 60, zone), 'string');
+    }
+  assert.equal(dayTimeIn(ends + 1, utc), '');
+  assert.equal(dayTimeIn(ends, 'Asia/Tokyo'), '');
+  assert.equal(
+    daysBetween(at('+012026-03-05T00:00:00Z'), at('+012026-03-07T00:00:00Z'), utc).length,
+    3,
+  );
+  assert.ok(daysBetween(ends - 86_400_000, ends, 'America/Los_Angeles').length <= 2);
+});
+
+test('how long after it happened it came', () => {
+  assert.equal(delayText(undefined, 5), '');
+  assert.equal(delayText(1000, 1120), '120 ms');
+  assert.equal(delayText(4000, 1000), '−3.0 s');
+  assert.equal(delayText(1000.4, 1000), '0 ms');
 });
 
 test('a tick names its day where one begins', () => {

@@ -21,15 +21,10 @@ export interface Place extends AnswerPlace {
   contains(index: number, hash: string): Promise<boolean>;
 }
 
-const bytesMax = 16 << 20;
 const noKey = 'whose signature was not checked: this page has no key yet to check it with';
 const nothing = (sentence: string): Explained => ({ sentence, holds: undefined, facts: [] });
 
 export async function explain(bytes: Uint8Array, place: Place | undefined): Promise<Explained> {
-  if (bytes.length > bytesMax)
-    return nothing(
-      'A file of more than 16 MiB: this page does not read those; `graven verify` does.',
-    );
   const text = fromUtf8(bytes);
   const named = nameOf(bytes, text);
   if (named !== undefined) return nothing(named);

@@ -111,6 +111,9 @@ export interface RecordProof {
   receipt: string;
 }
 
+/** Of a file that is dropped; a larger one is not read. */
+export const droppedBytesMax = 16 << 20;
+
 export interface Explained {
   sentence: string;
   holds: boolean | undefined;

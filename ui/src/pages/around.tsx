@@ -5,10 +5,10 @@ import type { JSX } from 'preact';
 import { ApiError, HttpDoor } from '../api/client.ts';
 import { askFound } from '../found.ts';
 import type { Link } from '../link.ts';
-import { OutcomeMark, ServerSays, Strange, dayTime } from '../parts/text.tsx';
+import { OutcomeMark, ServerSays, Strange, WholeText, dayTime } from '../parts/text.tsx';
 import { targetTerm, termOf } from '../record/narrow.ts';
 import { targetWords, type Row } from '../record/row.ts';
-import { writeRoute } from '../route.ts';
+import { go, recordRoute, writeRoute } from '../route.ts';
 import { thousands } from '../seal.ts';
 
 const each = 5;
@@ -19,6 +19,8 @@ const askedOnMax = 20;
 const targetsShown = 3;
 
 interface Way {
+  /** In addresses: the same one of another record. */
+  name: string;
   words: string;
   term: string;
 }
@@ -26,18 +28,19 @@ interface Way {
 /** The ways in which a record is tied to others; each target is one. */
 export function waysOf(row: Row): Way[] {
   const ids = row.targets.filter((target) => target.id !== '');
-  const same = (words: string, field: string, value: string): Way[] =>
-    value === '' ? [] : [{ words, term: termOf(field, value) }];
-  const targets = ids.map((target) => ({
+  const same = (name: string, field: string, value: string): Way[] =>
+    value === '' ? [] : [{ name, words: `same ${name}`, term: termOf(field, value) }];
+  const targets = ids.map((target, i) => ({
+    name: i === 0 ? 'target' : `target-${i + 1}`,
     words: ids.length === 1 ? 'same target' : `target ${targetWords(target)}`,
     term: targetTerm(target),
   }));
   const ways = [
-    ...same('same actor', 'actor.id', row.actorId),
+    ...same('actor', 'actor.id', row.actorId),
     ...targets,
-    ...same('same trace', 'trace', row.traceId),
-    ...same('same session', 'session', row.sessionId),
-    ...same('same request', 'request', row.requestId),
+    ...same('trace', 'trace', row.traceId),
+    ...same('session', 'session', row.sessionId),
+    ...same('request', 'request', row.requestId),
   ];
   return ways.filter((way, at) => ways.findIndex((other) => other.term === way.term) === at);
 }
@@ -73,13 +76,24 @@ async function lookOn(
   return { rows, cursor };
 }
 
-export function Around({ link, log, row }: { link: Link; log: string; row: Row }): JSX.Element {
+export function Around({
+  link,
+  log,
+  row,
+  parameters,
+}: {
+  link: Link;
+  log: string;
+  row: Row;
+  /** Of the address: what the record was come by. */
+  parameters: URLSearchParams;
+}): JSX.Element {
   const ways = waysOf(row);
-  const [chosen, setChosen] = useState(ways[0]?.term);
+  const asked = parameters.get('way');
   const [found, setFound] = useState<{ before: Side; after: Side }>();
   const [looking, setLooking] = useState(false);
   const [error, setError] = useState('');
-  const way = ways.find((one) => one.term === chosen) ?? ways[0];
+  const way = ways.find((one) => one.name === asked) ?? ways[0];
   // Which question is the last one: an answer to another comes too late.
   const question = useRef({});
   const look = (term: string, from: { before: Side; after: Side } | undefined): void => {
@@ -113,14 +127,16 @@ export function Around({ link, log, row }: { link: Link; log: string; row: Row }
     };
   }, [link, log, row.hash, way?.term]);
   if (way === undefined) return <p class="fine">Nothing in this record ties it to others.</p>;
-  const targets = ways.filter((one) => one.words.startsWith('target '));
+  const targets = ways.filter(
+    (one) => one.name.startsWith('target') && one.words !== 'same target',
+  );
   const inMenu = targets.slice(targetsShown);
   const button = (one: Way): JSX.Element => (
     <button
       key={one.term}
       type="button"
       aria-pressed={one === way}
-      onClick={() => setChosen(one.term)}
+      onClick={() => go(recordRoute(log, row.index, parameters, { way: one.name }), true)}
     >
       <Strange text={one.words} charactersMax={60} />
     </button>
@@ -136,7 +152,7 @@ export function Around({ link, log, row }: { link: Link; log: string; row: Row }
     );
   const line = (one: Row): JSX.Element => (
     <li key={one.index}>
-      <a href={writeRoute(log, 'record', { hash: one.hash, tab: 'around' }, one.index)}>
+      <a href={recordRoute(log, one.index, parameters, { hash: one.hash })}>
         {dayTime(one.receivedMs)}
       </a>{' '}
       <OutcomeMark outcome={one.outcome} word={false} />{' '}
@@ -164,7 +180,11 @@ export function Around({ link, log, row }: { link: Link; log: string; row: Row }
         )}
         <a href={writeRoute(log, 'explore', { q: way.term })}>all of them</a>
       </p>
-      {error !== '' && <p class="notice amber">Not to be had: {error}.</p>}
+      {error !== '' && (
+        <p class="notice amber">
+          Could not be loaded: <WholeText text={error} />.
+        </p>
+      )}
       {looking && found === undefined && <p class="fine">Looking.</p>}
       {found !== undefined && (
         <ol class="plain">

@@ -2,13 +2,18 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
-import type { Explained } from '../engine/protocol.ts';
+import { droppedBytesMax, type Explained } from '../engine/protocol.ts';
 import type { Link } from '../link.ts';
 import { SealShape } from '../parts/seal.tsx';
 import { Section, Strange } from '../parts/text.tsx';
 
 // What a file says of itself is a stranger's text as well.
 const sentenceMax = 2000;
+const tooLarge: Explained = {
+  sentence: 'A file of more than 16 MiB: this page does not read those; `graven verify` does.',
+  holds: undefined,
+  facts: [],
+};
 
 interface Props {
   link: Link;
@@ -21,6 +26,7 @@ export function DropExplain({ link, log, dropped }: Props): JSX.Element {
   const [said, setSaid] = useState<{ name: string; explained: Explained }>();
   const input = useRef<HTMLInputElement>(null);
   const read = (file: File): void => {
+    if (file.size > droppedBytesMax) return setSaid({ name: file.name, explained: tooLarge });
     void file.arrayBuffer().then(async (bytes) => {
       const explained = await link.ask<Explained>({
         call: 'explain',

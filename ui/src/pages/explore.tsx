@@ -71,6 +71,9 @@ const oneLine = 30;
 const extraLine = 20;
 const besideRecord = ordinaryColumns.filter((one) => one !== 'service' && one !== 'delay');
 
+// What a server says of an error is a stranger's text.
+const messageMax = 1000;
+
 interface Props {
   link: Link;
   feed: Feed;
@@ -404,18 +407,20 @@ export function Explore({
         )}
         {answer?.bucketsLack !== undefined && (
           <p class="fine bad" role="status" data-histogram="lacks">
-            {answer.bucketsLack}
+            <Strange text={answer.bucketsLack} charactersMax={messageMax} />
           </p>
         )}
         <div class="explore-bar">
           <span class="count" role="status" data-count={answer?.count} data-exact={answer?.exact}>
-            {invalid !== undefined
-              ? 'the query cannot be read'
-              : typeof limits === 'string'
-                ? 'nothing was asked'
-                : search === undefined
-                  ? 'waiting for the checkpoint'
-                  : countWords(search, range)}
+            {invalid !== undefined ? (
+              'the query cannot be read'
+            ) : typeof limits === 'string' ? (
+              'nothing was asked'
+            ) : search === undefined ? (
+              'waiting for the checkpoint'
+            ) : (
+              <Strange text={countWords(search, range)} charactersMax={messageMax} />
+            )}
           </span>
           <span class="fine">
             {answer?.by === 'page' &&
@@ -428,8 +433,7 @@ export function Explore({
           </span>
           {answer !== undefined && answer.doubted > 0 && (
             <span class="notice amber" data-doubted={answer.doubted}>
-              {thousands(answer.doubted)} of the rows this browser judges otherwise: text with
-              characters that not everybody knows the same of
+              {thousands(answer.doubted)} of the rows do not match by this browser's Unicode version
             </span>
           )}
           <span class="grow" />
@@ -481,7 +485,10 @@ export function Explore({
             typeof limits === 'string' ? (
               <p class="fine">Nothing was asked.</p>
             ) : answer?.error !== undefined ? (
-              <p>Whether anything matches is not known: {answer.error.message}.</p>
+              <p>
+                Whether anything matches is not known:{' '}
+                <Strange text={answer.error.message} charactersMax={messageMax} />.
+              </p>
             ) : invalid !== undefined ? (
               <div class="examples">
                 <p>The query cannot be read. Some that can:</p>
@@ -490,7 +497,13 @@ export function Explore({
             ) : answer === undefined || answer.running ? (
               <p class="fine">Looking.</p>
             ) : state.query === '' ? (
-              <p class="fine">This log has no records yet.</p>
+              <p class="fine">
+                {limits !== undefined
+                  ? 'Nothing in this range of time.'
+                  : answer.treeSize === 0
+                    ? 'This log has no records yet.'
+                    : 'Nothing was found.'}
+              </p>
             ) : (
               <div class="examples">
                 <p>
@@ -508,13 +521,14 @@ export function Explore({
             const row = search?.row(position);
             if (row === undefined)
               return (
-                <div role="row" class="event-row waiting">
+                <div role="row" class="event-row waiting" aria-rowindex={position + 2}>
                   <div role="gridcell">…</div>
                 </div>
               );
             return (
               <EventRow
                 row={row}
+                position={position}
                 columns={columns}
                 dated={!beside}
                 selected={selected === undefined ? position === cursor : row.index === selected}

@@ -147,7 +147,7 @@ function Filtering({
       <button
         type="button"
         class="value"
-        title="click: look for it · Alt: without it · other button: more"
+        title="click: look for it · Alt: without it · right-click: more"
         onClick={(event) => choose(term, event.altKey)}
         {...menuOn(
           () =>

@@ -247,6 +247,7 @@ export function Live({ feed, log, query, selected, tab, rowHeight, active }: Pro
             return (
               <EventRow
                 row={row}
+                position={position}
                 columns={ordinaryColumns}
                 dated={false}
                 selected={row.index === (selected ?? cursor)}

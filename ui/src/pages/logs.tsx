@@ -8,7 +8,7 @@ import type { Link } from '../link.ts';
 import { BeforeRunning } from '../parts/commands.tsx';
 import { useKeys, usePlace } from '../parts/hooks.ts';
 import { SealShape } from '../parts/seal.tsx';
-import { Command, ServerSays } from '../parts/text.tsx';
+import { Command, ServerSays, Strange } from '../parts/text.tsx';
 import { TokenForm } from '../parts/token.tsx';
 import { go, writeRoute } from '../route.ts';
 import { span, thousands } from '../seal.ts';
@@ -26,18 +26,6 @@ export function Logs({ link, onBroken }: Props): JSX.Element {
   const [broken, setBroken] = useState<readonly string[]>([]);
   const [at, setAt] = useState(0);
   const place = usePlace();
-  const names = logs?.map((log) => log.name).join(' ') ?? '';
-  useEffect(() => {
-    if (logs === undefined) return;
-    const asked = logs.map((log) => ({ log: log.name, vkey: log.vkey }));
-    link.ask<string[]>({ call: 'broken', logs: asked }).then(
-      (found) => {
-        setBroken(found);
-        onBroken(found.length > 0);
-      },
-      () => undefined,
-    );
-  }, [link, names]);
   useEffect(() => {
     const door = new HttpDoor(link.base, () => link.token);
     let before: { at: number; sizes: Map<string, number> } | undefined;
@@ -62,6 +50,14 @@ export function Logs({ link, onBroken }: Props): JSX.Element {
         before = { at: now, sizes: new Map(found.map((log) => [log.name, log.publishedSize])) };
         setLogs(found);
         setError(undefined);
+        // Another tab may have found something meanwhile.
+        const names = found.map((log) => ({ log: log.name, vkey: log.vkey }));
+        const wrong = await link
+          .ask<string[]>({ call: 'broken', logs: names })
+          .catch(() => undefined);
+        if (ended || wrong === undefined) return;
+        setBroken(wrong);
+        onBroken(wrong.length > 0);
       } catch (failed) {
         if (failed instanceof ApiError) setError(failed);
       }
@@ -101,7 +97,7 @@ export function Logs({ link, onBroken }: Props): JSX.Element {
       {error?.status === 401 && <TokenForm link={link} restart={() => location.reload()} />}
       {error !== undefined && error.status !== 401 && (
         <p class="notice amber" role="alert">
-          {error.message}.
+          <Strange text={error.message} charactersMax={1000} />.
         </p>
       )}
       {logs !== undefined && (
@@ -145,11 +141,17 @@ export function Logs({ link, onBroken }: Props): JSX.Element {
                       <SealShape kind="broken" size={14} /> does not fit{' '}
                     </a>
                   )}
-                  {log.state === 'LOG_STATE_ACTIVE'
-                    ? 'takes events'
-                    : `read-only: ${log.stateReason}`}
+                  {log.state === 'LOG_STATE_ACTIVE' ? (
+                    'takes events'
+                  ) : (
+                    <>
+                      read-only: <Strange text={log.stateReason} charactersMax={1000} />
+                    </>
+                  )}
                 </td>
-                <td class="mono origin">{log.origin}</td>
+                <td class="mono origin">
+                  <Strange text={log.origin} />
+                </td>
               </tr>
             ))}
           </tbody>

@@ -10,9 +10,9 @@ import type { Link } from '../link.ts';
 import { toBase64 } from '../proof/bytes.ts';
 import { timeOfNs } from '../record/export.ts';
 import type { Row } from '../record/row.ts';
-import { sentenceOf } from '../record/sentence.ts';
+import { sentenceOf, whenWords } from '../record/sentence.ts';
 import { plainMessage, recordTree } from '../record/tree.ts';
-import { go, recordTabs, tabbed, writeRoute, type RecordTab } from '../route.ts';
+import { go, recordRoute, recordTabs, writeRoute, type RecordTab } from '../route.ts';
 import { Around } from './around.tsx';
 import { Fields } from './fields.tsx';
 import { plural } from '../numbers.ts';
@@ -28,7 +28,6 @@ import {
   clockTime,
   Command,
   Copy,
-  delayText,
   fullTime,
   Hash,
   Lines,
@@ -45,8 +44,8 @@ interface Props {
   feed: Feed;
   log: string;
   index: number;
-  /** The record hash of the link that led here, if it named one. */
-  linkHash: string | undefined;
+  /** Of the address: what the record was come by. */
+  parameters: URLSearchParams;
   back: string;
   tab: RecordTab;
   onTab: (tab: RecordTab) => void;
@@ -90,20 +89,21 @@ function Sentence({ row, holds }: { row: Row; holds: boolean }): JSX.Element {
         </>
       )}
       {row.outcome === 'success' && !sentence.literal ? '; success' : ''}
-      {row.outcome === 'unknown' && '; outcome not said'}; at{' '}
-      {fullTime(row.occurredMs ?? row.receivedMs)};{' '}
-      {delayText(row.occurredMs, row.receivedMs) || 'at a time not said'} later in the log as record{' '}
-      {thousands(row.index)}.
+      {row.outcome === 'unknown' && '; outcome not said'}; {whenWords(row, fullTime)}.
     </p>
   );
 }
 
-function Neighbours({ log, row, tab }: { log: string; row: Row; tab: RecordTab }): JSX.Element {
-  const to = (index: number): string => writeRoute(log, 'record', tabbed(tab), index);
+function Neighbours({
+  log,
+  index,
+  parameters,
+}: Pick<Props, 'log' | 'index' | 'parameters'>): JSX.Element {
+  const to = (other: number): string => recordRoute(log, other, parameters, { hash: undefined });
   return (
     <p class="row neighbours">
-      {row.index > 0 && <a href={to(row.index - 1)}>← record {thousands(row.index - 1)}</a>}
-      <a href={to(row.index + 1)}>record {thousands(row.index + 1)} →</a>
+      {index > 0 && <a href={to(index - 1)}>← record {thousands(index - 1)}</a>}
+      <a href={to(index + 1)}>record {thousands(index + 1)} →</a>
     </p>
   );
 }
@@ -199,11 +199,13 @@ export function RecordPage({
   feed,
   log,
   index,
-  linkHash,
+  parameters,
   back,
   tab,
   onTab,
 }: Props): JSX.Element {
+  // The record hash of the link that led here, if it named one.
+  const linkHash = parameters.get('hash') ?? undefined;
   // By what was asked for, and not by what was answered: that may be another record, and the proof says so then.
   const [answer, setAnswer] = useState<{ index: number; proof?: RecordProof; error?: string }>();
   const { proof, error } = answer?.index === index ? answer : {};
@@ -310,7 +312,7 @@ export function RecordPage({
           , as the server knew it; the actor is what the writer says.
         </p>
       )}
-      {row !== undefined && <Neighbours log={log} row={row} tab={tab} />}
+      {row !== undefined && <Neighbours log={log} index={index} parameters={parameters} />}
       {row !== undefined && (
         <div class="tabs" role="tablist" aria-label="Views of the record">
           {recordTabs.map((name) => (
@@ -331,7 +333,7 @@ export function RecordPage({
       {row !== undefined && (
         <div id="record-panel" role="tabpanel" aria-labelledby={`record-${tab}`} tabIndex={0}>
           {tab === 'fields' && <Fields log={log} tree={tree} />}
-          {tab === 'around' && <Around link={link} log={log} row={row} />}
+          {tab === 'around' && <Around link={link} log={log} row={row} parameters={parameters} />}
           {tab === 'json' && (
             <>
               <p class="row">

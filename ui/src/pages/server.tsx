@@ -5,7 +5,7 @@ import type { JSX } from 'preact';
 import { HttpDoor, type Json } from '../api/client.ts';
 import type { TrustState } from '../engine/protocol.ts';
 import type { Link } from '../link.ts';
-import { fullTime, Section, ServerSays } from '../parts/text.tsx';
+import { fullTime, Section, ServerSays, Strange } from '../parts/text.tsx';
 import { plainText } from '../record/safety.ts';
 import { span, thousands } from '../seal.ts';
 
@@ -64,7 +64,7 @@ function scrubLines(status: Json): [string, string][] {
       `round ${Number(scrub['rounds'] ?? 0) + 1}, ${Math.round(Number(scrub['progress'] ?? 0) * 100)} %`,
     ],
     ['last full pass', last],
-    ['found by it', thousands(Number(scrub['findingsCount'] ?? 0))],
+    ['scrubber findings', thousands(Number(scrub['findingsCount'] ?? 0))],
   ];
 }
 
@@ -140,7 +140,9 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
             return (
               <div key={name}>
                 <dt>{words}</dt>
-                <dd class={isBad(name, value) ? 'bad' : ''}>{shownValue(value)}</dd>
+                <dd class={isBad(name, value) ? 'bad' : ''}>
+                  <Strange text={shownValue(value)} charactersMax={1000} />
+                </dd>
               </div>
             );
           })}
@@ -174,7 +176,7 @@ export function Server({ link, trust }: { link: Link; trust: TrustState }): JSX.
           scrubLines(status).map(([name, value]) => (
             <div key={name}>
               <dt>{name}</dt>
-              <dd class={name === 'found by it' && value !== '0' ? 'bad' : ''}>{value}</dd>
+              <dd class={name === 'scrubber findings' && value !== '0' ? 'bad' : ''}>{value}</dd>
             </div>
           ))}
       </dl>

@@ -59,7 +59,7 @@ function KeyForm({
       />
       {error !== '' && (
         <p class="bad" role="alert">
-          {error}
+          <Strange text={error} charactersMax={1000} />
         </p>
       )}
       <p class="row">
@@ -193,7 +193,7 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
             <li>
               That this page is honest: it comes from the server that it judges.{' '}
               <code>graven view</code>, <code>graven verify</code> and <code>graven monitor</code>,
-              run from your own binary elsewhere, do not.
+              run from your own binary elsewhere, do not depend on it.
             </li>
           )}
           {!shared && (
@@ -256,7 +256,7 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
         <div>
           <Section title="Key">
             <p class="mono break">
-              {trust.vkey} <Copy text={trust.vkey} />
+              <Strange text={trust.vkey} charactersMax={1000} /> <Copy text={trust.vkey} />
             </p>
             <p class="fine">
               {trust.pin === undefined

@@ -6,6 +6,7 @@ import { csvColumns, csvLine, jsonLine } from '../record/export.ts';
 import type { Search } from '../search.ts';
 import { thousands } from '../seal.ts';
 import { saveBlob } from './save.ts';
+import { Strange } from './text.tsx';
 
 interface Exporting {
   kind: 'jsonl' | 'csv';
@@ -61,7 +62,7 @@ export function ExportMenu({
     <>
       {failed !== undefined && (
         <span class="fine bad" role="alert">
-          {failed}
+          <Strange text={failed} charactersMax={1000} />
         </span>
       )}
       <details class="menu">

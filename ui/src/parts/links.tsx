@@ -24,8 +24,8 @@ export function OtherLinks({ feed, log }: { feed: Feed; log: string }): JSX.Elem
       </ul>
       <p class="fine">
         A link is signed by nobody: it may be of another log or another time, or was changed on its
-        way. If it is honest, its sender saw another history of this log. Ask him for the receipt or
-        a checkpoint, and drop it here: that is signed, and does not fit then.
+        way. If it is honest, its sender saw another history of this log. Ask them for the receipt
+        or a checkpoint, and drop it here: that is signed, and does not fit then.
       </p>
       <p class="row">
         <button type="button" onClick={() => feed.forgetLinks()}>

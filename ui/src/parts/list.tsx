@@ -100,7 +100,8 @@ export function List(props: Props): JSX.Element {
       ref={box}
       role="grid"
       aria-label={props.label}
-      aria-rowcount={count}
+      // With its head.
+      aria-rowcount={count + 1}
       tabIndex={0}
     >
       {props.head !== undefined && (

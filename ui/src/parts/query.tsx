@@ -179,7 +179,7 @@ export function QueryBox({ value, seen, onQuery, error }: Props): JSX.Element {
           </span>
           <span>
             {wrong.column === undefined ? '' : `column ${wrong.column}: `}
-            {wrong.message}
+            <Strange text={wrong.message} charactersMax={1000} />
           </span>
         </div>
       )}

@@ -6,7 +6,8 @@ import { thousands } from '../numbers.ts';
 import { choicesOf, targetTerm, termOf } from '../record/narrow.ts';
 import { targetWords, type Row } from '../record/row.ts';
 import { plainText } from '../record/safety.ts';
-import { clockTime, dayTime, delayText, OutcomeMark, Strange } from './text.tsx';
+import { delayText } from '../time.ts';
+import { clockTime, dayTime, OutcomeMark, Strange } from './text.tsx';
 import { askValues, menuOn } from './values.tsx';
 
 export const columnNames = [
@@ -74,7 +75,7 @@ function Value({
       class="value"
       tabIndex={-1}
       data-term={term}
-      title={`${plainText(shown.slice(0, 300))}\nclick: only these · Alt: without these · other button: more`}
+      title={`${plainText(shown.slice(0, 300))}\nclick: only these · Alt: without these · right-click: more`}
       onClick={(event) => {
         event.stopPropagation();
         filter(term, event.altKey);
@@ -185,7 +186,12 @@ function Cells({
 
 export function RowHead({ columns }: { columns: readonly Column[] }): JSX.Element {
   return (
-    <div class="event-row head" role="row" style={{ '--columns': gridOf(columns) }}>
+    <div
+      class="event-row head"
+      role="row"
+      aria-rowindex={1}
+      style={{ '--columns': gridOf(columns) }}
+    >
       <Cells
         columns={columns}
         one={(column) => (
@@ -200,6 +206,8 @@ export function RowHead({ columns }: { columns: readonly Column[] }): JSX.Elemen
 
 interface RowProps {
   row: Row;
+  /** From the top of its list. */
+  position: number;
   columns: readonly Column[];
   selected: boolean;
   fresh?: boolean;
@@ -211,6 +219,7 @@ interface RowProps {
 
 export function EventRow({
   row,
+  position,
   columns,
   selected,
   fresh = false,
@@ -223,7 +232,8 @@ export function EventRow({
     <div
       role="row"
       class={`event-row ${row.outcome}${selected ? ' selected' : ''}${fresh ? ' fresh' : ''}`}
-      aria-rowindex={row.index + 1}
+      // The head is the first.
+      aria-rowindex={position + 2}
       aria-selected={selected}
       data-index={row.index}
       data-covered={covered === undefined ? undefined : String(covered)}

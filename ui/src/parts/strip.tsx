@@ -88,7 +88,7 @@ export function tilesOf(size: number): Tile[] {
       label:
         filled === leavesOfTile
           ? `tile ${thousands(number)}: full, it never changes again`
-          : `tile ${thousands(number)}: ${filled} of ${leavesOfTile} leaves, it still fills`,
+          : `tile ${thousands(number)}: ${filled} of ${leavesOfTile} leaves, still filling`,
     };
   });
 }
@@ -196,9 +196,7 @@ export function Strip({
         </p>
       )}
       <p class="strip-name" role="status">
-        {named?.label ?? (
-          <span class="fine">Point at a mark, or come here by keys, and it is named here.</span>
-        )}
+        {named?.label ?? <span class="fine">Hover or focus a mark to see what it is.</span>}
       </p>
     </aside>
   );

@@ -226,23 +226,8 @@ export const clockTime = (ms: number): string => clockTimeIn(ms, settings.zone);
 export const dayTime = (ms: number): string => dayTimeIn(ms, settings.zone);
 
 /** With the zone, for sentences. */
-export const fullTime = (ms: number): string => `${dayTime(ms)} ${zoneWords(ms, settings.zone)}`;
-
-/** How long after it happened it came. Clocks differ: a negative time is shown as what it is. */
-export function delayText(occurredMs: number | undefined, receivedMs: number): string {
-  if (occurredMs === undefined) return '';
-  const delay = receivedMs - occurredMs;
-  if (delay < 0) return delay > -1 ? '0 ms' : `−${lengthText(-delay)}`;
-  return lengthText(delay);
-}
-
-function lengthText(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min`;
-  if (ms < 172_800_000) return `${Math.floor(ms / 3_600_000)} h`;
-  return `${Math.floor(ms / 86_400_000)} d`;
-}
+export const fullTime = (ms: number): string =>
+  `${dayTime(ms) || 'a time that is none'} ${zoneWords(ms, settings.zone)}`;
 
 export function Section({
   title,

@@ -1,5 +1,5 @@
 // What can be done with a value, by whatever hand: only those that have it, all but those, a copy. Opened by the key of menus,
-// a click with the other button, or a long touch.
+// a right-click, or a long press.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';

@@ -1,5 +1,7 @@
 // A record as one sentence.
 
+import { thousands } from '../numbers.ts';
+import { lengthText } from '../time.ts';
 import type { Row } from './row.ts';
 
 const irregular: Readonly<Record<string, string>> = {
@@ -155,4 +157,19 @@ export function sentenceOf(row: Row): Sentence {
         .join(' '),
     ),
   };
+}
+
+/** When it happened, by the client's clock, and when it came; `full` writes a time. Clocks differ, and that is said. */
+export function whenWords(
+  row: Pick<Row, 'index' | 'occurredMs' | 'receivedMs'>,
+  full: (ms: number) => string,
+): string {
+  const { index, occurredMs, receivedMs } = row;
+  const place = `in the log as record ${thousands(index)}`;
+  if (occurredMs === undefined)
+    return `when it happened is not said; received ${full(receivedMs)}, ${place}`;
+  const ahead = occurredMs - receivedMs;
+  return ahead >= 1
+    ? `at ${full(occurredMs)} by the client's clock, which was ${lengthText(ahead)} ahead of the server's; ${place}`
+    : `at ${full(occurredMs)}; ${lengthText(Math.max(0, -ahead))} later ${place}`;
 }

@@ -282,6 +282,13 @@ inChromium('strangers', () => {
     await turnTo(page, '#/default/trust');
     await page.locator('.facts .warn-mark').nth(2).waitFor({ timeout: 20_000 });
     await shown(page, 'the state of the server');
+    proxy.lies = {
+      answer: (path, body) =>
+        path === '/logs' ? body.replace('"default"', JSON.stringify(evil)) : undefined,
+    };
+    await turnTo(page, '#/logs');
+    await page.getByText('by a name that no log can have').waitFor({ timeout: 20_000 });
+    await shown(page, 'a log with a name that is none');
     const told = proxy.told;
     proxy.lies = {
       refuse: (path) => (/\/search\?|\/records\/3$/.test(path) ? 503 : undefined),

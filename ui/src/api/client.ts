@@ -1,6 +1,7 @@
 // The server's HTTP door as the page uses it: one request, its JSON, and what went wrong in one kind of error.
 
 import { fromBase64, parseCount } from '../proof/bytes.ts';
+import { logName } from '../route.ts';
 
 /** What the server answered instead, or that it did not answer (status 0). */
 export class ApiError extends Error {
@@ -208,8 +209,12 @@ export function hashesOf(value: unknown): Uint8Array[] {
 }
 
 export function logFacts(json: Json): LogFacts {
+  const name = textOf(json['name']);
+  // It goes into addresses and commands.
+  if (!logName.test(name))
+    throw new ApiError(200, 'BAD_ANSWER', 'the answer names a log by a name that no log can have');
   return {
-    name: textOf(json['name']),
+    name,
     origin: textOf(json['origin']),
     vkey: textOf(json['vkey']),
     publishedSize: countOf(json['publishedSize'], 'publishedSize'),

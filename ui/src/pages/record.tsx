@@ -281,8 +281,10 @@ export function RecordPage({
           <SealShape kind="stale" size={22} />
           <p>
             <b>Not the record of the link.</b> Whoever made this link saw a record with hash{' '}
-            <code>{linkHash.slice(0, 16)}…</code> at this place; here is one with{' '}
-            <code>{row.hash.slice(0, 16)}…</code>
+            <code>
+              <Strange text={linkHash.slice(0, 16)} />…
+            </code>{' '}
+            at this place; here is one with <code>{row.hash.slice(0, 16)}…</code>
             {proof?.holds === true && ', which is included in the signed tree'}. A link is signed by
             nobody. If it is honest, its sender saw another history: keep the link, and ask for the
             receipt that belongs to it.

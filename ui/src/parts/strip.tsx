@@ -5,7 +5,7 @@ import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import type { Step, TrustState } from '../engine/protocol.ts';
 import { shortHash, thousands } from '../seal.ts';
-import { clockTime } from './text.tsx';
+import { clockTime, Strange } from './text.tsx';
 
 const shownMax = 26;
 
@@ -196,7 +196,11 @@ export function Strip({
         </p>
       )}
       <p class="strip-name" role="status">
-        {named?.label ?? <span class="fine">Hover or focus a mark to see what it is.</span>}
+        {named === undefined ? (
+          <span class="fine">Hover or focus a mark to see what it is.</span>
+        ) : (
+          <Strange text={named.label} charactersMax={1000} />
+        )}
       </p>
     </aside>
   );

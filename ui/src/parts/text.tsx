@@ -216,7 +216,7 @@ export function OutcomeMark({
       <span aria-hidden="true">{outcomeMarks[known]}</span>
       <span class={word ? 'word' : 'off-screen'}>
         {' '}
-        <Strange text={outcome} />
+        {known === outcome ? outcome : <Strange text={outcome} />}
       </span>
     </span>
   );

@@ -40,7 +40,7 @@ inChromium('a page that says what it knows', () => {
       assert.equal(await tab.locator('.alarm').count(), 0);
     }
     // A tab that is closed leaves the stream to another log.
-    await page.goto('about:blank');
+    await page.close();
     await tabs[7]!.getByText('streaming').waitFor();
   });
 

@@ -285,23 +285,14 @@ export function App({ link }: { link: Link }): JSX.Element {
     const made = new Feed(link, route.log);
     setFeed(made);
     takePin(link, route);
-    const left = (): void => made.close();
-    // A page out of the browser's cache has no stream any more.
-    const shown = (event: PageTransitionEvent): void => {
-      if (event.persisted) location.reload();
-    };
     const looked = (): void => {
       if (!document.hidden) made.looked();
     };
     window.addEventListener('focus', looked);
     document.addEventListener('visibilitychange', looked);
-    window.addEventListener('pagehide', left);
-    window.addEventListener('pageshow', shown);
     return () => {
       window.removeEventListener('focus', looked);
       document.removeEventListener('visibilitychange', looked);
-      window.removeEventListener('pagehide', left);
-      window.removeEventListener('pageshow', shown);
       made.close();
     };
   }, [link, route.log]);

@@ -32,6 +32,19 @@ export class Link {
     this.shared = typeof SharedWorker !== 'undefined';
     this.#port = this.shared ? this.#openShared() : this.#openOwn();
     this.hello();
+    // A page out of the browser's cache has no stream any more.
+    addEventListener('pageshow', (event) => event.persisted && location.reload());
+    addEventListener('pagehide', () => void this.ask({ call: 'bye' }));
+    this.#live();
+  }
+
+  // A tab that is ended at once says nothing; but its locks are free then. Without TLS there are none.
+  #live(): void {
+    const lock = `graven-tab ${Math.random()}`;
+    void navigator.locks?.request(lock, () => {
+      void this.ask({ call: 'lives', lock });
+      return new Promise(() => undefined);
+    });
   }
 
   #openShared(): MessagePort {

@@ -29,6 +29,8 @@ export interface Finding {
   index: number | undefined;
   /** A file for `graven verify --evidence`, where the finding can be put into one. */
   evidence: string | undefined;
+  /** A hash of the token that it came by; empty or undefined: by none. */
+  by?: string | undefined;
 }
 
 export interface SeenCheckpoint {
@@ -122,6 +124,9 @@ export interface Explained {
 
 export type Call =
   | { call: 'hello'; base: string; token: string | undefined; view: boolean }
+  /** The tab holds a lock of this name for as long as it lives. */
+  | { call: 'lives'; lock: string }
+  | { call: 'bye' }
   | { call: 'watch'; log: string }
   | { call: 'unwatch'; log: string }
   | { call: 'look'; log: string }

@@ -106,7 +106,9 @@ export class ViewMemory implements Memory {
   }
 
   async addFinding(log: string, vkey: string, finding: Finding): Promise<void> {
-    await this.#door.post('view/findings', { log: nameOf(log), key: vkey, finding });
+    // The memory is the auditor's own, whatever the tokens.
+    const { by: _, ...kept } = finding;
+    await this.#door.post('view/findings', { log: nameOf(log), key: vkey, finding: kept });
   }
 
   async forget(log: string, key: string): Promise<void> {

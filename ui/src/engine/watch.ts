@@ -14,7 +14,7 @@ import { askAhead } from './beginning.ts';
 import { Bulletin } from './bulletin.ts';
 import type { Clock } from './clock.ts';
 import { Contradiction, thousands } from './contradiction.ts';
-import { Findings } from './findings.ts';
+import { Findings, type Circle } from './findings.ts';
 import { follow, type Followed } from './follow.ts';
 import { withheldReason } from './judge.ts';
 import type { Memory } from './memory.ts';
@@ -43,7 +43,6 @@ export class LogWatch {
   readonly log: string;
   readonly questions: Questions;
   readonly #door: Door;
-  readonly #memory: Memory;
   readonly #clock: Clock;
   readonly #knownAs: string;
   readonly #acquaintance: Acquaintance;
@@ -57,7 +56,7 @@ export class LogWatch {
   #accepted = false;
   #first: First | undefined;
 
-  /** `terms`: in `graven view`. `turn`: whether this log has the browser's one stream. */
+  /** `terms`: in `graven view`. `circle`: for what is found. `turn`: whether this log has the browser's one stream. */
   constructor(
     door: Door,
     memory: Memory,
@@ -66,18 +65,18 @@ export class LogWatch {
     log: string,
     tell: (told: Told) => void,
     terms: Terms | undefined,
+    circle: Circle,
     turn: () => Turn,
   ) {
     this.#turn = turn;
     this.#door = door;
-    this.#memory = memory;
     this.#clock = clock;
     this.log = log;
     this.#knownAs = `${base}\n${log}`;
     this.#acquaintance = new Acquaintance(memory, clock, this.#knownAs, terms?.policy);
     const view = terms && { server: terms.server, folder: terms.folder };
     const bulletin = new Bulletin(log, memory.kept, clock, tell, view);
-    const findings = new Findings(memory, clock, bulletin, this.#knownAs);
+    const findings = new Findings(memory, clock, bulletin, this.#knownAs, circle);
     const tree = new SignedTree({ door, memory, clock, log, bulletin, missing: this.#missing });
     this.#bulletin = bulletin;
     this.#findings = findings;
@@ -96,6 +95,11 @@ export class LogWatch {
 
   get next(): number {
     return this.#tree.trail.next;
+  }
+
+  /** Another watch of this log in this browser found something, or threw away what was known. */
+  heard(what: 'found' | 'forgotten'): Promise<void> {
+    return this.#findings.heard(what);
   }
 
   /** Runs until `stop`: starts over, ever later, whenever the connection ends. `first`: what was asked already. */
@@ -283,7 +287,7 @@ export class LogWatch {
 
   async forget(): Promise<void> {
     const { memoryKey } = this.#tree;
-    if (memoryKey !== undefined) await this.#memory.forget(this.#knownAs, memoryKey);
+    if (memoryKey !== undefined) await this.#findings.forget(memoryKey);
     this.state.broken = [];
     this.state.flickers = [];
     await this.#restart();

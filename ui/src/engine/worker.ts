@@ -28,8 +28,23 @@ function hello(port: Port, base: string, token: string | undefined, view: boolea
   if (realm === undefined) realms.set(name, (realm = new Realm(base, token, view)));
   const before = realmOf.get(port);
   if (before === realm) return;
-  before?.leave(port);
   realmOf.set(port, realm);
+  if (before !== undefined) left(port, before);
+}
+
+// A token is kept for as long as a tab has it.
+function left(port: Port, realm: Realm): void {
+  realm.leave(port);
+  if ([...realmOf.values()].includes(realm)) return;
+  for (const [token, one] of realms) if (one === realm) realms.delete(token);
+  realm.end();
+}
+
+// The tab is closed, or was ended; its port says nothing of it.
+function bye(port: Port): void {
+  const realm = realmOf.get(port);
+  realmOf.delete(port);
+  if (realm !== undefined) left(port, realm);
 }
 
 type Chain = Extract<Asked, { call: 'chain' }>;
@@ -108,6 +123,9 @@ async function found(
 
 async function answer(port: Port, asked: Asked): Promise<unknown> {
   if (asked.call === 'hello') return hello(port, asked.base, asked.token, asked.view);
+  if (asked.call === 'bye') return bye(port);
+  // The lock is the worker's when nobody else has it.
+  if (asked.call === 'lives') return navigator.locks.request(asked.lock, () => bye(port));
   // Every tab says hello before all else.
   const realm = realmOf.get(port)!;
   const watchOf = (log: string): Promise<LogWatch> => realm.watchOf(log);

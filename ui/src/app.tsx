@@ -274,7 +274,7 @@ export function App({ link }: { link: Link }): JSX.Element {
   const [help, setHelp] = useState(false);
   const [commands, setCommands] = useState(false);
   const [values, closeValues] = useValues();
-  const [dropped, setDropped] = useState<File>();
+  const [dropped, setDropped] = useState<{ file: File; log: string; taken: boolean }>();
   const [facets, setFacets] = useState<Facet[]>([]);
   const [queryError, setQueryError] = useState<{ column: number | undefined; message: string }>();
   const [, draw] = useReducer((n: number) => n + 1, 0);
@@ -329,9 +329,13 @@ export function App({ link }: { link: Link }): JSX.Element {
 
   // Whatever is dropped, wherever: Trust says what it is, or the page of all logs, where no log is asked about it.
   useDrop((file) => {
-    setDropped(file);
+    setDropped({ file, log: route.log, taken: false });
     if (route.log !== '') go(writeRoute(route.log, 'trust'));
   });
+
+  // Under the log that it was dropped on, and once.
+  const fresh = dropped?.log === route.log && !dropped.taken ? dropped.file : undefined;
+  const taken = (): void => setDropped((one) => one && { ...one, taken: true });
 
   const inRecord = route.page === 'record';
   const under = inRecord
@@ -431,9 +435,9 @@ export function App({ link }: { link: Link }): JSX.Element {
         {route.page === 'logs' && (
           <>
             <Logs link={link} onBroken={setSomeBroken} />
-            {dropped !== undefined && (
+            {dropped?.log === '' && (
               <div class="page-text">
-                <DropExplain link={link} log="" dropped={dropped} />
+                <DropExplain link={link} log="" dropped={fresh} taken={taken} />
               </div>
             )}
           </>
@@ -466,8 +470,15 @@ export function App({ link }: { link: Link }): JSX.Element {
             onError={setQueryError}
           />
         )}
-        {!refused && feed !== undefined && under === 'trust' && (
-          <Trust link={link} feed={feed} log={route.log} dropped={dropped} />
+        {!refused && feed !== undefined && feed.log === route.log && under === 'trust' && (
+          <Trust
+            key={feed.log}
+            link={link}
+            feed={feed}
+            log={route.log}
+            dropped={fresh}
+            taken={taken}
+          />
         )}
       </Boundary>
       {inRecord && feed !== undefined && (

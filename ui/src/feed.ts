@@ -3,7 +3,7 @@
 
 import type { Step, TrustState } from './engine/protocol.ts';
 import type { Link } from './link.ts';
-import { keepLinks, otherLinks, withLink, type OtherLink } from './links.ts';
+import { addLink, keepLinks, listenLinks, otherLinks, type OtherLink } from './links.ts';
 import { outcomes, type Outcome } from './record/schema.ts';
 import { bytesOf, newestRows, type Row } from './record/row.ts';
 
@@ -46,13 +46,18 @@ export class Feed {
     this.#link = link;
     this.log = log;
     this.links = otherLinks(log);
-    this.#unlisten = link.listen((event) => {
+    const unlistenLinks = listenLinks(log, () => this.#setLinks(otherLinks(log)));
+    const unlisten = link.listen((event) => {
       if (event.log !== log) return;
       if (event.event === 'rows') this.#take(event.rows, event.next, event.reset, event.at);
       else if (event.event === 'trust') this.trust = { ...event.state, links: this.links };
       else this.#step(event.step);
       this.#changed();
     });
+    this.#unlisten = () => {
+      unlistenLinks();
+      unlisten();
+    };
     void link.ask({ call: 'watch', log });
   }
 
@@ -69,16 +74,16 @@ export class Feed {
 
   /** A link named another record; the one that is shown is included. */
   keepLink(link: OtherLink): void {
-    this.#setLinks(withLink(this.links, link));
+    this.#setLinks(addLink(this.log, this.links, link));
   }
 
   forgetLinks(): void {
+    keepLinks(this.log, []);
     this.#setLinks([]);
   }
 
   #setLinks(links: OtherLink[]): void {
     this.links = links;
-    keepLinks(this.log, links);
     if (this.trust !== undefined) this.trust = { ...this.trust, links };
     this.#changed();
   }

@@ -18,23 +18,41 @@ const nameOf = (log: string): string =>
 const isLink = (one: OtherLink): boolean =>
   Number.isSafeInteger(one.index) && hashForm.test(one.named) && hashForm.test(one.shown);
 
-export function otherLinks(log: string): OtherLink[] {
+/** Undefined where the browser keeps nothing. */
+function keptLinks(log: string): OtherLink[] | undefined {
   try {
     const kept = JSON.parse(localStorage.getItem(nameOf(log)) ?? '[]') as OtherLink[];
     return Array.isArray(kept) ? kept.filter(isLink) : [];
-  } catch {
-    return [];
+  } catch (error) {
+    return error instanceof SyntaxError ? [] : undefined;
   }
 }
 
-/** The same link twice is one. */
+export const otherLinks = (log: string): OtherLink[] => keptLinks(log) ?? [];
+
+/** The same link twice is one. The first ones stay: who sends many does not push them out. */
 export function withLink(before: readonly OtherLink[], link: OtherLink): OtherLink[] {
   const same = (one: OtherLink): boolean =>
     one.index === link.index && one.named === link.named && one.shown === link.shown;
-  return before.some(same) ? [...before] : [...before, link].slice(-keptMax);
+  return before.some(same) ? [...before] : [...before, link].slice(0, keptMax);
 }
 
-/** Where the browser keeps nothing they hold until the page is left. */
+/** Adds to what all tabs kept. Where the browser keeps nothing, `here` holds until the page is left. */
+export function addLink(log: string, here: readonly OtherLink[], link: OtherLink): OtherLink[] {
+  const links = withLink(keptLinks(log) ?? here, link);
+  keepLinks(log, links);
+  return links;
+}
+
+/** Calls when another tab changed them. */
+export function listenLinks(log: string, changed: () => void): () => void {
+  const stored = ({ key }: StorageEvent): void => {
+    if (key === null || key === nameOf(log)) changed();
+  };
+  window.addEventListener('storage', stored);
+  return () => window.removeEventListener('storage', stored);
+}
+
 export function keepLinks(log: string, links: readonly OtherLink[]): void {
   try {
     if (links.length === 0) localStorage.removeItem(nameOf(log));

@@ -11,7 +11,7 @@ import { matcher } from './record/matcher.ts';
 import { withTerm } from './record/narrow.ts';
 import { parseQuery } from './record/query.ts';
 import { outcomes } from './record/schema.ts';
-import type { Row } from './record/row.ts';
+import { bytesOf, type Row } from './record/row.ts';
 import { thousands } from './numbers.ts';
 import {
   bucketCount,
@@ -63,6 +63,11 @@ export type Order = 'newest' | 'oldest';
 const pageRows = 200;
 // Rows of what the page reads itself; what matches beyond is counted.
 const keptMax = 200_000;
+// Records may have 65,000 bytes each.
+const rowBytesMax = 64 << 20;
+const rowsMax = 20_000;
+// While the page reads, sums of what it has read are made so often.
+const sumsEveryMs = 500;
 // Of these many days each gets a bar. More would not go into the line of a request.
 const dayMs = 86_400_000;
 const daysMin = 14;
@@ -121,10 +126,11 @@ export class Search {
   readonly #changed: () => void;
   readonly #zone: Zone;
   readonly #rows = new Map<number, Row>();
+  #rowBytes = 0;
   readonly #asked = new Set<number>();
   readonly #doubted = new Set<number>();
   readonly #end = new AbortController();
-  readonly #tally = new Tally(keptMax);
+  readonly #tally = new Tally(keptMax, rowBytesMax);
   #treeSize: number | undefined;
 
   constructor(
@@ -230,13 +236,16 @@ export class Search {
       }
       if (this.#end.signal.aborted) return;
       found.rows.forEach((row, i) => this.#rows.set(at + i, row));
+      this.#rowBytes += bytesOf(found.rows);
       got += found.rows.length;
       this.#takeCount(found.answer, begin + got);
       const cursor = String(found.answer['nextCursor'] ?? '');
       if (cursor === '') break;
       parameters = { cursor };
     }
-    if (this.#rows.size > 20_000) this.#forgetFar(page);
+    for (const near of [40, 10, 3]) {
+      if (this.#rows.size > rowsMax || this.#rowBytes > rowBytesMax) this.#forgetFar(page, near);
+    }
   }
 
   /** Whether the row at a position is in the signed tree. One that is not is asked for once more before it counts. */
@@ -297,13 +306,14 @@ export class Search {
     this.#changed();
   }
 
-  #forgetFar(page: number): void {
+  #forgetFar(page: number, near: number): void {
     for (const position of this.#rows.keys()) {
       const other = Math.floor(position / pageRows);
-      if (Math.abs(other - page) < 40) continue;
+      if (Math.abs(other - page) < near) continue;
       this.#rows.delete(position);
       this.#asked.delete(other);
     }
+    this.#rowBytes = bytesOf([...this.#rows.values()]);
   }
 
   async #histogram(size: string): Promise<void> {
@@ -410,6 +420,7 @@ export class Search {
     const tally = this.#tally;
     let end = size;
     let next: string | undefined;
+    let summed = 0;
     while (end > 0 && !this.#end.signal.aborted) {
       const first = Math.max(0, end - 1000);
       const { rows, link } = await this.#linked(first, end, next);
@@ -418,16 +429,16 @@ export class Search {
         if (matches(rows[i]!)) tally.take(rows[i]!);
       }
       end = first;
+      const sums = end === 0 || Date.now() - summed >= sumsEveryMs;
       this.state = {
         ...this.state,
         count: tally.count,
         kept: tally.kept,
         scanned: size - end,
         exact: end === 0,
-        ...tally.histogram(),
-        facets: tally.facets(),
-        facetsExact: end === 0,
+        ...(sums && { ...tally.histogram(), facets: tally.facets(), facetsExact: end === 0 }),
       };
+      if (sums) summed = Date.now();
       this.#changed();
     }
     if (size === 0) this.state = { ...this.state, exact: true };

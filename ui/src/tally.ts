@@ -41,6 +41,9 @@ const lowerAscii = (text: string): string =>
 
 export class Tally {
   readonly #keptMax: number;
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #full = false;
   readonly #kept: Row[] = [];
   /** Of all, the newest first. */
   readonly #indexes: number[] = [];
@@ -51,8 +54,10 @@ export class Tally {
   // By the second, which is what the smallest bucket spans.
   readonly #seconds = new Map<number, Record<Outcome, number>>();
 
-  constructor(keptMax: number) {
+  /** Of the rows that are kept: how many, and of how many bytes together. */
+  constructor(keptMax: number, bytesMax: number) {
     this.#keptMax = keptMax;
+    this.#bytesMax = bytesMax;
   }
 
   get count(): number {
@@ -80,12 +85,19 @@ export class Tally {
   /** Each older than the one before. */
   take(row: Row): void {
     this.#indexes.push(row.index);
-    if (this.#kept.length < this.#keptMax) this.#kept.push(row);
+    this.#keep(row);
     const second = Math.floor(row.receivedMs / 1000);
     let counts = this.#seconds.get(second);
     if (counts === undefined) this.#seconds.set(second, (counts = noRows()));
     counts[row.outcome]++;
     this.#count(row);
+  }
+
+  // No row is kept behind one that is not: those that are, are the newest.
+  #keep(row: Row): void {
+    this.#bytes += row.bytes.length;
+    this.#full ||= this.#kept.length >= this.#keptMax || this.#bytes > this.#bytesMax;
+    if (!this.#full) this.#kept.push(row);
   }
 
   #count(row: Row): void {
@@ -116,7 +128,7 @@ export class Tally {
   }
 
   facets(): Facet[] {
-    return [...this.#values].map(([field, own]) => facetOf(field, [...own], facetTop));
+    return [...this.#values].map(([field, own]) => facetOf(field, own, facetTop));
   }
 
   /** Sixty even pieces of the time that all span. */
@@ -141,11 +153,17 @@ export class Tally {
   }
 }
 
-function facetOf(field: string, own: [string, number][], top: number): Facet {
-  const sorted = own.sort((a, b) => b[1] - a[1]);
-  return {
-    field,
-    values: sorted.slice(0, top).map(([value, count]) => ({ value, count })),
-    others: sorted.slice(top).reduce((sum, [, count]) => sum + count, 0),
-  };
+// Of some hundred thousand values a few are shown: the others are passed over once, and not sorted.
+function facetOf(field: string, own: Iterable<[string, number]>, top: number): Facet {
+  const best: { value: string; count: number }[] = [];
+  let others = 0;
+  for (const [value, count] of own) {
+    others += count;
+    if (best.length === top && best[top - 1]!.count >= count) continue;
+    const at = best.findIndex((one) => one.count < count);
+    best.splice(at < 0 ? best.length : at, 0, { value, count });
+    if (best.length > top) best.pop();
+  }
+  for (const { count } of best) others -= count;
+  return { field, values: best, others };
 }

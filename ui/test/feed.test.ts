@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Feed, rowsMax } from '../src/feed.ts';
 import type { Told } from '../src/engine/protocol.ts';
 import type { Link } from '../src/link.ts';
+import { otherLinks, type OtherLink } from '../src/links.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
 
 type Event = Extract<Told, { event: string }>;
@@ -33,6 +34,9 @@ function fed(): { feed: Feed; tell: (event: Event) => void; asked: string[] } {
   return { feed, tell: (event) => tell(event), asked };
 }
 
+const linkTo = (): Link =>
+  ({ listen: () => () => undefined, ask: () => Promise.resolve() }) as unknown as Link;
+
 const blank = decodeRow(new Uint8Array(), '');
 const rowsFrom = (first: number, count: number): Row[] =>
   Array.from({ length: count }, (_, i) => ({
@@ -40,6 +44,56 @@ const rowsFrom = (first: number, count: number): Row[] =>
     index: first + i,
     outcome: i % 4 === 0 ? 'denied' : 'success',
   }));
+
+test('links of two tabs are all kept, the first twenty of them, and forgotten in both', () => {
+  const kept = new Map<string, string>();
+  const listeners = new Set<(event: { key: string | null }) => void>();
+  const { feed } = fed();
+  Object.assign(globalThis, {
+    localStorage: {
+      getItem: (name: string) => kept.get(name) ?? null,
+      // As a browser tells the tabs; here the one that writes as well.
+      setItem: (name: string, value: string) => {
+        kept.set(name, value);
+        listeners.forEach((tell) => tell({ key: name }));
+      },
+      removeItem: (name: string) => {
+        kept.delete(name);
+        listeners.forEach((tell) => tell({ key: name }));
+      },
+    },
+    window: {
+      addEventListener: (_: string, listener: () => void) => listeners.add(listener),
+      removeEventListener: (_: string, listener: () => void) => listeners.delete(listener),
+    },
+  });
+  Object.assign(document, { baseURI: 'http://log.example/' });
+  feed.close();
+  const [one, two] = [new Feed(linkTo(), 'l'), new Feed(linkTo(), 'l')];
+  const linkOf = (index: number): OtherLink => ({
+    index,
+    named: 'a'.repeat(64),
+    shown: 'b'.repeat(64),
+    at: 1,
+  });
+  one.keepLink(linkOf(1));
+  two.keepLink(linkOf(2));
+  for (const { links } of [one, two])
+    assert.deepEqual(
+      links.map(({ index }) => index),
+      [1, 2],
+    );
+  for (let i = 3; i < 60; i++) (i % 2 === 0 ? one : two).keepLink(linkOf(i));
+  assert.deepEqual(
+    otherLinks('l').map(({ index }) => index),
+    Array.from({ length: 20 }, (_, i) => i + 1),
+  );
+  two.forgetLinks();
+  assert.deepEqual([one.links, two.links, otherLinks('l')], [[], [], []]);
+  one.close();
+  two.close();
+  assert.equal(listeners.size, 0);
+});
 
 test('the memory is a ring: the newest 50,000 rows stay, all are counted, and a reader of them sees no hole', () => {
   const { feed, tell } = fed();

@@ -87,7 +87,9 @@ async function searched(change: Partial<World>, here = true): Promise<Ended> {
   const end = new Promise<void>((resolve) => (ended = resolve));
   const search = new Search(link, 'l', '', 'newest', undefined, here, '', () => {
     // In the middle of its constructor there is none yet.
-    setTimeout(() => search.state.running || ended());
+    setTimeout(() => {
+      if (!search.state.running) ended();
+    });
   });
   await end;
   return { state: search.state, fresh, asked };

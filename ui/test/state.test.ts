@@ -30,7 +30,7 @@ import { pastTense, sentenceOf, whenWords } from '../src/record/sentence.ts';
 import { grpcOfStatus } from '../src/place.ts';
 import { readRoute, recordRoute, recordTab, withTab } from '../src/route.ts';
 import { rangeOf } from '../src/search.ts';
-import { Tally } from '../src/tally.ts';
+import { facetTop, Tally } from '../src/tally.ts';
 import { sealOf, span } from '../src/seal.ts';
 import { waysToSend } from '../src/ways.ts';
 
@@ -384,7 +384,7 @@ test('a sentence says what was done, and of what was denied that it was not', ()
 });
 
 const tallied = (rows: readonly Row[], keptMax = 10_000): Tally => {
-  const tally = new Tally(keptMax);
+  const tally = new Tally(keptMax, 1 << 30);
   for (const one of rows) tally.take(one);
   return tally;
 };
@@ -427,6 +427,29 @@ test('what matches beyond the rows that are kept is counted all the same', () =>
     { value: 'near', count: 20 },
   ]);
   assert.equal(tally.within('actor.id', 'FA').values[0]!.count, 30);
+});
+
+test('rows are kept up to so many bytes, the newest of all, and the most frequent values are found among very many', () => {
+  const rows = Array.from({ length: 9000 }, (_, i) =>
+    row({
+      index: 9000 - i,
+      actorId: i % 3 === 0 ? `often ${i % 4}` : `once ${i}`,
+      bytes: new Uint8Array(i === 70 ? 1 : 100),
+    }),
+  );
+  const tally = new Tally(10_000, 7000);
+  for (const one of rows) tally.take(one);
+  assert.equal(tally.count, 9000);
+  // None is kept behind one that is not, though a small one would fit.
+  assert.equal(tally.kept, 70);
+  assert.equal(tally.row(69, 'newest')!.index, 9000 - 69);
+  const { values, others } = tally.facets().find(({ field }) => field === 'actor.id')!;
+  assert.equal(values.length, facetTop);
+  assert.deepEqual(
+    values.slice(0, 5).map(({ value, count }) => `${value}: ${count}`),
+    ['often 0: 750', 'often 3: 750', 'often 2: 750', 'often 1: 750', 'once 1: 1'],
+  );
+  assert.equal(others + values.reduce((sum, one) => sum + one.count, 0), 9000);
 });
 
 test('a range of an address is whole, or it is said what is wrong with it', () => {

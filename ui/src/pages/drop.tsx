@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { droppedBytesMax, type Explained } from '../engine/protocol.ts';
 import type { Link } from '../link.ts';
+import { useLatest } from '../parts/hooks.ts';
 import { SealShape } from '../parts/seal.tsx';
 import { Section, Strange } from '../parts/text.tsx';
 
@@ -20,25 +21,34 @@ interface Props {
   log: string;
   /** One that was dropped elsewhere on the page. */
   dropped: File | undefined;
+  /** It is being explained, and is not to be once more. */
+  taken: () => void;
 }
 
-export function DropExplain({ link, log, dropped }: Props): JSX.Element {
+async function explain(link: Link, log: string, file: File): Promise<Explained> {
+  if (file.size > droppedBytesMax) return tooLarge;
+  try {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    return await link.ask<Explained>({ call: 'explain', log, name: file.name, bytes });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { sentence: `It could not be explained: ${why}.`, holds: undefined, facts: [] };
+  }
+}
+
+export function DropExplain({ link, log, dropped, taken }: Props): JSX.Element {
   const [said, setSaid] = useState<{ name: string; explained: Explained }>();
   const input = useRef<HTMLInputElement>(null);
-  const read = (file: File): void => {
-    if (file.size > droppedBytesMax) return setSaid({ name: file.name, explained: tooLarge });
-    void file.arrayBuffer().then(async (bytes) => {
-      const explained = await link.ask<Explained>({
-        call: 'explain',
-        log,
-        name: file.name,
-        bytes: new Uint8Array(bytes),
-      });
-      setSaid({ name: file.name, explained });
-    });
+  const begin = useLatest([log]);
+  const read = async (file: File): Promise<void> => {
+    const isLatest = begin();
+    const explained = await explain(link, log, file);
+    if (isLatest()) setSaid({ name: file.name, explained });
   };
   useEffect(() => {
-    if (dropped !== undefined) read(dropped);
+    if (dropped === undefined) return;
+    void read(dropped);
+    taken();
   }, [dropped]);
   const answer = useRef<HTMLDivElement>(null);
   useEffect(() => answer.current?.scrollIntoView({ block: 'nearest' }), [said]);
@@ -56,7 +66,7 @@ export function DropExplain({ link, log, dropped }: Props): JSX.Element {
           aria-label="A file to explain"
           onChange={(event) => {
             const file = event.currentTarget.files?.[0];
-            if (file !== undefined) read(file);
+            if (file !== undefined) void read(file);
           }}
         />
       </p>

@@ -373,6 +373,7 @@ export function Explore({
           .map((facet) => (
             <FacetBox
               key={facet.field}
+              of={search}
               facet={facet}
               total={answer.count}
               exact={answer.facetsExact}
@@ -500,7 +501,7 @@ export function Explore({
               <p class="fine">
                 {limits !== undefined
                   ? 'Nothing in this range of time.'
-                  : answer.treeSize === 0
+                  : answer.checkedSize === 0
                     ? 'This log has no records yet.'
                     : 'Nothing was found.'}
               </p>

@@ -20,6 +20,7 @@ interface Props {
   feed: Feed;
   log: string;
   dropped: File | undefined;
+  taken: () => void;
 }
 
 function KeyForm({
@@ -205,7 +206,7 @@ function Proves({ trust, shared }: { trust: TrustState; shared: boolean }): JSX.
   );
 }
 
-export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
+export function Trust({ link, feed, log, dropped, taken }: Props): JSX.Element {
   useFeed(feed);
   const now = useNow(1000);
   const trust = feed.trust;
@@ -251,7 +252,7 @@ export function Trust({ link, feed, log, dropped }: Props): JSX.Element {
             </Section>
           )}
           <OtherLinks feed={feed} log={log} />
-          <DropExplain link={link} log={log} dropped={dropped} />
+          <DropExplain link={link} log={log} dropped={dropped} taken={taken} />
         </div>
         <div>
           <Section title="Key">

@@ -36,6 +36,18 @@ function stacked(counts: readonly Record<Outcome, number>[]): number[][] {
   return series;
 }
 
+/** The bars of other times that a choice stands in now; undefined where it does not. */
+function movedChoice(
+  chosen: readonly [number, number],
+  before: readonly number[],
+  after: readonly number[],
+): [number, number] | undefined {
+  const [one, other] = chosen.map((at) =>
+    after.findLastIndex((start) => start <= (before[at] ?? -1)),
+  ) as [number, number];
+  return one < 0 || other < 0 ? undefined : [one, other];
+}
+
 /** In words: when, and how many of which. */
 function saysOf(
   times: readonly number[],
@@ -192,7 +204,13 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
     if (times.length > 0)
       plot.current?.setScale('x', { min: times[0]!, max: times[times.length - 1]! + width });
   }, [times, counts]);
-  useEffect(() => setChosen(undefined), [onBrush === undefined ? undefined : times]);
+  // While the page reads a log its bars grow: what was chosen stays so, in whole bars.
+  const drawn = useRef(times);
+  useEffect(() => {
+    const before = drawn.current;
+    drawn.current = times;
+    setChosen((one) => one && movedChoice(one, before, times));
+  }, [onBrush === undefined ? undefined : times]);
   useEffect(() => {
     const own = plot.current;
     if (own === null || onBrush === undefined) return;
@@ -211,8 +229,10 @@ export function OutcomeChart({ label, times, counts, height, onBrush }: ChartPro
     if (next !== undefined) {
       const to = Math.max(0, Math.min(last, next));
       setChosen([event.shiftKey ? (chosen?.[0] ?? to) : to, to]);
-    } else if (event.key === 'Enter' && chosen !== undefined) brush(...chosen);
-    else if (event.key === 'Escape' && chosen !== undefined) setChosen(undefined);
+    } else if (event.key === 'Enter' && chosen !== undefined) {
+      brush(...chosen);
+      setChosen(undefined);
+    } else if (event.key === 'Escape' && chosen !== undefined) setChosen(undefined);
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -13,29 +13,32 @@ const withinMax = 100;
 
 /** What `find` finds for what is typed, when the typing stands still; undefined until it is there. */
 function useFound(
+  of: unknown,
   facet: Facet,
   within: string,
   find: (text: string) => Promise<Facet>,
 ): Facet | 'no answer' | undefined {
-  const [found, setFound] = useState<{ of: Facet; within: string; facet: Facet | 'no answer' }>();
+  const [found, setFound] = useState<{ of: unknown; within: string; facet: Facet | 'no answer' }>();
   useEffect(() => {
     if (within === '') return;
     let ended = false;
     const timer = setTimeout(() => {
       find(within).then(
-        (answer) => ended || setFound({ of: facet, within, facet: answer }),
-        () => ended || setFound({ of: facet, within, facet: 'no answer' }),
+        (answer) => ended || setFound({ of, within, facet: answer }),
+        () => ended || setFound({ of, within, facet: 'no answer' }),
       );
     }, 200);
     return () => {
       ended = true;
       clearTimeout(timer);
     };
-  }, [facet, within]);
-  return found?.within === within && found.of === facet ? found.facet : undefined;
+  }, [of, facet, within]);
+  // While the page reads, counts go on: those from before stay until there are newer ones.
+  return found?.within === within && found.of === of ? found.facet : undefined;
 }
 
 export function FacetBox({
+  of,
   facet,
   total,
   exact,
@@ -44,6 +47,8 @@ export function FacetBox({
   byServer,
   find,
 }: {
+  /** The search that it is of. */
+  of: unknown;
   facet: Facet;
   total: number;
   exact: boolean;
@@ -54,7 +59,7 @@ export function FacetBox({
   find: (text: string) => Promise<Facet>;
 }): JSX.Element {
   const [within, setWithin] = useState('');
-  const answer = useFound(facet, within, find);
+  const answer = useFound(of, facet, within, find);
   const found = answer === 'no answer' ? undefined : answer;
   const values = within === '' ? facet.values : (found?.values ?? []);
   const others = within === '' ? facet.others : (found?.others ?? 0);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { hostile, Server, until } from './serving.ts';
 import { closing, drawn, filled, folder, inChromium, sealIs, server, visit } from './world.ts';
 
@@ -38,11 +38,37 @@ const sizes = [
   { width: 2560, height: 1300 },
 ];
 
+async function opens(page: Page, summary: Locator): Promise<void> {
+  await summary.click();
+  await page.locator('details[open]').filter({ has: summary }).waitFor();
+}
+
 /** Something that is open or chosen on a page, and gone again with Escape. */
 const states: [string, string, (page: Page) => Promise<void>][] = [
-  ['the keys', '#/default/live', (page) => page.keyboard.press('?')],
-  ['commands', '#/default/explore?q=outcome:denied', (page) => page.keyboard.press('c')],
-  ['the seal', '#/default/live', (page) => page.locator('.seal-button').click()],
+  [
+    'the keys',
+    '#/default/live',
+    async (page) => {
+      await page.keyboard.press('?');
+      await page.locator('dialog[open][aria-labelledby=help-title]').waitFor();
+    },
+  ],
+  [
+    'commands',
+    '#/default/explore?q=outcome:denied',
+    async (page) => {
+      await page.keyboard.press('c');
+      await page.locator('dialog[open][aria-labelledby=commands-title]').waitFor();
+    },
+  ],
+  [
+    'the seal',
+    '#/default/live',
+    async (page) => {
+      await page.locator('.seal-button').click();
+      await page.locator('.popover').waitFor();
+    },
+  ],
   [
     'a list that is held',
     '#/default/live',
@@ -77,10 +103,14 @@ const states: [string, string, (page: Page) => Promise<void>][] = [
   [
     'columns',
     '#/default/explore?cols=time,outcome,actor,action,ip,written%20by,reason,labels',
-    (page) => page.locator('summary', { hasText: 'columns' }).click(),
+    (page) => opens(page, page.locator('summary', { hasText: 'columns' })),
   ],
-  ['times', '#/default/explore', (page) => page.locator('.range summary').click()],
-  ['export', '#/default/explore', (page) => page.locator('summary', { hasText: 'export' }).click()],
+  ['times', '#/default/explore', (page) => opens(page, page.locator('.range summary'))],
+  [
+    'export',
+    '#/default/explore',
+    (page) => opens(page, page.locator('summary', { hasText: 'export' })),
+  ],
   [
     'a search in the values of a field',
     '#/default/explore',
@@ -101,6 +131,7 @@ const states: [string, string, (page: Page) => Promise<void>][] = [
     async (page) => {
       await page.locator('#query').pressSequentially('act');
       await page.keyboard.press('ArrowDown');
+      await page.locator('[role=option][aria-selected=true]').waitFor();
     },
   ],
   [

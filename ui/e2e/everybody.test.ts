@@ -256,7 +256,7 @@ inChromium('for everybody', () => {
     assert.ok(command.includes(`${proxy.address}logs/default/events`));
     // Not in this process's own time: the proxy in it has to answer.
     await promisify(execFile)('sh', ['-c', command]);
-    await page.locator('.event-row[data-index="0"]').waitFor({ timeout: 5000 });
+    await page.locator('.event-row[data-index="0"]').waitFor({ timeout: 30_000 });
     await page.getByText('invoice.approve').first().waitFor();
   });
 

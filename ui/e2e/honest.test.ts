@@ -6,7 +6,17 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { changeRecord, flipRecord } from './proxy.ts';
 import { binary, Server, sleep, until } from './serving.ts';
-import { closing, folder, inChromium, samples, sealIs, server, visit, vkey } from './world.ts';
+import {
+  closing,
+  drawn,
+  folder,
+  inChromium,
+  samples,
+  sealIs,
+  server,
+  visit,
+  vkey,
+} from './world.ts';
 
 inChromium('a page that says what it knows', () => {
   test('eight tabs on eight logs all load, with one stream between them', async () => {
@@ -54,14 +64,15 @@ inChromium('a page that says what it knows', () => {
       `[[token]]\nidentity = "auditor"\nsha256 = "${digest}"\n`,
     );
     closing.push(() => guarded.stop());
-    const written = await fetch(new URL('/logs/default/events?wait=published', guarded.http), {
-      method: 'POST',
-      headers: { 'content-type': 'application/jsonl', authorization: `Bearer ${token}` },
-      body: samples(5)
-        .map((one) => JSON.stringify(one))
-        .join('\n'),
-    });
-    assert.ok(written.ok, await written.text());
+    const write = async (events: object[]): Promise<void> => {
+      const written = await fetch(new URL('/logs/default/events?wait=published', guarded.http), {
+        method: 'POST',
+        headers: { 'content-type': 'application/jsonl', authorization: `Bearer ${token}` },
+        body: events.map((one) => JSON.stringify(one)).join('\n'),
+      });
+      assert.ok(written.ok, await written.text());
+    };
+    await write(samples(5));
     const { page, proxy, context } = await visit('#/default/live', { upstream: guarded.http });
     await page.fill('#token', token);
     await page.getByRole('button', { name: 'use it' }).click();
@@ -69,9 +80,11 @@ inChromium('a page that says what it knows', () => {
     const other = await context.newPage();
     await other.goto(proxy.address + '#/default/live');
     await other.locator('#token').waitFor({ timeout: 20_000 });
-    await sleep(1000);
+    // The first goes on, and what comes then is not told to the other.
+    await write(samples(1, 100));
+    await page.locator('.event-row[data-index="5"]').waitFor();
+    await drawn(other);
     assert.equal(await other.locator('.event-row').count(), 0);
-    // The first goes on.
     await page.goto(proxy.address + '#/default/record/3');
     await page.locator('[data-verdict=good]').waitFor({ timeout: 20_000 });
     await other.fill('#token', token);

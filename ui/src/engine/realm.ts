@@ -27,7 +27,7 @@ interface Ground {
 }
 
 // A log nobody looks at is left after a while: going from page to page must not end its stream.
-const idleMs = 30_000;
+export const idleMs = 30_000;
 
 const seat = new Seat();
 

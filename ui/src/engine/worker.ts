@@ -11,7 +11,7 @@ import { judgeFound, type Found, type Sought } from './found.ts';
 import { hashRows } from './leaves.ts';
 import { parsePolicy } from './policy.ts';
 import type { Asked, Linked } from './protocol.ts';
-import { Realm, type Tab } from './realm.ts';
+import { idleMs, Realm, type Tab } from './realm.ts';
 import type { LogWatch } from './watch.ts';
 
 interface Port extends Tab {
@@ -32,12 +32,14 @@ function hello(port: Port, base: string, token: string | undefined, view: boolea
   if (before !== undefined) left(port, before);
 }
 
-// A token is kept for as long as a tab has it.
+// A token is kept for as long as a tab has it, and a little longer: a tab that is loaded anew finds what it left.
 function left(port: Port, realm: Realm): void {
   realm.leave(port);
-  if ([...realmOf.values()].includes(realm)) return;
-  for (const [token, one] of realms) if (one === realm) realms.delete(token);
-  realm.end();
+  setTimeout(() => {
+    if ([...realmOf.values()].includes(realm)) return;
+    for (const [token, one] of realms) if (one === realm) realms.delete(token);
+    realm.end();
+  }, idleMs);
 }
 
 // The tab is closed, or was ended; its port says nothing of it.

@@ -93,7 +93,7 @@ inChromium('for everybody', () => {
     await page.locator('[data-exact=true]').waitFor({ timeout: 30_000 });
     /** Goes on with Tab until what has the focus is meant; each on the way shows that it has it. */
     const tabTo = async (selector: string): Promise<void> => {
-      for (let i = 0; i < 80; i++) {
+      for (let i = 0; i < 250; i++) {
         await page.keyboard.press('Tab');
         const [there, shown] = await page.evaluate((wanted) => {
           const own = document.activeElement as HTMLElement;

@@ -108,9 +108,8 @@ inChromium('graven view', () => {
       new RegExp(`that ${count} of [\\d,]+ records match, .* that this page checked: the word of`),
     );
     // The command names the server and not the view, which has no gRPC.
-    const { hostname } = new URL(proxy.address);
     const command = await page.locator('.how').getByText('graven verify --answer').innerText();
-    assert.ok(command.includes(`--server ${hostname}:7465 --key ${vkey} --answer-key `), command);
+    assert.ok(command.includes(`--server ${server.grpc} --key ${vkey} --answer-key `), command);
     proxy.lies = {
       answer: (path, body) =>
         path.includes('/statement?')

@@ -1,10 +1,11 @@
 // What came before and after a record, for the same actor, target, trace or session.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { ApiError, HttpDoor } from '../api/client.ts';
 import { askFound } from '../found.ts';
 import type { Link } from '../link.ts';
+import { useLatest } from '../parts/hooks.ts';
 import { OutcomeMark, ServerSays, Strange, WholeText, dayTime } from '../parts/text.tsx';
 import { targetTerm, termOf } from '../record/narrow.ts';
 import { targetWords, type Row } from '../record/row.ts';
@@ -94,11 +95,9 @@ export function Around({
   const [looking, setLooking] = useState(false);
   const [error, setError] = useState('');
   const way = ways.find((one) => one.name === asked) ?? ways[0];
-  // Which question is the last one: an answer to another comes too late.
-  const question = useRef({});
+  const ask = useLatest([link, log, row.hash, way?.term]);
   const look = (term: string, from: { before: Side; after: Side } | undefined): void => {
-    const own = {};
-    question.current = own;
+    const isWanted = ask();
     setError('');
     setLooking(true);
     const side = (old: Side | undefined, range: string, order: 'newest' | 'oldest') =>
@@ -112,19 +111,15 @@ export function Around({
       side(from?.after, `index:>=${row.index + 1}`, 'oldest'),
     ])
       .then(
-        ([before, after]) => question.current === own && setFound({ before, after }),
+        ([before, after]) => isWanted() && setFound({ before, after }),
         (failed: unknown) =>
-          question.current === own &&
-          setError(failed instanceof ApiError ? failed.message : String(failed)),
+          isWanted() && setError(failed instanceof ApiError ? failed.message : String(failed)),
       )
-      .finally(() => question.current === own && setLooking(false));
+      .finally(() => isWanted() && setLooking(false));
   };
   useEffect(() => {
     setFound(undefined);
     if (way !== undefined) look(way.term, undefined);
-    return () => {
-      question.current = {};
-    };
   }, [link, log, row.hash, way?.term]);
   if (way === undefined) return <p class="fine">Nothing in this record ties it to others.</p>;
   const targets = ways.filter(

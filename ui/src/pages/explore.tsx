@@ -192,7 +192,7 @@ function countWords(search: Search, range: [number, number]): string {
   if (error?.reason === 'CONTRADICTION' && search.state.by === 'page')
     return `what was read here does not fit, and reading ended there: ${error.message}`;
   if (error?.reason === 'CONTRADICTION')
-    return `the answer does not fit what was asked, and is not shown: ${error.message}`;
+    return `the answer does not fit what was asked; what does not is not shown: ${error.message}`;
   // What nobody answered is not nothing.
   if (count === 0 && error !== undefined) return 'no answer';
   if (count === 0) return search.state.running ? 'looking' : 'nothing matches';

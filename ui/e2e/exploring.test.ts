@@ -64,6 +64,8 @@ inChromium('exploring', () => {
         const shown = (await facet.locator('.outcome').allInnerTexts()).join(' ');
         assert.match(shown, /17/);
         assert.match(shown, /-1/);
+        await page.locator('.event-row[data-index] .cell.time').first().click();
+        await page.locator('.sentence', { hasText: /outcome -1 \(a value/ }).waitFor();
       }
       assert.deepEqual(errors, []);
     }

@@ -11,7 +11,7 @@ import { toBase64 } from '../proof/bytes.ts';
 import { timeOfNs } from '../record/export.ts';
 import type { Row } from '../record/row.ts';
 import { sentenceOf, whenWords } from '../record/sentence.ts';
-import { plainMessage, recordTree } from '../record/tree.ts';
+import { plainMessage, recordTree, type TreeNode } from '../record/tree.ts';
 import { go, recordRoute, recordTabs, writeRoute, type RecordTab } from '../route.ts';
 import { Around } from './around.tsx';
 import { Fields } from './fields.tsx';
@@ -51,7 +51,19 @@ interface Props {
   onTab: (tab: RecordTab) => void;
 }
 
-function Sentence({ row, holds }: { row: Row; holds: boolean }): JSX.Element {
+function Sentence({
+  row,
+  tree,
+  holds,
+}: {
+  row: Row;
+  tree: readonly TreeNode[];
+  holds: boolean;
+}): JSX.Element {
+  // A number that has no name is unknown in lists.
+  const outcome = tree
+    .find((node) => node.path === 'event')
+    ?.children.find((node) => node.path === 'event.outcome')?.shown;
   const sentence = sentenceOf(row);
   return (
     <p class="sentence">
@@ -89,7 +101,11 @@ function Sentence({ row, holds }: { row: Row; holds: boolean }): JSX.Element {
         </>
       )}
       {row.outcome === 'success' && !sentence.literal ? '; success' : ''}
-      {row.outcome === 'unknown' && '; outcome not said'}; {whenWords(row, fullTime)}.
+      {row.outcome === 'unknown' &&
+        (outcome === undefined || outcome === 'unknown'
+          ? '; outcome not said'
+          : `; outcome ${outcome}`)}
+      ; {whenWords(row, fullTime)}.
     </p>
   );
 }
@@ -304,7 +320,7 @@ export function RecordPage({
           <p>Recomputing its way to the signed root.</p>
         </div>
       )}
-      {row !== undefined && <Sentence row={row} holds={proof?.holds !== false} />}
+      {row !== undefined && <Sentence row={row} tree={tree} holds={proof?.holds !== false} />}
       {row !== undefined && (
         <p class="written-by">
           Written by{' '}

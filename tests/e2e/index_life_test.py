@@ -230,6 +230,13 @@ class IndexLife(Searching):
             self.assertLess(time.monotonic(), end, "index files did not come back")
             time.sleep(0.05)
 
+    def wait_set_aside(self, name):
+        """Until then the damaged file stands under the name that its successor will have."""
+        end = time.monotonic() + PATIENCE_S
+        while not (self.folder / "data/logs/default/index" / (name + ".damaged")).exists():
+            self.assertLess(time.monotonic(), end, "nobody noticed the damaged file")
+            time.sleep(0.05)
+
     def damage(self, name, chance):
         """Bits all over the file; from then on it contradicts itself wherever it is read."""
         path = self.folder / "data/logs/default/index" / name
@@ -272,6 +279,7 @@ class IndexLife(Searching):
         with self.serve() as server:
             self.go_on(server, cursors)
             self.compare_many(server, chance)
+            self.wait_set_aside(left[0])
             self.wait_for_files(names)
             self.go_on(server, cursors)
             self.assertEqual(server.stop(), 0)

@@ -19,6 +19,8 @@ from graven.v1 import audit_log_service_pb2_grpc as rpc  # noqa: E402
 
 # Records whose texts resemble the query: each costs some ten milliseconds.
 SLOW = " OR ".join(f"a.b.a.b.x{i}" for i in range(40))
+# So many of them that what is begun first still runs when the last has begun, also where Python waits for its turn.
+MANY = 480
 PER_PEER, OF_ALL, FOLLOWERS_PER_PEER = 16, 64, 32
 
 
@@ -76,13 +78,13 @@ class SearchLimits(Searching):
 
     def test_a_query_ends_when_its_client_leaves_by_whatever_door_it_came(self):
         with self.serve() as server:
-            self.fill(server)
+            self.fill(server, MANY)
             stub = self.stub(server)
             before = cpu_s(server.pid)
             status, page = get(server, "search", q=SLOW, wait_ms=60_000)
             self.assertEqual((status, page["nextCursor"], page["records"]), (200, "", []))
             whole = cpu_s(server.pid) - before  # what one of them costs that is not left alone
-            self.assertGreater(whole, 0.5)
+            self.assertGreater(whole, 2)
             before = cpu_s(server.pid)
             connections = [self.ask(server, path, q=SLOW, wait_ms=60_000, field="action")
                            for path in ("facets",) * 4]

@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -53,80 +55,71 @@ fs::path RealPath(const fs::path& path) {
   return real.has_filename() ? real : real.parent_path();
 }
 
+// A file or folder, by whatever name.
+using FileId = std::pair<uint64_t, uint64_t>;  // device, inode
+
 // Who may write into a data folder may also put a link or a pipe there, before he is found out.
 // The one who preserves it is often root: a link is followed only to what its owner owns anyhow,
 // and from the folder itself, where an operator has reason to put one. Never to the keys, nor back
 // into what is copied.
-class PathJudge {
+class SnapshotJudge final : public store::PlaceJudge {
  public:
-  PathJudge(const std::string& folder, const std::vector<std::string>& sources,
-            const std::string& output)
-      : keys_(RealPath(fs::path(folder) / "keys")), output_(RealPath(output)) {
+  // Paths without links in them; the first of `sources` is the data folder.
+  SnapshotJudge(const std::vector<std::string>& sources, const std::string& output)
+      : keys_(RealPath(fs::path(sources.front()) / "keys")), output_(RealPath(output)) {
     for (const std::string& source : sources) roots_.push_back(RealPath(source));
     struct stat info {};
-    if (stat(folder.c_str(), &info) == 0) owner_ = info.st_uid;
+    if (stat(sources.front().c_str(), &info) == 0) owner_ = info.st_uid;
+    Remember(keys_);
+    std::error_code error;
+    fs::directory_iterator key(keys_, error);
+    for (; !error && key != fs::directory_iterator(); key.increment(error)) Remember(key->path());
   }
 
-  store::Oddity operator()(const std::string& path) const {
+  LinkVerdict JudgeLink(const std::string& folder, const std::string& text,
+                        bool by_link) const override {
     std::error_code error;
-    const fs::file_status own = fs::symlink_status(path, error);
-    if (own.type() == fs::file_type::symlink) return Link(path);
-    if (const char* kind = KindOf(own); kind != nullptr) return {kind, true};
-    if (own.type() == fs::file_type::directory && RealPath(path) == keys_) {
-      return {"the keys", true};
+    const fs::path target = fs::canonical(fs::path(folder) / text, error);
+    if (error) return {"which leads nowhere", ""};
+    if (LiesInside(target, keys_)) return {"where the keys are", ""};
+    for (const fs::path& root : roots_) {
+      if (LiesInside(target, root)) return {"which is copied in its own place", ""};
+      if (LiesInside(root, target)) return {"which holds what is copied", ""};
     }
-    return {};
+    if (LiesInside(keys_, target)) return {"where the keys are", ""};
+    if (LiesInside(output_, target)) return {"which holds OUT", ""};
+    if (by_link) return {"in what another link led to", ""};
+    return {"", target.string()};
+  }
+
+  // A link that was followed may lead to a folder of others' files: they are as good as it is.
+  std::string WhyLeft(const io::FileInfo& info, bool by_link) const override {
+    if (key_ids_.contains({info.device, info.inode})) {
+      return info.is_directory ? "the keys" : "one of the keys, by another name";
+    }
+    return by_link && info.owner != owner_ ? "which belongs to another user" : "";
   }
 
  private:
-  // Null for files and folders, and for what is not there.
-  static const char* KindOf(const fs::file_status& status) {
-    switch (status.type()) {
-      case fs::file_type::fifo:
-        return "a pipe";
-      case fs::file_type::socket:
-        return "a socket";
-      case fs::file_type::block:
-      case fs::file_type::character:
-        return "a device";
-      default:
-        return nullptr;
-    }
-  }
-
-  store::Oddity Link(const std::string& path) const {
-    std::error_code error;
-    std::string words = "a link to " + fs::read_symlink(path, error).string();
-    const std::string why = WhyNotFollowed(path);
-    if (why.empty()) return {words, false};
-    return {fmt::format("{}, {}", words, why), true};
-  }
-
-  std::string WhyNotFollowed(const std::string& path) const {
-    std::error_code error;
-    const fs::path target = fs::canonical(path, error);
+  void Remember(const fs::path& path) {
     struct stat info {};
-    if (error || stat(target.c_str(), &info) != 0) return "which leads nowhere";
-    if (const char* kind = KindOf(fs::status(target, error)); kind != nullptr) {
-      return std::string("which is ") + kind;
-    }
-    const fs::path place = RealPath(fs::path(path).parent_path());
-    bool from_inside = false;
-    for (const fs::path& root : roots_) {
-      if (LiesInside(target, root)) return "which is copied in its own place";
-      if (LiesInside(root, target)) return "which holds what is copied";
-      from_inside = from_inside || LiesInside(place, root);
-    }
-    if (LiesInside(target, keys_) || LiesInside(keys_, target)) return "where the keys are";
-    if (LiesInside(output_, target)) return "which holds OUT";
-    if (!from_inside) return "in what another link led to";
-    return info.st_uid == owner_ ? "" : "which belongs to another user";
+    if (stat(path.c_str(), &info) == 0) key_ids_.emplace(info.st_dev, info.st_ino);
   }
 
   const fs::path keys_;
   const fs::path output_;
   std::vector<fs::path> roots_;
   uid_t owner_ = 0;
+  std::set<FileId> key_ids_;
+};
+
+// In a copy a link is a change, wherever it leads.
+class CopyJudge final : public store::PlaceJudge {
+ public:
+  LinkVerdict JudgeLink(const std::string&, const std::string&, bool) const override {
+    return {"where none was", ""};
+  }
+  std::string WhyLeft(const io::FileInfo&, bool) const override { return ""; }
 };
 
 CommandResult PrintTaken(CommandContext& context, const PreserveFlags& flags,
@@ -171,11 +164,11 @@ CommandResult PrintTaken(CommandContext& context, const PreserveFlags& flags,
 
 CommandResult Take(CommandContext& context, const PreserveFlags& flags) {
   if (context.data().empty()) return UsageError("--data: which folder is to be preserved");
-  std::vector<std::string> sources = {context.data()};
+  // A link that was named is meant.
+  std::vector<std::string> sources = {RealPath(context.data()).string()};
   std::vector<std::string> also;
   const fs::path keys = RealPath(fs::path(context.data()) / "keys");
   for (const std::string& named : flags.also) {
-    // A link that was named is meant.
     also.push_back(RealPath(named).string());
     sources.push_back(also.back());
     if (LiesInside(also.back(), keys)) return UsageError("--also: the keys are never copied");
@@ -195,7 +188,8 @@ CommandResult Take(CommandContext& context, const PreserveFlags& flags) {
   ProgressLine progress(context.err(), "copied", ProgressLine::Unit::kBytes, 0);
   uint64_t done = 0;
   request.on_bytes = [&](uint64_t bytes) { progress.Update(done += bytes); };
-  request.oddity_at = PathJudge(context.data(), sources, flags.output);
+  const auto open = store::HeldSources(std::make_shared<SnapshotJudge>(sources, flags.output));
+  request.open = [&open](const std::string& path) { return open(RealPath(path).string()); };
   const auto taken = store::TakeSnapshot(io::PosixFileSystem(), request);
   if (!taken.ok()) return Unreachable(context.data(), taken.status());
   return PrintTaken(context, flags, *taken);
@@ -206,8 +200,9 @@ CommandResult Check(CommandContext& context, const PreserveFlags& flags) {
   ProgressLine progress(context.err(), "hashed", ProgressLine::Unit::kBytes, 0);
   uint64_t done = 0;
   const auto found = store::CheckSnapshot(
-      io::PosixFileSystem(), flags.output, [&](uint64_t bytes) { progress.Update(done += bytes); },
-      PathJudge(flags.output, {flags.output}, flags.output));
+      io::PosixFileSystem(), RealPath(flags.output).string(),
+      [&](uint64_t bytes) { progress.Update(done += bytes); },
+      store::HeldSources(std::make_shared<CopyJudge>()));
   if (absl::IsNotFound(found.status())) {
     return Unreachable(flags.output, absl::NotFoundError("no SHA256SUMS: no copy, or one that was "
                                                          "never finished"));
@@ -242,7 +237,8 @@ void AddPreserveCommand(CLI::App& app, CommandContext& context) {
       "SHA256SUMS` checks the copy without Graven, and `graven verify --data OUT/data` what is in\n"
       "it. A link is followed only to what the folder's owner owns; pipes, devices and other "
       "links\n"
-      "are left out, and what the disk will not read becomes zeros: both are named.\n"
+      "are left out, and what the disk will not read becomes zeros: both are named. Only who made\n"
+      "the copy may read it.\n"
       "Exit code 1: not everything is in the copy; with --check, something is not as it was.\n"
       "\n"
       "Example:\n"

@@ -7,66 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "base/absl_views.h"
-#include "base/status_macros.h"
 #include "fmt/format.h"
 #include "io/file_system.h"
+#include "io/posix_file.h"
 
 namespace graven::io {
 namespace {
-
-absl::StatusCode CodeOf(int error) {
-  switch (error) {
-    case ENOENT:
-      return absl::StatusCode::kNotFound;
-    case EEXIST:
-      return absl::StatusCode::kAlreadyExists;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::StatusCode::kPermissionDenied;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case EMFILE:
-    case ENFILE:
-      return absl::StatusCode::kResourceExhausted;
-    case EISDIR:
-    case ENOTDIR:
-    case ENOTEMPTY:
-    case EXDEV:
-    case ETXTBSY:
-    case ELOOP:
-    case ENAMETOOLONG:
-      return absl::StatusCode::kFailedPrecondition;
-    default:
-      return absl::StatusCode::kUnavailable;
-  }
-}
-
-absl::Status ErrnoStatus(std::string_view operation, std::string_view path, int error) {
-  const std::string message = fmt::format("{} {}: {}", operation, path, std::strerror(error));
-  return absl::Status(CodeOf(error), ToAbsl(message));
-}
-
-// Owns a file descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  // An error of close says nothing that a sync has not said before, so it is not looked at.
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 int OpenRetrying(const std::string& path, int flags, uint32_t permissions) {
   int fd;
@@ -75,79 +23,6 @@ int OpenRetrying(const std::string& path, int flags, uint32_t permissions) {
   } while (fd < 0 && errno == EINTR);
   return fd;
 }
-
-class PosixFile final : public File {
- public:
-  PosixFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-
-  absl::Status ReadAt(uint64_t offset, std::span<char> out) override {
-    size_t done = 0;
-    while (done < out.size()) {
-      const ssize_t n = ::pread(fd_.get(), out.data() + done, out.size() - done,
-                                static_cast<off_t>(offset + done));
-      if (n > 0) {
-        done += static_cast<size_t>(n);
-      } else if (n == 0) {
-        const std::string message = fmt::format("read {}: the file ends at {}, before {}", path_,
-                                                offset + done, offset + out.size());
-        return absl::OutOfRangeError(ToAbsl(message));
-      } else if (errno != EINTR) {
-        return ErrnoStatus("read", path_, errno);
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status WriteAt(uint64_t offset, std::string_view data) override {
-    size_t done = 0;
-    while (done < data.size()) {
-      const ssize_t n = ::pwrite(fd_.get(), data.data() + done, data.size() - done,
-                                 static_cast<off_t>(offset + done));
-      if (n > 0) {
-        done += static_cast<size_t>(n);
-      } else if (n == 0) {
-        return ErrnoStatus("write", path_, EIO);
-      } else if (errno != EINTR) {
-        // The first `done` bytes are in the page cache and may reach the disk.
-        return ErrnoStatus("write", path_, errno);
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Sync() override {
-    // Never tried again, not even after EINTR: Linux marks pages whose write failed as clean, so
-    // the second try would say OK about bytes that are nowhere.
-    if (::fdatasync(fd_.get()) != 0) return ErrnoStatus("sync", path_, errno);
-    return absl::OkStatus();
-  }
-
-  void StartWriteback(uint64_t offset, uint64_t length) override {
-    (void)::sync_file_range(fd_.get(), static_cast<off64_t>(offset), static_cast<off64_t>(length),
-                            SYNC_FILE_RANGE_WRITE);
-  }
-
-  void DropFromCache() override { (void)::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }
-
-  absl::StatusOr<uint64_t> Size() override {
-    struct stat st;
-    if (::fstat(fd_.get(), &st) != 0) return ErrnoStatus("stat", path_, errno);
-    return static_cast<uint64_t>(st.st_size);
-  }
-
-  absl::Status Truncate(uint64_t size) override {
-    int result;
-    do {
-      result = ::ftruncate(fd_.get(), static_cast<off_t>(size));
-    } while (result != 0 && errno == EINTR);
-    if (result != 0) return ErrnoStatus("truncate", path_, errno);
-    return absl::OkStatus();
-  }
-
- private:
-  const Descriptor fd_;
-  const std::string path_;
-};
 
 // Whoever else may look into the folder has no use for it.
 constexpr mode_t kLockPermissions = 0600;
@@ -246,16 +121,7 @@ class PosixFileSystemImpl final : public FileSystem {
   absl::StatusOr<FileInfo> Stat(const std::string& path) override {
     struct stat st;
     if (::stat(path.c_str(), &st) != 0) return ErrnoStatus("stat", path, errno);
-    FileInfo info;
-    info.size = static_cast<uint64_t>(st.st_size);
-    info.device = st.st_dev;
-    info.inode = st.st_ino;
-    info.mode = st.st_mode & 07777;
-    info.owner = st.st_uid;
-    info.is_directory = S_ISDIR(st.st_mode);
-    info.links = st.st_nlink;
-    info.mtime_ns = int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
-    return info;
+    return InfoOf(st);
   }
 
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override {

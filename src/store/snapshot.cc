@@ -30,8 +30,12 @@ constexpr std::string_view kJournalPrefix = "data/journal/";
 constexpr std::string_view kEscapes = "nr\\";
 constexpr std::string_view kEscaped = "\n\r\\";
 constexpr size_t kSectorBytes = 4096;
-constexpr uint32_t kFileMode = 0444;
-constexpr uint32_t kFolderMode = 0755;
+constexpr uint32_t kFileMode = 0400;
+constexpr uint32_t kFolderMode = 0700;
+// Each holds a file handle, and makes the path of the copy longer: who may write in the folder must
+// not make the copy fail by either.
+constexpr int kDepthMax = 64;
+constexpr size_t kPathBytesMax = 3500;
 
 std::string_view LastComponent(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
@@ -81,11 +85,18 @@ absl::StatusOr<FileRead> ReadFile(io::File& file, uint64_t size, io::File* copy,
   Sha256Stream hash;
   FileRead read;
   std::string piece;
+  size_t piece_max = kPieceBytes;
   while (read.bytes < size) {
-    piece.resize(std::min<uint64_t>(size - read.bytes, kPieceBytes));
+    piece.resize(std::min<uint64_t>(size - read.bytes, piece_max));
     if (!ReadWhatCanBe(file, read.bytes, piece, &read).ok()) {
       ASSIGN_OR_RETURN(const uint64_t now, file.Size());
-      size = std::clamp(now, read.bytes, size - 1);
+      if (now < read.bytes + piece.size()) {
+        size = std::max(now, read.bytes);
+      } else {
+        // It ends before the size that it says it has: its end is somewhere in this piece.
+        piece_max = piece.size() / 2;
+        if (piece_max == 0) size = read.bytes;
+      }
       continue;
     }
     hash.Add(piece);
@@ -123,22 +134,28 @@ std::optional<std::string> Unescaped(std::string_view text) {
   return name;
 }
 
+OpenSource OpenerOf(const OpenSource& open, io::FileSystem& fs) {
+  return open ? open : SourcesOf(fs);
+}
+
 // Copies trees, and keeps what SHA256SUMS will say.
 class Copier {
  public:
   Copier(io::FileSystem& fs, const SnapshotRequest& request) : fs_(fs), request_(request) {}
 
   // `name`: the place in the output. Errors are those of writing.
-  absl::Status Copy(const std::string& from, const std::string& name) {
-    if (request_.oddity_at) {
-      const Oddity odd = request_.oddity_at(from);
-      if (!odd.words.empty())
-        Note(odd.leave ? &found_.left_out : &found_.followed, name, odd.words);
-      if (odd.leave) return absl::OkStatus();
+  absl::Status Copy(absl::StatusOr<SourceEntry> source, const std::string& name, int depth = 1) {
+    if (!source.ok()) return NameMissing(name, source.status());
+    if (!source->words.empty()) {
+      Note(source->is_left() ? &found_.left_out : &found_.followed, name, source->words);
     }
-    const auto info = fs_.Stat(from);
-    if (!info.ok()) return NameMissing(name, info.status());
-    return info->is_directory ? CopyFolder(from, name) : CopyFile(from, name, *info);
+    if (source->is_left()) return absl::OkStatus();
+    if (depth > kDepthMax || Out(name).size() > kPathBytesMax) {
+      Note(&found_.left_out, name, "it lies too deep");
+      return absl::OkStatus();
+    }
+    return source->folder != nullptr ? CopyFolder(*source->folder, name, depth)
+                                     : CopyFile(*source, name);
   }
 
   absl::Status AddText(std::string_view name, std::string_view text) {
@@ -176,47 +193,44 @@ class Copier {
     return absl::OkStatus();
   }
 
-  absl::Status CopyFolder(const std::string& from, const std::string& name) {
+  absl::Status CopyFolder(SourceFolder& from, const std::string& name, int depth) {
     RETURN_IF_ERROR(io::MakeDirectoryDurably(fs_, Out(name), kFolderMode));
-    const auto children = fs_.List(from);
+    const auto children = from.List();
     if (!children.ok()) return NameMissing(name, children.status());
     for (const std::string& child : *children) {
-      RETURN_IF_ERROR(Copy(io::JoinPath(from, child), io::JoinPath(name, child)));
+      RETURN_IF_ERROR(Copy(from.Open(child), io::JoinPath(name, child), depth + 1));
     }
     return fs_.SyncDirectory(Out(name));
   }
 
-  absl::Status CopyFile(const std::string& from, const std::string& name,
-                        const io::FileInfo& before) {
-    const auto file = fs_.Open(from, io::OpenMode::kRead);
-    if (!file.ok()) return NameMissing(name, file.status());
-    if (name.starts_with(kJournalPrefix) && before.size > 0) {
-      const auto unused = HoldsOnlyZeros(**file, before.size);
+  absl::Status CopyFile(const SourceEntry& from, const std::string& name) {
+    const uint64_t size = from.info.size;
+    if (name.starts_with(kJournalPrefix) && size > 0) {
+      const auto unused = HoldsOnlyZeros(*from.file, size);
       if (unused.ok() && *unused) {
         found_.unused.push_back(name);
-        if (HasChanged(from, before)) found_.changed.push_back(name);
+        if (HasChanged(from)) found_.changed.push_back(name);
         return absl::OkStatus();
       }
     }
     ASSIGN_OR_RETURN(const auto copy, fs_.Open(Out(name), io::OpenMode::kCreateNew, kFileMode));
     ASSIGN_OR_RETURN(const FileRead read,
-                     ReadFile(**file, before.size, copy.get(), request_.on_bytes));
+                     ReadFile(*from.file, size, copy.get(), request_.on_bytes));
     RETURN_IF_ERROR(copy->Sync());
     if (read.unreadable_bytes > 0) {
       Note(&found_.unreadable, name,
            fmt::format("{} bytes of it, for which zeros stand: {}", read.unreadable_bytes,
                        ToStd(read.why.message())));
     }
-    if (read.bytes != before.size || HasChanged(from, before)) found_.changed.push_back(name);
+    if (read.bytes != size || HasChanged(from)) found_.changed.push_back(name);
     found_.bytes += read.bytes;
     sums_[name] = read.hash;
     return absl::OkStatus();
   }
 
-  bool HasChanged(const std::string& from, const io::FileInfo& before) const {
-    const auto after = fs_.Stat(from);
-    return !after.ok() || after->size != before.size || after->mtime_ns != before.mtime_ns ||
-           after->inode != before.inode;
+  static bool HasChanged(const SourceEntry& file) {
+    const auto after = file.info_now();
+    return !after.ok() || after->size != file.info.size || after->mtime_ns != file.info.mtime_ns;
   }
 
   io::FileSystem& fs_;
@@ -245,28 +259,6 @@ std::string Facts(const SnapshotRequest& request, const Snapshot& found) {
   return text;
 }
 
-// Every file below `name`, but SHA256SUMS, and the lock of whoever verified the copy.
-absl::Status ListFiles(io::FileSystem& fs, const std::string& output, const std::string& name,
-                       const OddityAt& oddity_at, std::vector<std::string>* files) {
-  const std::string path = name.empty() ? output : io::JoinPath(output, name);
-  ASSIGN_OR_RETURN(const std::vector<std::string> children, fs.List(path));
-  for (const std::string& child : children) {
-    const std::string below = name.empty() ? child : io::JoinPath(name, child);
-    const std::string at = io::JoinPath(output, below);
-    if (oddity_at && !oddity_at(at).words.empty()) {
-      files->push_back(below);
-      continue;
-    }
-    ASSIGN_OR_RETURN(const io::FileInfo info, fs.Stat(at));
-    if (info.is_directory) {
-      RETURN_IF_ERROR(ListFiles(fs, output, below, oddity_at, files));
-    } else if (below != kSumsName && below != kLockName) {
-      files->push_back(below);
-    }
-  }
-  return absl::OkStatus();
-}
-
 // "<64 hex digits>  <path>" in each line, escaped as SumsLine does.
 absl::StatusOr<std::map<std::string, Hash>> ParseSums(std::string_view text) {
   std::map<std::string, Hash> sums;
@@ -289,24 +281,29 @@ absl::StatusOr<std::map<std::string, Hash>> ParseSums(std::string_view text) {
   return sums;
 }
 
-// A version file that somebody took away or spoilt is no reason to preserve nothing.
-absl::Status CheckThatItIsOne(io::FileSystem& fs, const DataPaths& paths) {
-  const absl::Status status = CheckDataFolder(fs, paths);
+// A version file that somebody took away, spoilt, or made a pipe is no reason to preserve nothing.
+absl::Status CheckThatItIsOne(io::FileSystem& fs, const DataPaths& paths, SourceFolder& folder) {
   const auto logs = fs.Stat(paths.Logs());
-  return logs.ok() && logs->is_directory ? absl::OkStatus() : status;
+  if (logs.ok() && logs->is_directory) return absl::OkStatus();
+  const auto version = folder.Open(std::string(LastComponent(paths.Version())));
+  if (version.ok() && version->file == nullptr) {
+    return absl::FailedPreconditionError(paths.directory() + ": no data folder");
+  }
+  return CheckDataFolder(fs, paths);
 }
 
-absl::Status CopyData(io::FileSystem& fs, const SnapshotRequest& request, Copier* copier) {
+absl::Status CopyData(io::FileSystem& fs, const SnapshotRequest& request, SourceFolder& folder,
+                      Copier* copier) {
   const DataPaths paths(request.folder);
   const std::string out = io::JoinPath(request.output, "data");
   RETURN_IF_ERROR(fs.MakeDirectory(out, kFolderMode));
   // By name, so the guard and the journal come before the logs: what leaves the journal meanwhile
   // is in a segment that is still to be copied.
-  ASSIGN_OR_RETURN(const std::vector<std::string> children, fs.List(request.folder));
+  ASSIGN_OR_RETURN(const std::vector<std::string> children, folder.List());
   for (const std::string& child : children) {
     const std::string from = io::JoinPath(request.folder, child);
     if (from == paths.Keys() || from == paths.Lock()) continue;
-    RETURN_IF_ERROR(copier->Copy(from, io::JoinPath("data", child)));
+    RETURN_IF_ERROR(copier->Copy(folder.Open(child), io::JoinPath("data", child)));
   }
   return fs.SyncDirectory(out);
 }
@@ -317,43 +314,100 @@ absl::Status CopyAlso(io::FileSystem& fs, const SnapshotRequest& request, Copier
   RETURN_IF_ERROR(fs.MakeDirectory(out, kFolderMode));
   for (size_t i = 0; i < request.also.size(); ++i) {
     const std::string name = fmt::format("also/{}-{}", i + 1, LastComponent(request.also[i]));
-    RETURN_IF_ERROR(copier->Copy(request.also[i], name));
+    RETURN_IF_ERROR(copier->Copy(OpenerOf(request.open, fs)(request.also[i]), name));
   }
   return fs.SyncDirectory(out);
 }
 
-absl::StatusOr<Snapshot> Fill(io::FileSystem& fs, const SnapshotRequest& request) {
+absl::StatusOr<Snapshot> Fill(io::FileSystem& fs, const SnapshotRequest& request,
+                              SourceFolder& folder) {
   RETURN_IF_ERROR(fs.SyncDirectory(io::ParentDirectory(request.output)));
   Copier copier(fs, request);
-  RETURN_IF_ERROR(CopyData(fs, request, &copier));
+  RETURN_IF_ERROR(CopyData(fs, request, folder, &copier));
   RETURN_IF_ERROR(CopyAlso(fs, request, &copier));
   RETURN_IF_ERROR(copier.AddText(kFactsName, Facts(request, copier.found())));
   return copier.Finish();
 }
 
-// What is different about one of the files that are there; nothing: "".
-std::string Difference(io::FileSystem& fs, const std::string& path, const Hash* expected,
-                       const std::function<void(uint64_t)>& on_bytes, const OddityAt& oddity_at) {
-  if (std::string odd = oddity_at ? oddity_at(path).words : ""; !odd.empty()) return odd;
-  if (expected == nullptr) return "was not there";
-  const auto file = fs.Open(path, io::OpenMode::kRead);
-  if (!file.ok()) return std::string(ToStd(file.status().message()));
-  const auto size = (*file)->Size();
-  if (!size.ok()) return std::string(ToStd(size.status().message()));
-  const auto read = ReadFile(**file, *size, nullptr, on_bytes);
-  if (!read.ok()) return std::string(ToStd(read.status().message()));
-  if (read->unreadable_bytes > 0) return std::string(ToStd(read->why.message()));
-  return read->hash == *expected ? "" : "has other bytes";
+// Reads a copy again, and holds it against its SHA256SUMS.
+class Rereader {
+ public:
+  Rereader(std::map<std::string, Hash> sums, const std::function<void(uint64_t)>& on_bytes)
+      : sums_(std::move(sums)), on_bytes_(on_bytes) {}
+
+  // Every file below `name`, but SHA256SUMS, and the lock of whoever verified the copy.
+  void Look(SourceFolder& folder, const std::string& name, int depth = 1) {
+    const auto children = folder.List();
+    if (!children.ok()) return Differs(name, ToStd(children.status().message()));
+    for (const std::string& child : *children) {
+      const std::string below = name.empty() ? child : io::JoinPath(name, child);
+      const auto entry = folder.Open(child);
+      if (entry.ok() && entry->folder != nullptr && entry->words.empty() &&
+          depth <= kDepthMax + 1) {
+        Look(*entry->folder, below, depth + 1);
+      } else if (below != kSumsName && below != kLockName) {
+        Differs(below, Difference(entry, sums_.find(below)));
+        sums_.erase(below);
+      }
+    }
+  }
+
+  std::vector<std::string> Finish() {
+    for (const auto& [name, hash] : sums_) Differs(name, "is missing");
+    return std::move(differences_);
+  }
+
+ private:
+  using Sums = std::map<std::string, Hash>;
+
+  void Differs(const std::string& name, std::string_view words) {
+    if (!words.empty()) differences_.push_back(fmt::format("{}: {}", name, words));
+  }
+
+  // What is different about something that is there; nothing: "".
+  std::string Difference(const absl::StatusOr<SourceEntry>& entry, Sums::const_iterator sum) const {
+    if (!entry.ok()) return std::string(ToStd(entry.status().message()));
+    if (!entry->words.empty()) return entry->words;
+    if (sum == sums_.end() || entry->file == nullptr) return "was not there";
+    const auto read = ReadFile(*entry->file, entry->info.size, nullptr, on_bytes_);
+    if (!read.ok()) return std::string(ToStd(read.status().message()));
+    if (read->unreadable_bytes > 0) return std::string(ToStd(read->why.message()));
+    return read->hash == sum->second ? "" : "has other bytes";
+  }
+
+  Sums sums_;
+  const std::function<void(uint64_t)>& on_bytes_;
+  std::vector<std::string> differences_;
+};
+
+// kNotFound: there is none.
+absl::StatusOr<std::string> ReadSums(SourceFolder& folder) {
+  ASSIGN_OR_RETURN(const SourceEntry sums, folder.Open(std::string(kSumsName)));
+  if (sums.file == nullptr || !sums.words.empty()) {
+    return absl::DataLossError(
+        ToAbsl(fmt::format("{}: {}", kSumsName, sums.words.empty() ? "a folder" : sums.words)));
+  }
+  if (sums.info.size > kSumsBytesMax) {
+    return absl::DataLossError(ToAbsl(
+        fmt::format("{}: has {} bytes, more than {}", kSumsName, sums.info.size, kSumsBytesMax)));
+  }
+  std::string text(sums.info.size, '\0');
+  RETURN_IF_ERROR(sums.file->ReadAt(0, text));
+  return text;
 }
 
 }  // namespace
 
 absl::StatusOr<Snapshot> TakeSnapshot(io::FileSystem& fs, const SnapshotRequest& request) {
-  RETURN_IF_ERROR(CheckThatItIsOne(fs, DataPaths(request.folder)));
+  ASSIGN_OR_RETURN(const SourceEntry data, OpenerOf(request.open, fs)(request.folder));
+  if (data.folder == nullptr) {
+    return absl::FailedPreconditionError(request.folder + ": not a directory");
+  }
+  RETURN_IF_ERROR(CheckThatItIsOne(fs, DataPaths(request.folder), *data.folder));
   // What somebody named must be there.
   for (const std::string& also : request.also) RETURN_IF_ERROR(fs.Stat(also).status());
   RETURN_IF_ERROR(fs.MakeDirectory(request.output, kFolderMode));
-  auto taken = Fill(fs, request);
+  auto taken = Fill(fs, request, *data.folder);
   if (taken.ok()) return taken;
   // Whoever finds it later must not take it for the whole.
   return absl::Status(
@@ -364,24 +418,17 @@ absl::StatusOr<Snapshot> TakeSnapshot(io::FileSystem& fs, const SnapshotRequest&
 
 absl::StatusOr<SnapshotCheck> CheckSnapshot(io::FileSystem& fs, const std::string& output,
                                             const std::function<void(uint64_t)>& on_bytes,
-                                            const OddityAt& oddity_at) {
-  ASSIGN_OR_RETURN(const std::string text,
-                   io::ReadWholeFile(fs, io::JoinPath(output, kSumsName), kSumsBytesMax));
+                                            const OpenSource& open) {
+  ASSIGN_OR_RETURN(const SourceEntry copy, OpenerOf(open, fs)(output));
+  if (copy.folder == nullptr) {
+    return absl::FailedPreconditionError(output + ": not a directory");
+  }
+  ASSIGN_OR_RETURN(const std::string text, ReadSums(*copy.folder));
   ASSIGN_OR_RETURN(auto sums, ParseSums(text));
   SnapshotCheck check{sums.size(), Sha256(text), {}};
-  std::vector<std::string> files;
-  RETURN_IF_ERROR(ListFiles(fs, output, "", oddity_at, &files));
-  for (const std::string& name : files) {
-    const auto expected = sums.find(name);
-    const std::string difference =
-        Difference(fs, io::JoinPath(output, name),
-                   expected == sums.end() ? nullptr : &expected->second, on_bytes, oddity_at);
-    if (!difference.empty()) check.differences.push_back(fmt::format("{}: {}", name, difference));
-    if (expected != sums.end()) sums.erase(expected);
-  }
-  for (const auto& [name, hash] : sums) {
-    check.differences.push_back(fmt::format("{}: is missing", name));
-  }
+  Rereader rereader(std::move(sums), on_bytes);
+  rereader.Look(*copy.folder, "");
+  check.differences = rereader.Finish();
   return check;
 }
 

@@ -10,7 +10,9 @@
 //   OUT/SHA256SUMS     of every file above, for sha256sum -c; its own hash is what one writes down
 //
 // A bad day is no reason to end half-way: what cannot be read is named, and all the rest is copied.
-// Nor may a stranger's link or pipe in the folder lead the copy elsewhere, or hold it up for ever.
+// Nor may a stranger's link or pipe in the folder lead the copy elsewhere, or hold it up for ever,
+// whenever it is put there: what was opened is judged, and what was judged is read (HeldSources).
+// Only the one who made the copy may read it: it may be a copy of what only the server could read.
 //
 // Threads: stateless.
 #pragma once
@@ -24,16 +26,9 @@
 #include "absl/status/statusor.h"
 #include "base/hash.h"
 #include "io/file_system.h"
+#include "store/source_folder.h"
 
 namespace graven::store {
-
-// What stands at a path that is not simply a file or a folder, and whether it is left alone. Asked
-// before anything is opened; no `words`: nothing to say.
-struct Oddity {
-  std::string words;  // "a pipe", "a link to /x, which belongs to another user"
-  bool leave = false;
-};
-using OddityAt = std::function<Oddity(const std::string& path)>;
 
 struct SnapshotRequest {
   std::string folder;             // a data folder
@@ -43,7 +38,8 @@ struct SnapshotRequest {
   std::string heading;
   // Hears of the bytes of each piece copied.
   std::function<void(uint64_t bytes)> on_bytes;
-  OddityAt oddity_at;
+  // How `folder` and `also` are opened; none: by names.
+  OpenSource open;
 };
 
 struct Snapshot {
@@ -55,8 +51,8 @@ struct Snapshot {
   Hash digest;
   // Files of the source that changed, came or went while they were copied, as paths in OUT.
   std::vector<std::string> changed;
-  // Sentences "PLACE: WORDS": links that were followed, and what was left out for being a link or
-  // a pipe.
+  // Sentences "PLACE: WORDS": links that were followed, and what was left out for being a link, a
+  // pipe or a key, or for lying too deep.
   std::vector<std::string> followed;
   std::vector<std::string> left_out;
   // The same of what could not be read. Where it was part of a file only, zeros stand for it.
@@ -80,6 +76,6 @@ struct SnapshotCheck {
 // Hashes everything again. kNotFound: no SHA256SUMS. kDataLoss: it is not one of ours.
 absl::StatusOr<SnapshotCheck> CheckSnapshot(io::FileSystem& fs, const std::string& output,
                                             const std::function<void(uint64_t)>& on_bytes,
-                                            const OddityAt& oddity_at = {});
+                                            const OpenSource& open = {});
 
 }  // namespace graven::store

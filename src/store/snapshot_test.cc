@@ -1,10 +1,15 @@
 #include "store/snapshot.h"
 
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/encoding.h"
 #include "base/sha256.h"
+#include "base/status_macros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "io/durable_file.h"
@@ -145,13 +150,38 @@ TEST_F(SnapshotTest, WhatTheDiskRefusesIsZerosAndNamedAndTheRestIsCopied) {
   EXPECT_THAT(CheckSnapshot(fs_, "out", {})->differences, IsEmpty());
 }
 
+// A disk on which some names are odd.
+class OddFolder final : public SourceFolder {
+ public:
+  explicit OddFolder(std::unique_ptr<SourceFolder> plain) : plain_(std::move(plain)) {}
+  absl::StatusOr<std::vector<std::string>> List() override { return plain_->List(); }
+  absl::StatusOr<SourceEntry> Open(const std::string& name) override {
+    SourceEntry entry;
+    if (name == "stray") {
+      entry.words = "a pipe";
+      return entry;
+    }
+    ASSIGN_OR_RETURN(entry, plain_->Open(name));
+    if (name == "linked") entry.words = "a link to /x";
+    return Odd(std::move(entry));
+  }
+  static SourceEntry Odd(SourceEntry entry) {
+    if (entry.folder != nullptr) {
+      entry.folder = std::make_unique<OddFolder>(std::move(entry.folder));
+    }
+    return entry;
+  }
+
+ private:
+  const std::unique_ptr<SourceFolder> plain_;
+};
+
 TEST_F(SnapshotTest, WhatIsOddIsNamedAndLeftOrFollowed) {
   Write("d/logs/linked", "elsewhere");
   SnapshotRequest request{"d", {}, "out", "", {}, {}};
-  request.oddity_at = [](const std::string& path) -> Oddity {
-    if (path == "d/logs/stray") return {"a pipe", true};
-    if (path == "d/logs/linked") return {"a link to /x", false};
-    return {};
+  request.open = [this](const std::string& path) -> absl::StatusOr<SourceEntry> {
+    ASSIGN_OR_RETURN(SourceEntry entry, SourcesOf(fs_)(path));
+    return OddFolder::Odd(std::move(entry));
   };
   const auto taken = TakeSnapshot(fs_, request);
   ASSERT_TRUE(taken.ok()) << taken.status();
@@ -162,12 +192,67 @@ TEST_F(SnapshotTest, WhatIsOddIsNamedAndLeftOrFollowed) {
   EXPECT_THAT(Read("out/preserved.txt"), HasSubstr("left out: data/logs/stray: a pipe\n"));
   EXPECT_THAT(Read("out/preserved.txt"), HasSubstr("followed: data/logs/linked: a link to /x\n"));
   // In a copy a link is a change, wherever it leads: it is not opened.
-  const auto found = CheckSnapshot(fs_, "out", {}, [](const std::string& path) -> Oddity {
-    if (path == "out/data/journal/1") return {"a link to /dev/zero", true};
-    return {};
-  });
+  const auto found = CheckSnapshot(fs_, "out", {}, request.open);
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_THAT(found->differences, ElementsAre("data/journal/1: a link to /dev/zero"));
+  EXPECT_THAT(found->differences, ElementsAre("data/logs/linked: a link to /x"));
+}
+
+TEST_F(SnapshotTest, OnlyItsOwnerMayReadTheCopy) {
+  ASSERT_TRUE(Take().ok());
+  for (const char* folder : {"out", "out/data", "out/also", "out/data/logs", "out/data/journal"}) {
+    EXPECT_EQ(fs_.Stat(folder)->mode, 0700U) << folder;
+  }
+  for (const char* file : {"out/data/journal/1", "out/also/1-guard", "out/data/version",
+                           "out/preserved.txt", "out/SHA256SUMS"}) {
+    EXPECT_EQ(fs_.Stat(file)->mode, 0400U) << file;
+  }
+}
+
+TEST_F(SnapshotTest, WhatLiesTooDeepIsNamedAndTheRestIsCopied) {
+  std::string deep = "d/logs";
+  for (int depth = 0; depth < 70; ++depth) ASSERT_TRUE(fs_.MakeDirectory(deep += "/x").ok());
+  const auto taken = Take();
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_THAT(taken->left_out, ElementsAre(HasSubstr("/x/x/x: it lies too deep")));
+  EXPECT_EQ(Read("out/data/logs/stray"), "s");
+  EXPECT_THAT(CheckSnapshot(fs_, "out", {})->differences, IsEmpty());
+}
+
+// Its size is not what there is to read.
+class BoastfulFile final : public io::File {
+ public:
+  explicit BoastfulFile(std::unique_ptr<io::File> file) : file_(std::move(file)) {}
+  absl::Status ReadAt(uint64_t offset, std::span<char> out) override {
+    ++reads;
+    return file_->ReadAt(offset, out);
+  }
+  absl::StatusOr<uint64_t> Size() override { return uint64_t{10} << 20; }
+  absl::Status WriteAt(uint64_t, std::string_view) override { return absl::OkStatus(); }
+  absl::Status Sync() override { return absl::OkStatus(); }
+  absl::Status Truncate(uint64_t) override { return absl::OkStatus(); }
+
+  static inline int reads = 0;
+
+ private:
+  const std::unique_ptr<io::File> file_;
+};
+
+TEST_F(SnapshotTest, FileThatEndsBeforeItsSizeIsCopiedToItsEndInFewReads) {
+  Write("short", std::string(1'234'567, 's'));
+  SnapshotRequest request{"d", {"short"}, "out", "", {}, {}};
+  request.open = [this](const std::string& path) -> absl::StatusOr<SourceEntry> {
+    ASSIGN_OR_RETURN(SourceEntry entry, SourcesOf(fs_)(path));
+    if (path != "short") return entry;
+    entry.file = std::make_unique<BoastfulFile>(std::move(entry.file));
+    entry.info.size = uint64_t{10} << 20;
+    return entry;
+  };
+  BoastfulFile::reads = 0;
+  const auto taken = TakeSnapshot(fs_, request);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(Read("out/also/1-short"), std::string(1'234'567, 's'));
+  EXPECT_THAT(taken->changed, ElementsAre("also/1-short"));
+  EXPECT_LT(BoastfulFile::reads, 100);
 }
 
 TEST_F(SnapshotTest, NameThatWouldBreakALineIsEscapedAndPreserved) {

@@ -67,8 +67,8 @@ class Preserve(unittest.TestCase):
         self.assertEqual([taken[name] for name in ("left_out", "unreadable", "changed_meanwhile")], [[], [], []])
         self.assertTrue(sums_hold(self.out))
         for path in self.out.rglob("*"):
-            if path.is_file():
-                self.assertEqual(stat.S_IMODE(path.stat().st_mode) & 0o222, 0, path)
+            # Nor may anybody else read what only the server could.
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o400 if path.is_file() else 0o700, path)
         verdict = json.loads(serving.run("verify", "--data", self.out / "data", "--key", self.key, "--json").stdout)
         self.assertEqual(verdict["logs"][0]["records"], 300)
         serving.run("preserve", self.out, "--check")
@@ -125,7 +125,8 @@ class Preserve(unittest.TestCase):
         left = dict(one.split(": ", 1) for one in taken["left_out"])
         self.assertEqual(set(left), {f"data/{name}" for name in (*traps, "pipe")})
         self.assertEqual(left["data/pipe"], "a pipe")
-        self.assertIn("copied in its own place", left["data/logs/default/key"])
+        self.assertIn("where the keys are", left["data/logs/default/key"])
+        self.assertIn("copied in its own place", left["data/loop"])
         self.assertIn("holds what is copied", left["data/up"])
         self.assertIn("a device", left["data/zero"])
         self.assertIn("leads nowhere", left["data/nowhere"])
@@ -169,6 +170,72 @@ class Preserve(unittest.TestCase):
         taken = self.preserve(check=1)
         self.assertEqual(taken["left_out"], [f"data/again: a link to {elsewhere}, where the keys are"])
         self.assertFalse((self.out / "data" / "keys").exists())
+        # Nor by another name of the same file.
+        os.link(elsewhere / "default", self.data / "logs" / "default" / "name")
+        taken = self.preserve(out=self.folder / "by-name", check=1)
+        self.assertIn("data/logs/default/name: one of the keys, by another name", taken["left_out"])
+        private = (elsewhere / "default").read_bytes()
+        for path in (self.folder / "by-name").rglob("*"):
+            if path.is_file():
+                self.assertNotIn(private, path.read_bytes(), path)
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("strace"),
+                         "skipped: only root can make a file of somebody else, and strace the copy slow")
+    def test_what_is_put_in_place_of_a_file_or_folder_while_it_is_copied_leads_nowhere(self):
+        self.fill()
+        secret = self.folder / "secret"
+        secret.mkdir()
+        (secret / "x").write_text("of somebody else")
+        for path in (secret / "x", secret):
+            os.chown(path, 65534, 65534)
+        place = self.data / "logs" / "default"
+        names = range(30)
+        for name in names:
+            (place / f"folder-{name}").mkdir()
+            (place / f"folder-{name}" / "x").write_text("ours")
+        ended = threading.Event()
+        swaps = []
+
+        def put(make):
+            for name in names:
+                make(place / "new")
+                os.replace(place / "new", place / f"file-{name}")
+            time.sleep(0.003)
+
+        def swap():
+            while not ended.is_set():
+                put(lambda path: path.write_text("ours"))
+                put(lambda path: path.symlink_to(secret / "x"))
+                put(lambda path: path.write_text("ours"))
+                put(os.mkfifo)
+                for name in names:
+                    (place / f"folder-{name}").rename(self.folder / f"aside-{name}")
+                    (place / f"folder-{name}").symlink_to(secret)
+                time.sleep(0.003)
+                for name in names:
+                    (place / f"folder-{name}").unlink()
+                    (self.folder / f"aside-{name}").rename(place / f"folder-{name}")
+                swaps.append(1)
+
+        swapper = threading.Thread(target=swap)
+        swapper.start()
+        try:
+            for number in range(4):
+                out = self.folder / f"evidence-{number}"
+                # Between the look at a name and its being opened lies time enough to put something else there.
+                done = subprocess.run(["strace", "-f", "-o", self.folder / "trace", "-e", "trace=openat",
+                                       "-e", "inject=openat:delay_enter=4000", serving.BINARY, "preserve", out,
+                                       "--data", self.data], capture_output=True, text=True, timeout=60)
+                self.assertIn(done.returncode, (0, 1), done.stderr)
+                self.assertIn("DELAYED", (self.folder / "trace").read_text())
+                self.assertTrue(sums_hold(out))
+                for path in out.rglob("*"):
+                    if path.is_file() and path.name != "preserved.txt":
+                        self.assertNotIn(b"of somebody else", path.read_bytes(), path)
+        finally:
+            ended.set()
+            swapper.join()
+        self.assertGreater(len(swaps), 10)
 
     def test_wrong_targets_are_refused_with_their_reason_before_anything_is_made(self):
         self.fill()
@@ -187,6 +254,8 @@ class Preserve(unittest.TestCase):
         self.assertFalse(out.exists())
         done = serving.run("preserve", out, "--data", self.out, check=3)
         self.assertIn("no data folder", done.stderr)
+        os.mkfifo(self.out / "version")  # it is not waited for
+        self.assertIn("no data folder", serving.run("preserve", out, "--data", self.out, check=3, timeout=60).stderr)
         self.assertIn("--data", serving.run("preserve", out, check=2).stderr)
         self.assertFalse(out.exists())
 

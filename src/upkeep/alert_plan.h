@@ -39,6 +39,9 @@ struct AlertPlan {
   std::vector<std::string> webhook_allowed_hosts;
   bool webhook_values = false;
   std::string page;  // what notices link to (webhook/page_link.h); "": they do not
+  // Ranges that a rule has stepped over and the log `_system` has not taken: with so many the rule
+  // waits.
+  size_t skipped_waiting_max = 1000;
 };
 
 // `page`: where the page is served, for people; "": nobody said. kInvalidArgument: names the rule

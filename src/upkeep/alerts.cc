@@ -35,8 +35,9 @@ constexpr size_t kHeadBytesMax = 128;
 constexpr uint64_t kSkippedPieceMax = 65'536;
 // Reads of one look that find out how far damage goes, where no reader says so.
 constexpr int kProbesPerLook = 64;
-// Events of the log `_system` that a place waits for.
-constexpr size_t kSystemEventsMax = 1000;
+// How long a stop waits for the log `_system` to take what was skipped.
+constexpr auto kFatePatience = std::chrono::seconds(1);
+constexpr auto kFatePause = std::chrono::milliseconds(5);
 
 // What makes a rule the same rule, of the same log; an origin of "": of whichever is made.
 Hash HashOf(const search::AlertRule& rule, std::string_view origin) {
@@ -64,6 +65,8 @@ struct Alerts::Watch {
         keeping(fmt::format("alert {}: its place cannot be kept", of.name),
                 metrics.MakeGauge(metrics::kAlertStandsStill, {of.name, "place"})) {}
 
+  bool HasTrouble() const { return reading.lasts() || telling.lasts() || keeping.lasts(); }
+
   // A range that cannot be read, as far as it is known.
   struct Damage {
     LogIndex first, end;
@@ -87,6 +90,7 @@ struct Alerts::Watch {
   std::optional<Damage> damage;
   // What the log `_system` has not taken yet; the place waits for them.
   std::vector<SystemEvent> system_events;
+  int64_t system_since_ns = 0;  // since when there are any
   // After an error: how long it rests, longer each time, and until when.
   int64_t rest_ns = 0;
   int64_t rest_until_ns = 0;
@@ -150,9 +154,15 @@ Alerts::~Alerts() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-  // A place that is not kept lets its rule begin at an older one.
+  // A place that is not kept lets its rule begin at an older one, so the log `_system` is given a
+  // moment for what was told last.
+  const auto until = std::chrono::steady_clock::now() + kFatePatience;
   for (const auto& watch : watches_) {
-    if (watch->window) KeepPlace(watch.get());
+    if (!watch->window) continue;
+    while (!SystemLogHasIt(watch.get()) && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(kFatePause);
+    }
+    KeepPlace(watch.get());
   }
 }
 
@@ -175,8 +185,7 @@ bool Alerts::Look() {
       LetRest(watch.get(), &watch->reading, looked.status());
       continue;
     }
-    watch->reading.End(searches_.clock().SteadyNs(), &log_);
-    if (!watch->telling.lasts()) watch->rest_ns = 0;
+    if (!watch->HasTrouble()) watch->rest_ns = 0;
     more = more || *looked;
   }
   return more;
@@ -216,11 +225,11 @@ absl::StatusOr<bool> Alerts::LookAt(Watch* watch) {
   } else if (next.value < size.value) {
     judged = Judge(watch, size);
   }
-  if (!TellAll(watch)) return false;
+  const bool told = TellAll(watch);
   const bool is_late = searches_.clock().SteadyNs() - watch->kept_at_ns >= kKeepNs;
-  if (is_late || (watch->must_keep && !watch->keeping.lasts())) KeepPlace(watch);
+  if (told && (is_late || (watch->must_keep && !watch->keeping.lasts()))) KeepPlace(watch);
   RETURN_IF_ERROR(judged);
-  return watch->window->next().value < size.value && !watch->damaged_at;
+  return told && watch->window->next().value < size.value && !watch->damaged_at;
 }
 
 absl::Status Alerts::Judge(Watch* watch, TreeSize size) {
@@ -238,8 +247,10 @@ absl::Status Alerts::Judge(Watch* watch, TreeSize size) {
   // Of an error too: what the window has seen by then it will not see again.
   watch->untold.insert(watch->untold.end(), raised.begin(), raised.end());
   if (!absl::IsDataLoss(read)) {
-    if (read.ok()) watch->damaged_at.reset();
-    return read;
+    RETURN_IF_ERROR(read);
+    watch->damaged_at.reset();
+    watch->reading.End(searches_.clock().SteadyNs(), &log_);
+    return absl::OkStatus();
   }
   const LogIndex bad = watch->window->next();
   if (watch->damaged_at != bad) {
@@ -341,22 +352,29 @@ absl::Status Alerts::WritePlace(Watch* watch) {
 }
 
 bool Alerts::SystemLogHasIt(Watch* watch) {
-  const int64_t now_ns = searches_.clock().SteadyNs();
-  for (SystemEvent& event : watch->system_events) {
+  std::erase_if(watch->system_events, [](const SystemEvent& event) {
     const EventFate fate = event.fate->load();
-    if (fate == EventFate::kWaiting) return false;
-    if (fate != EventFate::kLost) continue;
-    // As often as a place is kept, not more.
-    if (watch->keeping.lasts() && now_ns - watch->kept_at_ns < kKeepNs) return false;
-    watch->kept_at_ns = now_ns;
+    return fate == EventFate::kDurable || fate == EventFate::kNoLog;
+  });
+  if (watch->system_events.empty()) return true;
+  const int64_t now_ns = searches_.clock().SteadyNs();
+  const bool is_lost = std::ranges::any_of(watch->system_events, [](const SystemEvent& event) {
+    return event.fate->load() == EventFate::kLost;
+  });
+  const bool was_met = watch->keeping.lasts();
+  if (is_lost || now_ns - watch->system_since_ns >= kKeepNs) {
     watch->keeping.Meet(absl::UnavailableError("the log _system does not take what was skipped"),
                         now_ns, &log_);
+  }
+  // What was lost is written again as often as a place is kept, not more.
+  if (was_met && now_ns - watch->kept_at_ns < kKeepNs) return false;
+  for (SystemEvent& event : watch->system_events) {
+    if (event.fate->load() != EventFate::kLost) continue;
+    watch->kept_at_ns = now_ns;
     event.fate = std::make_shared<std::atomic<EventFate>>(EventFate::kWaiting);
     events_.Write(event);
-    return false;
   }
-  watch->system_events.clear();
-  return true;
+  return false;
 }
 
 void Alerts::KeepWaiting(Watch* watch) {
@@ -385,13 +403,26 @@ bool Alerts::TellAll(Watch* watch) {
     if (told.ok()) watch->untold.pop_front();
   }
   // After its alerts: they are of records before it.
-  if (told.ok() && watch->damage && watch->damage->is_measured) told = TellSkipped(watch);
+  if (told.ok() && watch->damage && watch->damage->is_measured) {
+    if (!MaySkip(watch)) return false;
+    told = TellSkipped(watch);
+  }
   if (!told.ok()) {
     LetRest(watch, &watch->telling, told);
     return false;
   }
   watch->telling.End(searches_.clock().SteadyNs(), &log_);
   return true;
+}
+
+// A log in ruins must fill no memory, nor may the place pass what `_system` may never hear of.
+bool Alerts::MaySkip(Watch* watch) {
+  if (watch->system_events.size() < plan_.skipped_waiting_max) return true;
+  (void)SystemLogHasIt(watch);  // lets go of what it has
+  if (watch->system_events.size() < plan_.skipped_waiting_max) return true;
+  LetRest(watch, &watch->keeping,
+          absl::UnavailableError("the log _system has not taken what was skipped before"));
+  return false;
 }
 
 absl::Status Alerts::Tell(Watch* watch, const search::Alert& alert) {
@@ -431,13 +462,13 @@ absl::Status Alerts::TellSkipped(Watch* watch) {
                         {"what", what}},
                        std::make_shared<std::atomic<EventFate>>(EventFate::kWaiting)};
   events_.Write(event);
-  // Beyond these it is only said, so that a log in ruins fills no memory.
-  if (watch->system_events.size() < kSystemEventsMax) {
-    watch->system_events.push_back(std::move(event));
-  }
+  const int64_t now_ns = searches_.clock().SteadyNs();
+  if (watch->system_events.empty()) watch->system_since_ns = now_ns;
+  watch->system_events.push_back(std::move(event));
   watch->window->Skip(end);
   watch->damage.reset();
   watch->must_keep = true;
+  watch->reading.End(now_ns, &log_);  // it goes on behind what cannot be read
   return absl::OkStatus();
 }
 

@@ -28,11 +28,12 @@ namespace graven::upkeep {
 //
 // Invariants: an alert is said at least once, through any crash: the rule's place in the log
 // (<folder>/<name>.place) moves on only after what was raised is durable in the webhook's queue.
-// Within one life it is said once, whatever fails; after a crash it may be said again, with the
-// same id. A record is judged, or it is said in the same way that it was not, and the place moves
-// on only after the log `_system` has that too: damaged ones are stepped over, for one of them must
-// not hold up a rule for ever. What cannot be read for another reason is waited for; a rule that
-// waits is shown by a metric and by the operational log.
+// Within one life it is said once, whatever fails; after a crash, or a stop while the place cannot
+// be kept, it may be said again, with the same id. A record is judged, or it is said in the same
+// way that it was not, and the place moves on only after the log `_system` has that too: damaged
+// ones are stepped over, for one of them must not hold up a rule for ever. What cannot be read for
+// another reason is waited for, and so is a log `_system` that does not take what was skipped; a
+// rule that waits, and a place that does, is shown by a metric and by the operational log.
 //
 // Threads: its own after Start. Look is for who does not Start.
 class Alerts {
@@ -45,7 +46,8 @@ class Alerts {
                                                       AlertPlan plan, search::Searches& searches,
                                                       metrics::Registry& metrics,
                                                       SystemEvents& events, OperationalLog& log);
-  // Keeps the places, ends the thread.
+  // Keeps the places, ends the thread. Waits a second at most for the log `_system`, which must
+  // still take events.
   ~Alerts();
   Alerts(const Alerts&) = delete;
   Alerts& operator=(const Alerts&) = delete;
@@ -76,6 +78,8 @@ class Alerts {
   absl::Status WritePlace(Watch* watch);
   // What was said to the log `_system` is durable in it.
   bool SystemLogHasIt(Watch* watch);
+  // False: more must not be skipped before it has more of what was.
+  bool MaySkip(Watch* watch);
   // There is no such log yet: remembers that, for the day when there is.
   void KeepWaiting(Watch* watch);
   absl::StatusOr<bool> HasWaited(const Watch& watch);

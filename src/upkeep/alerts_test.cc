@@ -2,6 +2,9 @@
 // lost.
 #include "upkeep/alerts.h"
 
+#include <chrono>
+#include <thread>
+
 #include "engine/publication_hub.h"
 #include "ledger/ledger_fixture_test.h"
 #include "query/parser.h"
@@ -18,8 +21,10 @@ class AlertsTest : public ledger::LedgerTest {
   void TearDown() override { Close(); }
 
   // A server's start, without its threads.
-  void Begin(const std::string& log = "default", SystemEvents* events = nullptr) {
+  void Begin(const std::string& log = "default", SystemEvents* events = nullptr,
+             size_t skipped_waiting_max = 1000) {
     AlertPlan plan;
+    plan.skipped_waiting_max = skipped_waiting_max;
     search::AlertRule rule;
     rule.name = "rule";
     rule.log = log;
@@ -143,6 +148,18 @@ TEST_F(AlertsTest, ACrashBeforeThePlaceIsKeptTellsAgain) {
   ExpectCount("graven_alerts_total", 1);
 }
 
+TEST_F(AlertsTest, APlaceThatCannotBeBegunIsTriedAgainLessAndLessOften) {
+  Begin();
+  FailNext(io::Operation::kRename, "rule.place", 100);
+  for (int second = 0; second < 13; ++second) {
+    LookAll();
+    clock.steady_ns += kSecondNs;
+  }
+  // After 1, 2, 4 and 5 s.
+  EXPECT_EQ(disk.Counts().errors, 5U);
+  ExpectStandsStill("place", true);
+}
+
 // 200 records of which the first 100 lie in a segment, a byte of which is turned: its block cannot
 // be read.
 class DamagedAlertsTest : public AlertsTest {
@@ -154,15 +171,7 @@ class DamagedAlertsTest : public AlertsTest {
     Begin();
     LookAll();
     Close();
-    for (int round = 0; round < 30; ++round) {
-      std::vector<TestEvent> events;
-      for (int i = 0; i < 20; ++i) {
-        const std::string id = std::to_string(round) + "-" + std::to_string(i);
-        events.push_back(ledger::Event(id, "alarm." + std::string(200, 'x')));
-      }
-      Write("default", std::move(events));
-      SealAll();
-    }
+    for (int round = 0; round < 30; ++round) WriteRound(round);
     const auto names = disk.List("/data/logs/default/segments");
     ASSERT_EQ(names->size(), 1u);
     segment_ = "/data/logs/default/segments/" + names->front();
@@ -170,6 +179,15 @@ class DamagedAlertsTest : public AlertsTest {
     ASSERT_TRUE(disk.FlipBit(segment_, 200 * 8).ok());
     ASSERT_EQ(disk.Counts().bit_flips, 1u);
     ASSERT_EQ(PublishedSize(Default()), 600u);
+  }
+  void WriteRound(int round) {
+    std::vector<TestEvent> events;
+    for (int i = 0; i < 20; ++i) {
+      const std::string id = std::to_string(round) + "-" + std::to_string(i);
+      events.push_back(ledger::Event(id, "alarm." + std::string(200, 'x')));
+    }
+    Write("default", std::move(events));
+    SealAll();
   }
   uint64_t NotJudged() {
     const std::string body = metrics_->Expose("").body;
@@ -230,6 +248,23 @@ TEST_F(DamagedAlertsTest, ADiskThatDoesNotAnswerIsShownAndTheRuleGoesOnOnceItDoe
   ExpectCount("graven_alerts_total", 600);
 }
 
+TEST_F(DamagedAlertsTest, ADiskThatDoesNotAnswerIsNotOverBeforeSomethingWasRead) {
+  Begin();
+  FailNext(io::Operation::kRead, "/segments/", 1000);
+  LookAll();
+  ExpectStandsStill("read", true);
+  disk.ClearFaults();
+  // From here on the disk answers, and what it says is damaged: nothing was read yet.
+  Later();
+  LookAll();
+  EXPECT_EQ(NotJudged(), 0U);
+  ExpectStandsStill("read", true);
+  Later();
+  LookAll();
+  EXPECT_GT(NotJudged(), 0U);
+  ExpectStandsStill("read", false);
+}
+
 TEST_F(DamagedAlertsTest, ADamagedBlockIsPassedWithoutReadingForEachOfItsRecords) {
   Begin();
   uint64_t reads = 0;
@@ -267,6 +302,48 @@ TEST_F(DamagedAlertsTest, ThePlaceStaysUntilTheServersOwnLogHasWhatWasSteppedOve
   Later();
   LookAll();
   EXPECT_EQ(NotJudged(), 0u);
+}
+
+TEST_F(DamagedAlertsTest, APlaceThatWaitsForTheServersOwnLogIsShown) {
+  SystemEvents starting;  // a log _system that takes nothing yet
+  Begin("default", &starting);
+  LookAll();
+  Later();
+  LookAll();
+  EXPECT_GT(NotJudged(), 0U);
+  ExpectStandsStill("place", false);  // it has only just been told
+  Later();
+  LookAll();
+  ExpectStandsStill("place", true);
+  starting.Attach(nullptr);
+  LookAll();
+  ExpectStandsStill("place", false);
+  Close();
+  Begin();
+  LookAll();
+  Later();
+  LookAll();
+  EXPECT_EQ(NotJudged(), 0U);
+}
+
+TEST_F(DamagedAlertsTest, AStopGivesTheServersOwnLogAMomentAndTellsNothingTwice) {
+  SystemEvents starting;
+  Begin("default", &starting);
+  LookAll();
+  Later();
+  LookAll();
+  EXPECT_GT(NotJudged(), 0U);
+  std::thread taking([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    starting.Attach(nullptr);
+  });
+  Close();
+  taking.join();
+  Begin();
+  LookAll();
+  Later();
+  LookAll();
+  EXPECT_EQ(NotJudged(), 0U);
 }
 
 }  // namespace

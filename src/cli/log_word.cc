@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/encoding.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "merkle/leaf.h"
 #include "merkle/proof.h"
 #include "note/note.h"
 #include "verify/evidence.h"
@@ -19,6 +21,10 @@ constexpr std::string_view kContradicted =
 constexpr std::string_view kContained = "the log still contains it";
 constexpr std::string_view kNotContained = "the log does not contain it any more";
 constexpr std::string_view kFewer = "the log that was asked shows fewer records now";
+constexpr std::string_view kAnother = "the log that was asked is another one";
+
+// Of a root, where trees are told apart by it.
+constexpr size_t kRootDigits = 16;
 
 // The log as it stands.
 struct Now {
@@ -62,7 +68,7 @@ std::string RolledBack(const Now& now) {
 
 absl::StatusOr<bool> IsPrefix(client::Client& client, TreeSize size, const Hash& root,
                               const note::Checkpoint& now) {
-  if (size.value == 0) return true;
+  if (size.value == 0) return root == merkle::EmptyRoot();
   ASSIGN_OR_RETURN(const v1::GetConsistencyProofResponse answer,
                    client.GetConsistencyProof(size, now.size));
   return merkle::CheckConsistency(size, now.size, HashesOf(answer), root, now.root).ok();
@@ -76,7 +82,7 @@ absl::StatusOr<LogWord> AskAboutTree(client::Client& client, const note::Checkpo
   if (now.checkpoint.origin != checkpoint.origin) {
     return LogWord{false,
                    fmt::format("The server's log is another one: {}.", now.checkpoint.origin),
-                   "the log that was asked is another one"};
+                   kAnother};
   }
   if (now.checkpoint.size < checkpoint.size) return LogWord{false, RolledBack(now), kFewer};
   ASSIGN_OR_RETURN(const bool contained,
@@ -133,24 +139,36 @@ absl::StatusOr<std::optional<LogWord>> AskAboutEvidence(client::Client& client,
   if (!evidence.ok()) return std::nullopt;
   std::vector<std::string> contained;
   std::vector<std::string> missing;
+  std::vector<std::string> beyond;  // of more records than the log shows
+  std::string rolled_back;
   for (const std::string& text : evidence->notes) {
     // An answer that was kept because it is no checkpoint names no tree.
     const auto parsed = note::ParseNote(text);
     const auto checkpoint = parsed.ok() ? note::ParseCheckpoint(parsed->text) : parsed.status();
     if (!checkpoint.ok()) continue;
-    ASSIGN_OR_RETURN(const LogWord word, AskAboutTree(client, *checkpoint, keys));
-    (word.holds ? contained : missing)
-        .push_back(fmt::format("the one of {} records", checkpoint->size.value));
+    ASSIGN_OR_RETURN(LogWord word, AskAboutTree(client, *checkpoint, keys));
+    if (word.clause == kAnother) return std::optional(std::move(word));
+    if (word.clause == kFewer) rolled_back = " " + word.sentence;
+    (word.holds              ? contained
+     : word.clause == kFewer ? beyond
+                             : missing)
+        .push_back(fmt::format("the one of {} records with the root {}...", checkpoint->size.value,
+                               HexEncode(checkpoint->root).substr(0, kRootDigits)));
   }
-  if (contained.empty() && missing.empty()) return std::nullopt;
+  if (contained.empty() && missing.empty() && beyond.empty()) return std::nullopt;
+  const bool holds = missing.empty() && beyond.empty();
+  const std::string_view clause = holds ? "the log still contains the signed trees in it"
+                                  : missing.empty()
+                                      ? kFewer
+                                      : "the log does not contain all signed trees in it";
+  missing.insert(missing.end(), beyond.begin(), beyond.end());
   const auto of = [](const std::vector<std::string>& trees) {
     return trees.empty() ? std::string("none") : fmt::format("{}", fmt::join(trees, " and "));
   };
-  return LogWord{missing.empty(),
-                 fmt::format("Of the signed trees in it the log still contains {}{}.",
-                             of(contained), missing.empty() ? "" : ", and not " + of(missing)),
-                 missing.empty() ? "the log still contains the signed trees in it"
-                                 : "the log does not contain all signed trees in it"};
+  return LogWord{holds,
+                 fmt::format("Of the signed trees in it the log still contains {}{}.{}",
+                             of(contained), holds ? "" : ", and not " + of(missing), rolled_back),
+                 clause};
 }
 
 absl::StatusOr<LogWord> AskAboutKey(client::Client& client, const note::VerifierKey& key) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "client/call_status.h"
@@ -17,6 +18,9 @@
 
 namespace graven::client {
 namespace {
+
+// What ListLogs believes of a server.
+constexpr size_t kListedLogsMax = 100'000;
 
 void SetWait(const AppendOptions& options, v1::AppendRequest* request) {
   if (options.level <= v1::RECEIPT_LEVEL_DURABLE) return;
@@ -250,16 +254,20 @@ absl::StatusOr<std::vector<v1::Log>> Client::ListLogs() {
   do {
     ASSIGN_OR_RETURN(v1::ListLogsResponse page,
                      Call(&v1::AuditLogService::Stub::ListLogs, request));
-    // By name, so that this ends, whatever the server is.
-    for (const v1::Log& log : page.logs()) {
+    // By name, and so many: this ends, whatever the server is.
+    for (v1::Log& log : *page.mutable_logs()) {
       if (!logs.empty() && log.name() <= logs.back().name()) {
         return absl::DataLossError("the server lists a log twice, or not by name");
       }
+      if (logs.size() == kListedLogsMax) {
+        return absl::DataLossError(
+            absl::StrCat("the server lists more than ", kListedLogsMax, " logs"));
+      }
+      logs.push_back(std::move(log));
     }
     if (page.logs().empty() && !page.next_page_token().empty()) {
       return absl::DataLossError("the server lists no logs on a page that is not the last");
     }
-    std::move(page.mutable_logs()->begin(), page.mutable_logs()->end(), std::back_inserter(logs));
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
   return logs;

@@ -108,7 +108,8 @@ class Client {
 
   // Not tried again: a second try would answer kAlreadyExists for our own log.
   absl::StatusOr<v1::Log> CreateLog(const v1::CreateLogRequest& request);
-  // All pages, by name. kDataLoss: the server gives them in another order, or pages without any.
+  // All pages, by name. kDataLoss: the server gives them in another order, pages without any, or
+  // more than 100,000.
   absl::StatusOr<std::vector<v1::Log>> ListLogs();
   absl::StatusOr<v1::Log> GetLog(std::string_view log = {});
   absl::StatusOr<v1::GetStatusResponse> GetStatus();

@@ -57,6 +57,7 @@ absl::Status SearchStream::Close() {
 void SearchStream::Accept(const v1::SearchResponse& reply) {
   attempts_ = 0;
   next_cursor_ = reply.next_cursor();
+  scanned_to_ = reply.scanned_to();
   const uint64_t count = reply.records_size();
   if (left_ != UINT64_MAX) left_ -= std::min(left_, count);
   if (request_.follow()) {
@@ -64,6 +65,15 @@ void SearchStream::Accept(const v1::SearchResponse& reply) {
     const uint64_t position = std::max(reply.scanned_to(), request_.tree_size());
     request_.set_tree_size(position == 0 ? reply.tree_size() : position);
   }
+}
+
+bool SearchStream::HasMoved() {
+  if (next_cursor_ == request_.cursor()) return false;
+  if (request_.follow()) return true;
+  const std::optional<uint64_t> before = std::exchange(scanned_to_then_, scanned_to_);
+  if (!before) return true;
+  const bool oldest_first = request_.order() == v1::SEARCH_ORDER_OLDEST_FIRST;
+  return oldest_first ? scanned_to_ > *before : scanned_to_ < *before;
 }
 
 // One that does not follow can be asked again as long as nothing of it has come.
@@ -86,7 +96,7 @@ absl::StatusOr<std::optional<v1::SearchResponse>> SearchStream::Next() {
     }
     const absl::Status status = Close();
     if (status.ok()) {
-      if (!next_cursor_.empty() && next_cursor_ == request_.cursor()) {
+      if (!next_cursor_.empty() && !HasMoved()) {
         return absl::DataLossError("the server's cursor leads to where the search was");
       }
       ended_ = next_cursor_.empty() || left_ == 0;

@@ -25,6 +25,7 @@ class SearchStream {
   SearchStream& operator=(const SearchStream&) = delete;
 
   // Waits for the next reply; nothing at the end. kCancelled: Cancel was called, and only then.
+  // kDataLoss: the server lets the search go on where it was, or before.
   absl::StatusOr<std::optional<v1::SearchResponse>> Next();
 
   // Ends the stream: Next returns kCancelled.
@@ -37,6 +38,8 @@ class SearchStream {
   absl::Status Open();
   absl::Status Close();
   void Accept(const v1::SearchResponse& reply);
+  // Whether the call that has ended has come further than the one before it.
+  bool HasMoved();
   bool MayTryAgain(const absl::Status& status);
 
   const std::shared_ptr<Connection> connection_;
@@ -48,6 +51,8 @@ class SearchStream {
   int attempts_ = 0;  // since the last reply
   absl::Time broken_since_;
   std::string next_cursor_;
+  uint64_t scanned_to_ = 0;                  // by the last reply
+  std::optional<uint64_t> scanned_to_then_;  // by the last one of the call before
 
   absl::Mutex mutex_;
   absl::CondVar cancel_wakes_;

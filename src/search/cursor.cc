@@ -12,6 +12,7 @@ namespace {
 constexpr char kVersion = 3;
 constexpr size_t kFixedBytes = 2 + 2 * kCursorHashBytes;
 constexpr size_t kTextBytesMax = 96;
+constexpr size_t kBytesMin = 16;  // of any version
 
 // Of all that stands before it.
 std::string Checksum(std::string_view bytes) {
@@ -55,8 +56,13 @@ std::string FormatCursor(const Cursor& cursor) {
 absl::StatusOr<Cursor> ParseCursor(std::string_view text, const Cursor& expected,
                                    TreeSize published) {
   const std::optional<std::string> bytes = Decode(text);
-  if (!bytes || bytes->size() < kFixedBytes + kCursorChecksumBytes) return Wrong("is not a cursor");
+  if (!bytes || bytes->size() < kBytesMin) return Wrong("is not a cursor");
   std::string_view rest = *bytes;
+  const bool is_older = rest[0] > 0 && rest[0] < kVersion;
+  // Those of older versions may be shorter.
+  if (!is_older && rest.size() < kFixedBytes + kCursorChecksumBytes) {
+    return Wrong("is not a cursor");
+  }
   if (rest[0] != kVersion) return Wrong("is of another version; search again from the start");
   const std::string_view checksum = rest.substr(rest.size() - kCursorChecksumBytes);
   rest.remove_suffix(kCursorChecksumBytes);

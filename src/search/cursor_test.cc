@@ -72,6 +72,12 @@ TEST(Cursor, MadeUpOnesAreRefused) {
   EXPECT_EQ(Problem(FormatCursor(beyond), SomeCursor()), "ok");
 }
 
+TEST(Cursor, AShortOneOfAnOlderVersionIsSaidToBeOne) {
+  // A small log's, without the hash of its log and a checksum: 29 bytes.
+  EXPECT_THAT(Problem("Ag" + std::string(37, 'A'), SomeCursor()), HasSubstr("another version"));
+  EXPECT_THAT(Problem("Aw" + std::string(37, 'A'), SomeCursor()), HasSubstr("not a cursor"));
+}
+
 TEST(Cursor, OneThatWasCopiedBadlyIsRefusedWhereverItIsWrong) {
   const std::string text = FormatCursor(SomeCursor());
   constexpr std::string_view kAlphabet =

@@ -1,5 +1,7 @@
 """graven explain, through the binary: a file that somebody was handed is held against the log as it is now, against one
 that has gone another way under the same key, one that was rolled back, and one that is away."""
+import base64
+import hashlib
 import json
 import pathlib
 import shutil
@@ -147,8 +149,31 @@ class Explain(Planted):
         for place, has, has_not in ((server, 60, 70), (other, 70, 60)):
             said = self.explain(evidence, "--server", place.address, "--key", self.folder / "log.vkey")
             self.assertEqual((said["kind"], said["holds"], said["log_contains_it"]), ("EVIDENCE", "YES", False))
-            self.assertEqual(said["log_says"], f"Of the signed trees in it the log still contains the one of {has} "
-                                               f"records, and not the one of {has_not} records.")
+            # Those of another size are told apart by it, those of the same size by their roots.
+            root = "with the root [0-9a-f]{16}[.]{3}"
+            words = (f"Of the signed trees in it the log still contains the one of {has} records {root}, "
+                     f"and not the one of {has_not} records {root}[.]")
+            fewer = " The log shows 60 records now: it was rolled back, or does not show all of them[.]"
+            self.assertRegex(said["log_says"], f"^{words}{fewer if has_not > has else ''}$")
+        with Server(self.folder / "another") as another:
+            append(another.address, 80)
+            said = self.explain(evidence, "--server", another.address)
+            self.assertIn("The server's log is another one: ", said["log_says"])
+            self.assertTrue(said["sentence"].endswith("the log that was asked is another one."), said)
+        with Server(self.folder / "old") as old:
+            said = self.explain(evidence, "--server", old.address, "--key", self.folder / "log.vkey")
+            self.assertIn("the log still contains none, and not the one of ", said["log_says"])
+            self.assertIn("The log shows 30 records now: it was rolled back", said["log_says"])
+            self.assertTrue(said["sentence"].endswith("the log that was asked shows fewer records now."), said)
+
+    def test_an_empty_tree_has_one_root(self):
+        server, _ = self.fork()
+        lines = run("checkpoint", "--server", server.address).stdout.split("\n")
+        path = self.folder / "empty"
+        for root, contains in ((hashlib.sha256(b"").digest(), True), (bytes(32), False)):
+            path.write_text("\n".join([lines[0], "0", base64.b64encode(root).decode(), *lines[3:]]))
+            said = self.explain(path, "--server", server.address, check=None)
+            self.assertEqual(said["log_contains_it"], contains, said)
 
     def test_what_witnesses_have_not_seen_yet_is_no_rollback(self):
         with Server(self.folder / "s") as server:

@@ -115,6 +115,19 @@ class Poisoner(rpc.AuditLogServiceServicer):
         return call
 
 
+class Endless(rpc.AuditLogServiceServicer):
+    """Lists ever more logs, by name, and lets a search go to and fro between two places."""
+
+    def ListLogs(self, request, _):
+        first = int(request.page_token or 0)
+        return pb.ListLogsResponse(logs=[pb.Log(name=f"log-{number:020}") for number in range(first, first + 1000)],
+                                   next_page_token=str(first + 1000))
+
+    def Search(self, request, _):
+        yield pb.SearchResponse(query="v1: x", tree_size=10, scanned_to=5,
+                                next_cursor="there" if request.cursor == "here" else "here")
+
+
 class Strangers(Searching):
     def assert_harmless(self, shown, said_by, columns_max=None):
         plain = COLOUR.sub("", shown)
@@ -232,6 +245,20 @@ class Strangers(Searching):
                 finally:
                     double.stop(None)
         self.assertGreater(refused, 60)
+
+    def test_a_server_that_comes_to_no_end_is_left(self):
+        double = grpc.server(futures.ThreadPoolExecutor(4))
+        rpc.add_AuditLogServiceServicer_to_server(Endless(), double)
+        port = double.add_insecure_port("127.0.0.1:0")
+        double.start()
+        self.addCleanup(double.stop, None)
+        for command, words in ((("logs", "list"), "the server lists more than 100000 logs"),
+                               (("search", "x", "-n", "0"), "the server's cursor leads to where the search was"),
+                               (("search", "x", "-n", "0", "--oldest"),
+                                "the server's cursor leads to where the search was")):
+            done = serving.run(*command, "--server", f"127.0.0.1:{port}", check=None, timeout=120)
+            self.assertNotEqual(done.returncode, 0, command)
+            self.assertIn(words, done.stderr)
 
 
 if __name__ == "__main__":

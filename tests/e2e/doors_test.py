@@ -3,6 +3,7 @@ with the line between, or with the disk under it."""
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -386,7 +387,8 @@ class Disks(unittest.TestCase):
             self.assertIn("restart", done.stderr)
             status = serving.run("status", "--server", server.address, check=None)
             self.assertIn("stopped", (status.stdout + status.stderr).lower())
-            self.assertRegex(server.log_path.read_text(), "sync.*(Input/output error|EIO)")
+            wait_for(lambda: re.search("sync.*(Input/output error|EIO)", server.log_path.read_text()),
+                     "the operational log does not say that the sync failed")
             server.kill()
         with serving.Server(self.folder) as server:
             # The same event again finds out what became of it; here nobody lost power.

@@ -80,14 +80,15 @@ inChromium('following', () => {
 
     // By the pointer.
     const name = page.locator('.strip-name');
-    await piece('batch').hover();
-    await name.getByText(/^7 records, linked one to the next, from 300 on, /).waitFor();
-    await piece('checkpoint').hover();
-    await name
-      .getByText(/^checkpoint of size 307: signature verified, root recomputed, /)
-      .waitFor();
-    await piece('cosigned').hover();
-    await name.getByText(/^cosigned at size 307 by witness\.example\/own, /).waitFor();
+    // What comes meanwhile may move it away from the pointer.
+    const isNamed = (kind: string, words: RegExp): Promise<boolean> =>
+      until(`${kind} is named`, async () => {
+        await piece(kind).hover();
+        return words.test(await name.innerText());
+      });
+    await isNamed('batch', /^7 records, linked one to the next, from 300 on, /);
+    await isNamed('checkpoint', /^checkpoint of size 307: signature verified, root recomputed, /);
+    await isNamed('cosigned', /^cosigned at size 307 by witness\.example\/own, /);
     await page.locator('.tiles > span').first().hover();
     await name.getByText('tile 0: full, it never changes again').waitFor();
     await page.locator('.live-head').hover();

@@ -381,7 +381,7 @@ inChromium('a server that was taken over', () => {
     await sealIs(regrown.page, 'first');
     regrown.proxy.upstream = a.http;
     regrown.proxy.cut();
-    await regrown.page.getByText('counted here: 5').first().waitFor({ timeout: 30_000 });
+    await regrown.page.locator('.event-row[data-index="349"]').waitFor({ timeout: 30_000 });
     await sealIs(regrown.page, 'first');
     regrown.proxy.upstream = b.http;
     regrown.proxy.cut();

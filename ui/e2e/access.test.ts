@@ -40,7 +40,7 @@ const sizes = [
 
 async function opens(page: Page, summary: Locator): Promise<void> {
   await summary.click();
-  await page.locator('details[open]').filter({ has: summary }).waitFor();
+  await page.locator('details[open] > summary').and(summary).waitFor();
 }
 
 /** Something that is open or chosen on a page, and gone again with Escape. */

@@ -346,5 +346,45 @@ TEST_F(DamagedAlertsTest, AStopGivesTheServersOwnLogAMomentAndTellsNothingTwice)
   EXPECT_EQ(NotJudged(), 0U);
 }
 
+TEST_F(DamagedAlertsTest, NothingIsSkippedThatTheServersOwnLogMayNeverHearOf) {
+  // Two damaged blocks of one segment with a whole one between.
+  ASSERT_TRUE(disk.FlipBit(segment_, 200 * 8).ok());
+  for (int round = 30; round < 60; ++round) WriteRound(round);
+  segment_ = "/data/logs/default/segments/" + disk.List("/data/logs/default/segments")->back();
+  const auto damage_at = [this](uint64_t byte) {
+    EXPECT_TRUE(disk.FlipBit(segment_, byte * 8).ok());
+    disk.Kill();
+    Close();
+    ledger.reset();
+    disk.Restart();
+    Open();
+    const auto nothing = [](LogIndex, std::string_view, const Hash&) { return true; };
+    return absl::IsDataLoss(ledger->ReadRecords(Default(), LogIndex(600), 1, nothing));
+  };
+  uint64_t third = 400;
+  while (!damage_at(third)) {
+    ASSERT_TRUE(disk.FlipBit(segment_, third * 8).ok());
+    ASSERT_LT(third += 400, disk.Stat(segment_)->size);
+  }
+  damage_at(200);
+  SystemEvents starting;
+  Begin("default", &starting, 1);
+  LookAll();
+  Later();
+  LookAll();
+  const uint64_t first = NotJudged();
+  EXPECT_EQ(first, 256U);
+  for (int looks = 0; looks < 4; ++looks) {
+    Later();
+    LookAll();
+    EXPECT_EQ(NotJudged(), first);
+  }
+  ExpectStandsStill("place", true);
+  starting.Attach(nullptr);
+  Later();
+  LookAll();
+  EXPECT_EQ(NotJudged(), 2 * first);
+}
+
 }  // namespace
 }  // namespace graven::upkeep

@@ -239,7 +239,7 @@ class Folder(unittest.TestCase):
             self.assertTrue(name.startswith("data/journal/"), name)
             self.assertFalse((out / name).exists())
             self.assertIn(f"left out: {name}, which held only zeros", (out / "preserved.txt").read_text())
-        self.assertEqual(stat.S_IMODE((out / "data" / "guard").stat().st_mode), 0o444)
+        self.assertEqual(stat.S_IMODE((out / "data" / "guard").stat().st_mode), 0o400)
         checked = subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, capture_output=True, text=True)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
         digest = subprocess.run(["sha256sum", "SHA256SUMS"], cwd=out, capture_output=True, text=True).stdout

@@ -41,8 +41,6 @@ bool IsInMemory(const index::Chunk& chunk) { return chunk.level() == index::kSma
 
 index::ChunkPlace PlaceOf(const index::Chunk& chunk) { return {chunk.first(), chunk.level()}; }
 
-std::pair<uint64_t, int> KeyOf(const index::Chunk& chunk) { return {chunk.first(), chunk.level()}; }
-
 }  // namespace
 
 IndexBuilder::IndexBuilder(const ledger::Ledger& ledger, io::FileSystem& fs,
@@ -151,33 +149,20 @@ void IndexBuilder::Work() {
 void IndexBuilder::CheckNextFile() {
   const int64_t now_ns = clock_.SteadyNs();
   if (now_ns < next_check_ns_) return;
-  const index::Chunk* oldest = nullptr;
-  int64_t* oldest_ns = nullptr;
-  for (auto& [number, state] : logs_) {
-    ForgetChecks(state);
+  const index::Chunk* next = nullptr;
+  for (const auto& [number, state] : logs_) {
     for (const std::shared_ptr<const index::Chunk>& chunk : state.chunks) {
       if (IsInMemory(*chunk) || chunk->distrusted()) continue;
-      int64_t& checked_ns = state.checked_ns.try_emplace(KeyOf(*chunk), INT64_MIN).first->second;
-      if (oldest_ns != nullptr && *oldest_ns <= checked_ns) continue;
-      oldest = chunk.get();
-      oldest_ns = &checked_ns;
+      if (next == nullptr || chunk->checked_ns() < next->checked_ns()) next = chunk.get();
     }
   }
-  if (oldest == nullptr) return;
-  if (*oldest_ns != INT64_MIN && now_ns - *oldest_ns < kCheckAgainNs) return;
+  if (next == nullptr) return;
+  if (next->checked_ns() != INT64_MIN && now_ns - next->checked_ns() < kCheckAgainNs) return;
   next_check_ns_ = now_ns + kCheckNs;
-  const absl::Status checked = oldest->Check([this] { return !stopping_ && !burst_passes_; });
-  if (index::IsDamage(checked)) oldest->Distrust();
+  const absl::Status checked = next->Check([this] { return !stopping_ && !burst_passes_; });
+  if (index::IsDamage(checked)) next->Distrust();
   // What cannot be read now is asked again tomorrow, or by whoever needs it.
-  if (!absl::IsCancelled(checked)) *oldest_ns = now_ns;
-}
-
-// Files that have been merged, or built anew, are not those that were checked.
-void IndexBuilder::ForgetChecks(LogState& state) {
-  if (state.checked_ns.size() <= state.chunks.size()) return;
-  std::set<std::pair<uint64_t, int>> present;
-  for (const auto& chunk : state.chunks) present.insert(KeyOf(*chunk));
-  std::erase_if(state.checked_ns, [&](const auto& one) { return !present.contains(one.first); });
+  if (!absl::IsCancelled(checked)) next->NoteChecked(now_ns);
 }
 
 uint64_t IndexBuilder::RecordsBehind() const {
@@ -404,7 +389,6 @@ absl::StatusOr<bool> IndexBuilder::ReplaceDistrusted(LogState& state) {
   if (IsInMemory(*chunk)) memory_bytes_ -= chunk->bytes();
   state.chunks.erase(found);
   Show(state);
-  state.checked_ns.erase(KeyOf(*chunk));
   if (!IsInMemory(*chunk)) (void)state.store->SetAside(PlaceOf(*chunk));
   return true;
 }

@@ -130,13 +130,11 @@ class IndexBuilder {
     std::vector<std::shared_ptr<const index::Chunk>> chunks;  // in order
     // Files that could not be read. Neither replaced nor believed: what only they cover is scanned.
     std::vector<index::ChunkPlace> unread;
-    std::map<std::pair<uint64_t, int>, int64_t> checked_ns;  // when a file was read whole
-    Rest rest;                                               // of the log
-    Rest merge_rest;                                         // of merging alone
-    Rest unread_rest;                                        // of the unread files alone
+    Rest rest;         // of the log
+    Rest merge_rest;   // of merging alone
+    Rest unread_rest;  // of the unread files alone
   };
 
-  static void ForgetChecks(LogState& state);
   LogState& StateOf(ledger::LogRef log);
   absl::Status Open(LogState& state);
   absl::StatusOr<bool> StepLog(LogState& state);

@@ -94,6 +94,15 @@ class IndexBuilderTest : public ledger::LedgerTest {
     return {found, scanned};
   }
 
+  // A bit of the first file, in the postings of an actor.
+  void FlipBehindWhatOpeningReads() {
+    const index::Extent postings =
+        builder_->Chunks(Default())->chunks()[0]->header().section(index::Section::kPostings);
+    const uint64_t place = postings.offset + postings.bytes / 10 * 9;
+    ASSERT_GT(place, index::kBlockBytes);
+    ASSERT_TRUE(disk.FlipBit(first_file_, place * 8).ok());
+  }
+
   static constexpr int64_t kSecondNs = 1'000'000'000;
   const std::string folder_ = "/data/logs/default/index/";
   const std::string first_file_ = folder_ + index::ChunkFileName(0, index::kMiddleLevel);
@@ -142,13 +151,8 @@ TEST_F(IndexBuilderTest, DamageIsScannedThenBuiltAnew) {
   MakeBuilder();
   StepAll();
   const Hash root = builder_->Chunks(Default())->chunks()[0]->root();
-  // In the postings of an actor, behind what opening reads; a builder with an empty cache.
-  const index::Extent postings =
-      builder_->Chunks(Default())->chunks()[0]->header().section(index::Section::kPostings);
-  const uint64_t place = postings.offset + postings.bytes / 10 * 9;
-  ASSERT_GT(place, index::kBlockBytes);
-  ASSERT_TRUE(disk.FlipBit(first_file_, place * 8).ok());
-  MakeBuilder();
+  FlipBehindWhatOpeningReads();
+  MakeBuilder();  // with an empty cache
   StepAll();
   EXPECT_EQ(disk.Counts().bit_flips, 1U);
   ASSERT_TRUE(reports_.empty()) << reports_[0];
@@ -169,12 +173,7 @@ TEST_F(IndexBuilderTest, DamageIsFoundBeforeAQueryMeetsIt) {
   StepAll();
   EXPECT_EQ(builder_->RecordsBehind(), 5000U - 4096U);
   const Hash root = builder_->Chunks(Default())->chunks()[0]->root();
-  const index::Extent postings =
-      builder_->Chunks(Default())->chunks()[0]->header().section(index::Section::kPostings);
-  // Behind what opening reads.
-  const uint64_t place = postings.offset + postings.bytes / 10 * 9;
-  ASSERT_GT(place, index::kBlockBytes);
-  ASSERT_TRUE(disk.FlipBit(first_file_, place * 8).ok());
+  FlipBehindWhatOpeningReads();
   MakeBuilder();
   StepAll();
   EXPECT_EQ(disk.Counts().bit_flips, 1U);
@@ -188,7 +187,7 @@ TEST_F(IndexBuilderTest, DamageIsFoundBeforeAQueryMeetsIt) {
   // The new one is read once, and again the next day, not before.
   clock.steady_ns += 10 * kSecondNs;
   builder_->CheckNextFile();
-  ASSERT_TRUE(disk.FlipBit(first_file_, place * 8).ok());
+  FlipBehindWhatOpeningReads();
   clock.steady_ns += 3600 * kSecondNs;
   builder_->CheckNextFile();
   EXPECT_FALSE(builder_->Chunks(Default())->chunks()[0]->distrusted());

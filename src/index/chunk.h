@@ -61,6 +61,9 @@ class Chunk {
 
   // Holds all of it against its checksums as they are on the disk now. kCancelled.
   absl::Status Check(const GoOn& go_on) const { return content_->Check(go_on); }
+  // When whoever looks after it did so last, by his clock; INT64_MIN: not yet.
+  void NoteChecked(int64_t ns) const { checked_ns_ = ns; }
+  int64_t checked_ns() const { return checked_ns_; }
 
   // For whoever found it damaged or gone: whoever keeps the chunks looks after it.
   void Distrust() const { distrusted_ = true; }
@@ -90,6 +93,7 @@ class Chunk {
   std::string directory_;
   std::vector<Page> pages_;
   mutable std::atomic<bool> distrusted_ = false;
+  mutable std::atomic<int64_t> checked_ns_ = INT64_MIN;
 };
 
 // Goes through the terms of a chunk in the order of their keys. Not thread-safe; the chunk must

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <string_view>
@@ -58,18 +57,7 @@ absl::StatusOr<std::vector<std::string>> HeldFolder::List() const {
     ::close(fd);
     return ErrnoStatus("list", path_, error);
   }
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(dir)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-    errno = 0;
-  }
-  const int error = errno;
-  ::closedir(dir);
-  if (error != 0) return ErrnoStatus("list", path_, error);
-  std::sort(names.begin(), names.end());
-  return names;
+  return NamesIn(dir, path_);
 }
 
 absl::StatusOr<HeldEntry> HeldFolder::Open(const std::string& name) const {

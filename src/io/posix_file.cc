@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -58,6 +59,21 @@ FileInfo InfoOf(const struct stat& st) {
   info.links = st.st_nlink;
   info.mtime_ns = int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
   return info;
+}
+
+absl::StatusOr<std::vector<std::string>> NamesIn(DIR* dir, const std::string& path) {
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(dir)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+    errno = 0;
+  }
+  const int error = errno;
+  ::closedir(dir);
+  if (error != 0) return ErrnoStatus("list", path, error);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 absl::Status PosixFile::ReadAt(uint64_t offset, std::span<char> out) {

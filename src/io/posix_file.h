@@ -1,5 +1,6 @@
 #pragma once
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "io/file_system.h"
 
@@ -18,6 +20,9 @@ namespace graven::io {
 absl::Status ErrnoStatus(std::string_view operation, std::string_view path, int error);
 
 FileInfo InfoOf(const struct stat& st);
+
+// What is in the folder, without "." and "..", sorted bytewise. Closes `dir`.
+absl::StatusOr<std::vector<std::string>> NamesIn(DIR* dir, const std::string& path);
 
 // Owns a file descriptor.
 class Descriptor {

@@ -5,7 +5,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "base/absl_views.h"
@@ -97,18 +96,7 @@ class PosixFileSystemImpl final : public FileSystem {
   absl::StatusOr<std::vector<std::string>> List(const std::string& path) override {
     DIR* dir = ::opendir(path.c_str());
     if (dir == nullptr) return ErrnoStatus("list", path, errno);
-    std::vector<std::string> names;
-    errno = 0;
-    while (const dirent* entry = ::readdir(dir)) {
-      const std::string_view name = entry->d_name;
-      if (name != "." && name != "..") names.emplace_back(name);
-      errno = 0;
-    }
-    const int error = errno;
-    ::closedir(dir);
-    if (error != 0) return ErrnoStatus("list", path, error);
-    std::sort(names.begin(), names.end());
-    return names;
+    return NamesIn(dir, path);
   }
 
   absl::Status SyncDirectory(const std::string& path) override {

@@ -189,11 +189,10 @@ absl::Status FacetCounter::Complete(const index::Chunk& chunk, Counting* countin
   std::set<std::string_view> named;
   for (const auto& listed : frequent.listed) named.insert(listed.value);
   if (counting->is_walked) {
-    const size_t bytes_left = limits_.value_bytes_max;
     index::ValueCounts all;
     ASSIGN_OR_RETURN(const bool known, index::CountValues(chunk, counting->column.field(), "",
                                                           index::Bitmap::Range(0, chunk.leaves()),
-                                                          filter_, bytes_left, &all));
+                                                          filter_, limits_.value_bytes_max, &all));
     if (!known) return absl::DataLossError("index: a chunk contradicts its frequent values");
     is_whole_ = is_whole_ && all.is_whole;
     for (const auto& [value, records] : all.counts) {

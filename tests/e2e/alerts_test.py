@@ -131,6 +131,23 @@ class Alerts(unittest.TestCase):
                 event.occurred_at.seconds = 1_700_000_000
                 rpc.AuditLogServiceStub(channel).Append(pb.AppendRequest(events=[event], log=log))
 
+    def write_segment_behind_the_rule(self, text, count, denied, actor_of):
+        """So many records, of which one is denied, written while the rule is away; the first file of them."""
+        with self.serve(text) as server:
+            self.wait_for_place()
+            server.kill()
+        segment = self.folder / "data/logs/default/segments" / f"{0:020}-{65536:020}"
+        with serving.Server(self.folder) as server:
+            lines = "".join(json.dumps({"eventId": f"n-{i}", "actor": {"id": actor_of(i)}, "action": "a",
+                                        "outcome": "OUTCOME_DENIED" if i == denied else "OUTCOME_SUCCESS",
+                                        "occurredAt": "2026-01-02T03:04:05Z"}) + "\n" for i in range(count))
+            serving.run("append", "-", "--server", server.address, input=lines)
+            end = time.monotonic() + 60
+            while not segment.exists() and time.monotonic() < end:
+                time.sleep(0.05)
+            self.assertEqual(server.stop(), 0)
+        return segment
+
     def place(self, name):
         return int((self.folder / "data" / "alerts" / f"{name}.place").read_text().splitlines()[2])
 
@@ -241,19 +258,8 @@ class Alerts(unittest.TestCase):
     def test_damaged_records_are_stepped_over_and_told_of_once(self):
         text = CONFIGURATION.replace("threshold = 5", "threshold = 1")
         text += '\n[http]\npublic_url = "https://audit.example"\n'
-        with self.serve(text) as server:
-            self.wait_for_place()
-            server.kill()
-        segment = self.folder / "data/logs/default/segments" / f"{0:020}-{65536:020}"
-        with serving.Server(self.folder) as server:  # without the rule, which is behind now
-            self.append(server, 0, 1)
-            lines = "".join(json.dumps({"eventId": f"n-{i}", "actor": {"id": "ann"}, "action": "a",
-                                        "occurredAt": "2026-01-02T03:04:05Z"}) + "\n" for i in range(66_000))
-            serving.run("append", "-", "--server", server.address, input=lines)
-            end = time.monotonic() + 60
-            while not segment.exists() and time.monotonic() < end:
-                time.sleep(0.05)
-            self.assertEqual(server.stop(), 0)
+        # "ann" again and again, the first time denied; 66,001 records in all.
+        segment = self.write_segment_behind_the_rule(text, 66_001, 0, lambda i: "ann")
         with open(segment, "r+b") as file:
             file.seek(segment.stat().st_size // 4)
             byte = file.read(1)[0]
@@ -335,19 +341,7 @@ class Alerts(unittest.TestCase):
     @unittest.skipUnless(shutil.which("cc"), "skipped: there is no C compiler for the disk that does not answer")
     def test_a_disk_that_does_not_answer_is_shown_and_the_rule_goes_on_once_it_does(self):
         text = CONFIGURATION.replace("threshold = 5", "threshold = 1")
-        with self.serve(text) as server:
-            self.wait_for_place()
-            server.kill()
-        segment = self.folder / "data/logs/default/segments" / f"{0:020}-{65536:020}"
-        with serving.Server(self.folder) as server:  # without the rule, which is behind now
-            lines = "".join(json.dumps({"eventId": f"n-{i}", "actor": {"id": f"ann-{i}"}, "action": "a",
-                                        "outcome": "OUTCOME_DENIED" if i == 40_000 else "OUTCOME_SUCCESS",
-                                        "occurredAt": "2026-01-02T03:04:05Z"}) + "\n" for i in range(66_000))
-            serving.run("append", "-", "--server", server.address, input=lines)
-            end = time.monotonic() + 60
-            while not segment.exists() and time.monotonic() < end:
-                time.sleep(0.05)
-            self.assertEqual(server.stop(), 0)
+        segment = self.write_segment_behind_the_rule(text, 66_000, 40_000, lambda i: f"ann-{i}")
         (self.folder / "dead.c").write_text(DEAD_DISK)
         subprocess.run(["cc", "-shared", "-fPIC", "-o", self.folder / "dead.so", self.folder / "dead.c"], check=True)
         dead, fired = self.folder / "dead", self.folder / "fired"

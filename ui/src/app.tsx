@@ -1,6 +1,6 @@
 // The frame: rail, top bar, the page of the address, and a record beside it.
 
-import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useReducer, useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { HttpDoor, listLogs } from './api/client.ts';
 import { Feed } from './feed.ts';
@@ -12,10 +12,13 @@ import { Logs } from './pages/logs.tsx';
 import { RecordPage } from './pages/record.tsx';
 import { Trust } from './pages/trust.tsx';
 import { Boundary } from './parts/boundary.tsx';
+import { Chosen, LogSwitch } from './parts/chosen.tsx';
 import { CommandsDialog } from './parts/commands.tsx';
+import { Help } from './parts/help.tsx';
 import { useDrop, useKeys, useMenus, useRoute, useTrust } from './parts/hooks.ts';
 import { Icon } from './parts/icons.tsx';
 import { QueryBox } from './parts/query.tsx';
+import { pages, Rail } from './parts/rail.tsx';
 import { SealButton, SealShape, useTabSeal } from './parts/seal.tsx';
 import { Strange } from './parts/text.tsx';
 import { TokenForm } from './parts/token.tsx';
@@ -23,183 +26,11 @@ import { useValues, ValuesDialog } from './parts/values.tsx';
 import { parseVkey } from './proof/note.ts';
 import { visibleQuery } from './record/narrow.ts';
 import { askForPlace } from './place.ts';
-import { go, recordTab, withTab, writeRoute, type Page, type Route } from './route.ts';
-import { rangeOf, withRange, type Facet } from './search.ts';
-import { settings, type Theme } from './settings.ts';
-import { utc } from './time.ts';
+import { go, recordTab, withTab, writeRoute, type Route } from './route.ts';
+import { rangeOf, withRange } from './range.ts';
+import type { Facet } from './search.ts';
+import { settings } from './settings.ts';
 import type { Row } from './record/row.ts';
-
-const pages: readonly { page: Page; name: string; key: string }[] = [
-  { page: 'live', name: 'Live', key: 'g l' },
-  { page: 'explore', name: 'Explore', key: 'g e' },
-  { page: 'trust', name: 'Trust', key: 'g t' },
-  { page: 'logs', name: 'Logs', key: 'g o' },
-];
-
-function Rail({ route, commands }: { route: Route; commands: () => void }): JSX.Element {
-  const lit =
-    route.page === 'record'
-      ? route.parameters.get('from') === 'explore'
-        ? 'explore'
-        : 'live'
-      : route.page;
-  return (
-    <nav class="rail" aria-label="Pages">
-      <a class="brand" href={writeRoute(route.log, 'live')} aria-label="Graven">
-        <svg width="26" height="26" viewBox="0 0 26 26" aria-hidden="true">
-          <path d="M4 3h18v14l-9 6-9-6z" fill="none" stroke="currentColor" stroke-width="1.8" />
-          <path d="M9 8h8M9 12h8M9 16h4" stroke="currentColor" stroke-width="1.8" />
-        </svg>
-      </a>
-      {pages.map(({ page, name, key }) => (
-        <a
-          key={page}
-          href={writeRoute(route.log, page)}
-          class={lit === page ? 'on' : ''}
-          aria-current={lit === page ? 'page' : undefined}
-          title={`${name} (${key})`}
-          hidden={page !== 'logs' && route.log === ''}
-        >
-          <Icon name={page} />
-          <span>{name}</span>
-        </a>
-      ))}
-      <button type="button" class="rail-same" onClick={commands}>
-        <Icon name="command" />
-        <span>Commands</span>
-      </button>
-    </nav>
-  );
-}
-
-function LogSwitch({ link, log }: { link: Link; log: string }): JSX.Element {
-  const [names, setNames] = useState<string[]>([log]);
-  const load = useCallback(() => {
-    listLogs(new HttpDoor(link.base, () => link.token)).then(
-      (logs) => setNames(logs.map((one) => one.name)),
-      () => undefined,
-    );
-  }, [link]);
-  useEffect(load, [load]);
-  const all = names.includes(log) ? names : [log, ...names];
-  return (
-    <select
-      class="log-switch"
-      aria-label="Log"
-      value={log}
-      onFocus={load}
-      onChange={(event) => go(writeRoute(event.currentTarget.value, 'live'))}
-    >
-      {all.map((name) => (
-        <option key={name} value={name}>
-          {name}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-const zoneNames = [utc, ...Intl.supportedValuesOf('timeZone')];
-// Made once, and then the same: several hundred, which nothing has to compare again.
-let zones: JSX.Element | undefined;
-const otherZones = (): JSX.Element =>
-  (zones ??= (
-    <optgroup label="others">
-      {zoneNames
-        .filter((name) => name !== utc)
-        .map((name) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-    </optgroup>
-  ));
-
-function Chosen(): JSX.Element {
-  const [, draw] = useReducer((n: number) => n + 1, 0);
-  useEffect(() => settings.listen(() => draw(undefined as never)) as () => void, []);
-  const { dark } = settings;
-  const next: Theme = dark ? 'light' : 'dark';
-  return (
-    <>
-      <select
-        class="zone"
-        aria-label="Time zone of all times on this page"
-        title="Time zone of all times on this page"
-        value={settings.zone}
-        onChange={(event) => settings.setZone(event.currentTarget.value)}
-      >
-        <option value="">local</option>
-        <option value={utc}>UTC</option>
-        {/* Kept under a name that this browser does not list. */}
-        {settings.zone !== '' && !zoneNames.includes(settings.zone) && (
-          <option value={settings.zone}>{settings.zone}</option>
-        )}
-        {otherZones()}
-      </select>
-      <button
-        type="button"
-        class="quiet"
-        aria-label={`Use the ${next} theme`}
-        title={`${next} theme`}
-        onClick={() => settings.setTheme(next)}
-      >
-        <Icon name={dark ? 'sun' : 'moon'} />
-      </button>
-    </>
-  );
-}
-
-const keyHelp: readonly [string, string][] = [
-  ['/', 'query'],
-  ['j  k', 'next, previous row'],
-  ['Enter', 'open the row'],
-  ['Esc', 'back, close'],
-  ['p', 'pause or follow'],
-  ['m', 'the values of the row: only, without, copy'],
-  ['v', 'verify the open record'],
-  ['c', 'the commands that give the same'],
-  ['g l', 'Live'],
-  ['g e', 'Explore'],
-  ['g t', 'Trust'],
-  ['g o', 'Logs'],
-  ['?', 'these keys'],
-];
-
-function Help({ close }: { close: () => void }): JSX.Element {
-  const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current!.showModal(), []);
-  return (
-    <dialog
-      ref={box}
-      class="help"
-      aria-labelledby="help-title"
-      onClose={close}
-      onClick={(event) => {
-        if (event.target === box.current) box.current!.close();
-      }}
-    >
-      <h2 id="help-title">Keys</h2>
-      <dl>
-        {keyHelp.map(([key, what]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
-      <p class="fine">
-        A click or Enter on a value looks for it; with Alt, for all but it. Right-click, Shift+F10
-        or a long press offers both, and copy.
-      </p>
-      <form method="dialog">
-        <button>close</button>
-      </form>
-    </dialog>
-  );
-}
 
 /** Values of a field, from facets if there are some, else from the newest rows. */
 function seenValues(feed: Feed | undefined, facets: Facet[], field: string): string[] {
@@ -236,34 +67,26 @@ function useWide(): boolean {
   return wide;
 }
 
+/** The same place with other parameters; nothing to go back to. */
+function change(route: Route, parameters: Record<string, string>): void {
+  const index = route.page === 'record' ? route.index : undefined;
+  go(writeRoute(route.log, route.page, parameters, index), true);
+}
+
 // A key in the fragment pins: it came with the link, and not from the server.
 function takePin(link: Link, route: Route): void {
   const pin = route.parameters.get('pin');
   if (pin === null || route.log === '') return;
   if (typeof parseVkey(pin) !== 'string')
     void link.ask({ call: 'pin', log: route.log, vkey: pin, how: 'link' }).catch(() => undefined);
-  const rest = Object.fromEntries([...route.parameters].filter(([name]) => name !== 'pin'));
-  go(
-    writeRoute(route.log, route.page, rest, route.page === 'record' ? route.index : undefined),
-    true,
-  );
+  change(route, Object.fromEntries([...route.parameters].filter(([name]) => name !== 'pin')));
 }
 
 // A query can turn the line that it stands in around: in the address, too, it looks like what it is.
 function showQuery(route: Route): void {
   const query = route.parameters.get('q') ?? '';
   const visible = visibleQuery(query);
-  if (visible === query) return;
-  const parameters = { ...Object.fromEntries(route.parameters), q: visible };
-  go(
-    writeRoute(
-      route.log,
-      route.page,
-      parameters,
-      route.page === 'record' ? route.index : undefined,
-    ),
-    true,
-  );
+  if (visible !== query) change(route, { ...Object.fromEntries(route.parameters), q: visible });
 }
 
 export function App({ link }: { link: Link }): JSX.Element {

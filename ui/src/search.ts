@@ -1,29 +1,21 @@
 // A search: by the server's index where it has one, otherwise by reading the log here, newest first, and matching each
 // record. Either way a row is decoded from the record's bytes; only counts of the server are its word.
 
-import { ApiError, countOf, getRecords, HttpDoor, type Json } from './api/client.ts';
+import { ApiError, countOf, HttpDoor, type Json } from './api/client.ts';
 import type { Shown } from './engine/answer.ts';
 import type { Sought } from './engine/found.ts';
-import type { Explained, Linked } from './engine/protocol.ts';
+import type { Explained } from './engine/protocol.ts';
 import { askFound, type Page } from './found.ts';
 import type { Link } from './link.ts';
 import { matcher } from './record/matcher.ts';
-import { withTerm } from './record/narrow.ts';
 import { parseQuery } from './record/query.ts';
-import { outcomes } from './record/schema.ts';
 import { bytesOf, type Row } from './record/row.ts';
 import { thousands } from './numbers.ts';
-import {
-  bucketCount,
-  facetFields,
-  facetTop,
-  noRows,
-  Tally,
-  withinTop,
-  type Bucket,
-  type Facet,
-} from './tally.ts';
-import { daysBetween, type Zone } from './time.ts';
+import { Reading } from './reading.ts';
+import { withRange, type Range } from './range.ts';
+import { ServerSums } from './sums.ts';
+import { Tally, type Bucket, type Facet } from './tally.ts';
+import type { Zone } from './time.ts';
 
 export type { Bucket, Facet };
 
@@ -68,35 +60,6 @@ const rowBytesMax = 64 << 20;
 const rowsMax = 20_000;
 // While the page reads, sums of what it has read are made so often.
 const sumsEveryMs = 500;
-// Of these many days each gets a bar. More would not go into the line of a request.
-const dayMs = 86_400_000;
-const daysMin = 14;
-const daysMax = 100;
-
-export interface Range {
-  /** Milliseconds since 1970, the second one excluded. */
-  readonly from: number;
-  readonly to: number;
-}
-
-/** The range of an address: undefined for none, and a sentence where it is not a range. */
-export function rangeOf(from: string, to: string): Range | string | undefined {
-  if (from === '' && to === '') return undefined;
-  if (from === '' || to === '')
-    return `The address has ${from === '' ? 'an end (t2) of a range of time and no beginning (t1)' : 'a beginning (t1) of a range of time and no end (t2)'}.`;
-  const range = { from: Date.parse(from), to: Date.parse(to) };
-  const wrong = Number.isNaN(range.from) ? 't1' : Number.isNaN(range.to) ? 't2' : undefined;
-  if (wrong !== undefined)
-    return `${wrong} in the address is not a valid time, e.g. 2026-11-25T12:00:00Z.`;
-  if (range.from >= range.to)
-    return 'The range of time of the address ends (t2) before it begins (t1).';
-  return range;
-}
-
-/** A query and its range as one query. */
-export function withRange(query: string, range: Range | undefined): string {
-  return range === undefined ? query : withTerm(query, timeTerm(range));
-}
 
 export class Search {
   readonly log: string;
@@ -122,9 +85,8 @@ export class Search {
   };
   readonly #link: Link;
   readonly #door: HttpDoor;
-  readonly #range: Range | undefined;
+  readonly #sums: ServerSums;
   readonly #changed: () => void;
-  readonly #zone: Zone;
   readonly #rows = new Map<number, Row>();
   #rowBytes = 0;
   readonly #asked = new Set<number>();
@@ -147,10 +109,9 @@ export class Search {
     this.#door = new HttpDoor(link.base, () => link.token);
     this.log = log;
     this.order = order;
-    this.#range = range;
-    this.#zone = zone;
     this.#changed = changed;
     this.query = withRange(query, range);
+    this.#sums = new ServerSums(this.#door, log, this.query, range, zone);
     void this.#run(here);
   }
 
@@ -210,7 +171,7 @@ export class Search {
     this.state = { ...this.state, checkedSize };
     await this.#fetchPage(0);
     const treeSize = String(this.#treeSize ?? 0);
-    await Promise.all([this.#histogram(treeSize), this.#facets(treeSize)]);
+    await this.#takeSums(treeSize);
   }
 
   // An answer may end before its limit, when the server's time is up: then its cursor goes on.
@@ -316,162 +277,61 @@ export class Search {
     this.#rowBytes = bytesOf([...this.#rows.values()]);
   }
 
-  async #histogram(size: string): Promise<void> {
-    try {
-      const ask = (range: { from: number; to: number } | undefined): Promise<Json> => {
-        const times: Record<string, string> =
-          range === undefined
-            ? {}
-            : { from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString() };
-        return this.#door.getJson(
-          `logs/${this.log}/histogram?${this.#address({ ...times, buckets: String(bucketCount), by: 'outcome', size })}`,
-          true,
-        );
-      };
-      let answer = await ask(this.#range);
-      if (this.#range === undefined && Number(answer['bucketNs']) < 1e9) {
-        // All within a minute, or even a millisecond: then the minute around it, second by second.
-        const from =
-          Math.floor((timeOfAnswer(answer['from']) + timeOfAnswer(answer['to'])) / 2000) * 1000 -
-          30_000;
-        if (!Number.isNaN(from)) answer = await ask({ from, to: from + 60_000 });
-      }
-      answer = (await this.#byDays(answer, size)) ?? answer;
-      const list = answer['buckets'];
-      if (!Array.isArray(list)) throw new ApiError(200, 'BAD_ANSWER', 'the answer has no buckets');
-      const buckets = (list as Json[]).map((one) => {
-        const counts = noRows();
-        for (const [name, value] of Object.entries((one['counts'] ?? {}) as Json)) {
-          const outcome =
-            outcomes.find((known) => known === name.toLowerCase().replace(/^outcome_/, '')) ??
-            'unknown';
-          counts[outcome] += Number(value);
-        }
-        return { start: timeOfAnswer(one['start']), counts };
-      });
-      const bucketsLack =
-        answer['exact'] === true ? undefined : 'partial: the server did not count all of it';
-      const bucketMs = Number(answer['bucketNs'] ?? 0) / 1e6;
-      this.state = { ...this.state, buckets, bucketMs, bucketsLack };
-      this.#changed();
-    } catch (error) {
-      // Rows without a histogram are still rows.
-      const why = error instanceof Error ? error.message : String(error);
-      this.state = { ...this.state, bucketsLack: `no histogram: ${why}` };
-      this.#changed();
-    }
-  }
-
-  // Weeks are seen day by day, as days are where the reader is, and not in stretches that cut through them.
-  async #byDays(answer: Json, size: string): Promise<Json | undefined> {
-    const [from, to] = [timeOfAnswer(answer['from']), timeOfAnswer(answer['to'])];
-    const days = (to - from) / dayMs;
-    if (Number.isNaN(days) || days < daysMin || days > daysMax) return undefined;
-    const at = daysBetween(from - dayMs, to + dayMs, this.#zone)
-      .map((day) => `${new Date(day).toISOString().slice(0, 16)}Z`)
-      .join();
-    return this.#door
-      .getJson(`logs/${this.log}/histogram?${this.#address({ at, by: 'outcome', size })}`, true)
-      .catch(() => undefined);
-  }
-
   /** Of all values of a field, those that contain `text`, whatever the case of its ASCII letters. */
-  async within(field: string, text: string): Promise<Facet> {
-    if (this.state.by === 'page') return this.#tally.within(field, text);
-    const query = this.#address({
-      top: String(withinTop),
-      size: String(this.state.treeSize),
-      field,
-      contains: text,
-    });
-    const answer = await this.#door.getJson(`logs/${this.log}/facets?${query}`, true);
-    const list = answer['facets'];
-    if (!Array.isArray(list) || list.length !== 1)
-      throw new ApiError(200, 'BAD_ANSWER', 'the answer has no values of the field');
-    return facetOfAnswer(list[0] as Json);
+  within(field: string, text: string): Promise<Facet> {
+    return this.state.by === 'page'
+      ? Promise.resolve(this.#tally.within(field, text))
+      : this.#sums.within(field, text, String(this.state.treeSize));
   }
 
-  async #facets(size: string): Promise<void> {
-    try {
-      const query = this.#address({ top: String(facetTop), size, field: facetFields.join() });
-      const answer = await this.#door.getJson(`logs/${this.log}/facets?${query}`, true);
-      const list = answer['facets'];
-      if (!Array.isArray(list)) return;
-      const facets = (list as Json[]).map(facetOfAnswer);
-      const exact = answer['exact'] === true;
-      const all =
-        exact && !this.state.exact ? { count: countOf(answer['matches'], 'matches'), exact } : {};
+  async #takeSums(treeSize: string): Promise<void> {
+    const histogram = this.#sums.histogram(treeSize).then((found) => {
+      this.state = { ...this.state, ...found };
+      this.#changed();
+    });
+    const facets = this.#sums.facets(treeSize).then((found) => {
+      if (found === undefined) return;
+      const { facets, exact, matches } = found;
+      const all = exact && !this.state.exact ? { count: matches, exact } : {};
       this.state = { ...this.state, facets, facetsExact: exact, ...all };
       this.#changed();
-    } catch {
-      // As above.
-    }
+    });
+    await Promise.all([histogram, facets]);
   }
 
   // ---- by reading ------------------------------------------------------------------------------------------------
 
-  // From the last record of the tree that was checked here back: how long the log is, is not the server's word. Each page
-  // links to the one after it, and the last record is looked up in the signed tree: so what was read is the whole log, and
-  // nothing was left out of it.
+  // Up to the tree that was checked here: how long the log is, is not the server's word.
   async #scan(): Promise<void> {
     const matches = matcher(parseQuery(this.query));
     const size = await this.#link.ask<number>({ call: 'size', log: this.log });
-    this.state = { ...this.state, by: 'page', treeSize: size, checkedSize: size, exact: false };
+    this.state = {
+      ...this.state,
+      by: 'page',
+      treeSize: size,
+      checkedSize: size,
+      exact: size === 0,
+    };
     const tally = this.#tally;
-    let end = size;
-    let next: string | undefined;
     let summed = 0;
-    while (end > 0 && !this.#end.signal.aborted) {
-      const first = Math.max(0, end - 1000);
-      const { rows, link } = await this.#linked(first, end, next);
-      next = link;
+    const reading = new Reading(this.#link, this.#door, this.log, size);
+    for await (const { rows, first } of reading.back(this.#end.signal)) {
       for (let i = rows.length - 1; i >= 0; i--) {
         if (matches(rows[i]!)) tally.take(rows[i]!);
       }
-      end = first;
-      const sums = end === 0 || Date.now() - summed >= sumsEveryMs;
+      const exact = first === 0;
+      const sums = exact || Date.now() - summed >= sumsEveryMs;
       this.state = {
         ...this.state,
         count: tally.count,
         kept: tally.kept,
-        scanned: size - end,
-        exact: end === 0,
-        ...(sums && { ...tally.histogram(), facets: tally.facets(), facetsExact: end === 0 }),
+        scanned: size - first,
+        exact,
+        ...(sums && { ...tally.histogram(), facets: tally.facets(), facetsExact: exact }),
       };
       if (sums) summed = Date.now();
       this.#changed();
     }
-    if (size === 0) this.state = { ...this.state, exact: true };
-  }
-
-  // What does not fit is read once more, past all caches, before it counts.
-  async #linked(first: number, end: number, next: string | undefined): Promise<Linked> {
-    const read = async (again: boolean): Promise<Linked> => {
-      const records = await this.#read(first, end, again);
-      return this.#link.ask<Linked>({ call: 'chain', log: this.log, first, records, next, again });
-    };
-    try {
-      return await read(false);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.reason !== 'MISFIT') throw error;
-      return read(true);
-    }
-  }
-
-  async #read(first: number, end: number, fresh: boolean): Promise<Uint8Array[]> {
-    const records: Uint8Array[] = [];
-    while (first + records.length < end) {
-      const at = first + records.length;
-      const page = await getRecords(this.#door, this.log, at, end - at, fresh);
-      if (page.records.length === 0)
-        throw new ApiError(
-          200,
-          'WITHHELD',
-          `the server does not show record ${thousands(at)}, and the tree that was checked here has ${thousands(this.state.treeSize)}`,
-        );
-      records.push(...page.records.slice(0, end - at));
-    }
-    return records;
   }
 
   /** All rows of the answer in its order, page by page, for an export. Ends early when `signal` says so. */
@@ -523,21 +383,3 @@ export class Search {
     return { text, key, explained };
   }
 }
-
-export const timeTerm = (range: { from: number; to: number }): string =>
-  `time:${new Date(range.from).toISOString()}..${new Date(range.to).toISOString()}`;
-
-// RFC 3339, or nanoseconds since 1970.
-function timeOfAnswer(value: unknown): number {
-  const text = String(value);
-  return /^\d+$/.test(text) ? Number(BigInt(text) / 1_000_000n) : Date.parse(text);
-}
-
-const facetOfAnswer = (one: Json): Facet => ({
-  field: String(one['field']),
-  values: ((one['values'] ?? []) as Json[]).map((pair) => ({
-    value: String(pair['value']),
-    count: Number(pair['count']),
-  })),
-  others: Number(one['others'] ?? 0),
-});

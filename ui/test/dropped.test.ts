@@ -28,6 +28,21 @@ import {
   signed,
 } from './fake-log.ts';
 
+/** What a server states: so many of the nine records of a log were denied, and which of them: none. */
+const answerText = (honest: FakeLog, count: string): string =>
+  [
+    'graven answer v1',
+    origin,
+    'v1: outcome:denied',
+    '9',
+    toBase64(signed(honest).root),
+    '0 9',
+    count,
+    toBase64(emptyRoot),
+    toBase64(toUtf8(honest.note())),
+    '',
+  ].join('\n');
+
 test('evidence is judged here as the command line judges it, and proves nothing when it proves nothing', async () => {
   const memory = new ShortMemory();
   const honest = new FakeLog(...names(8));
@@ -150,19 +165,7 @@ test('records that do not link, have another index or are none are named', () =>
 test('a statement that was dropped is held against the key that the server names, and without one it is nobody’s word', async () => {
   const honest = new FakeLog(...names(9));
   const server = signer('graven-answers/1', 1, 5);
-  const lines = (count: string): string =>
-    [
-      'graven answer v1',
-      origin,
-      'v1: outcome:denied',
-      '9',
-      toBase64(signed(honest).root),
-      '0 9',
-      count,
-      toBase64(emptyRoot),
-      toBase64(toUtf8(honest.note())),
-      '',
-    ].join('\n');
+  const lines = (count: string): string => answerText(honest, count);
   const statement = `${lines('0')}\n${server.signature(lines('0'))}`;
   const said = async (text: string, answerKey: () => Promise<string>): Promise<Explained> =>
     explain(toUtf8(text), {
@@ -280,18 +283,7 @@ test('another key than the one of the log contradicts nothing, and without one n
 test('a statement whose numbers this page found too holds only if it is known who signed it', async () => {
   const honest = new FakeLog(...names(9));
   const server = signer('graven-answers/1', 1, 5);
-  const text = [
-    'graven answer v1',
-    origin,
-    'v1: outcome:denied',
-    '9',
-    toBase64(signed(honest).root),
-    '0 9',
-    '0',
-    toBase64(emptyRoot),
-    toBase64(toUtf8(honest.note())),
-    '',
-  ].join('\n');
+  const text = answerText(honest, '0');
   const statement = `${text}\n${server.signature(text)}`;
   const said = (answerKey: string): Promise<Explained> =>
     explainAnswer(

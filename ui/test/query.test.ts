@@ -16,7 +16,7 @@ import {
 } from '../src/record/narrow.ts';
 import { isSameQuery, parseQuery, QueryError } from '../src/record/query.ts';
 import { decodeRow, type Row } from '../src/record/row.ts';
-import { withRange } from '../src/search.ts';
+import { withRange } from '../src/range.ts';
 
 const row = (change: Partial<Row>): Row => ({ ...decodeRow(new Uint8Array(), ''), ...change });
 const finds = (query: string, one: Row): boolean => matcher(parseQuery(query))(one);

@@ -1,38 +1,19 @@
-// What the page says and where: the seal, addresses, sampling, streams, the memory, policies.
+// What the page says and where: the seal, addresses, sentences, streams, the memory.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { sha256 } from '@noble/hashes/sha2.js';
 import type { LogFacts } from '../src/api/client.ts';
 import { readEvents } from '../src/api/events.ts';
-import {
-  beforeRunning,
-  makeLog,
-  sameBy,
-  verifyAnswer,
-  verifyEvidence,
-  verifyReceipt,
-  type GrpcDoor,
-  type Place,
-} from '../src/commands.ts';
 import { Acquaintance } from '../src/engine/acquaintance.ts';
 import type { Clock } from '../src/engine/clock.ts';
 import { ShortMemory, withSeen, type KnownLog, type Remembered } from '../src/engine/memory.ts';
-import { isMet, isMetBy, parsePolicy, type Policy } from '../src/engine/policy.ts';
 import type { TrustState } from '../src/engine/protocol.ts';
-import { pinnedKey } from '../src/engine/view.ts';
-import { concat, toBase64, toHex, toUtf8 } from '../src/proof/bytes.ts';
-import { parseVkey, type Vkey } from '../src/proof/note.ts';
-import { decodeRow, type Row } from '../src/record/row.ts';
 import { pastTense, sentenceOf, whenWords } from '../src/record/sentence.ts';
-import { grpcOfStatus } from '../src/place.ts';
 import { readRoute, recordRoute, recordTab, withTab } from '../src/route.ts';
-import { rangeOf } from '../src/search.ts';
-import { facetTop, Tally } from '../src/tally.ts';
+import { rangeOf } from '../src/range.ts';
 import { sealOf, span } from '../src/seal.ts';
-import { waysToSend } from '../src/ways.ts';
+import { one } from './made-rows.ts';
 
 const now = 1_700_000_000_000;
 const logKey = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k';
@@ -185,25 +166,6 @@ test('only a view with a pinned key says that it is independent, and says what i
   assert.match(first.sentences.join(' '), /remembers, in \/home\/a\/seen/);
 });
 
-const row = (change: Partial<Row>): Row => ({ ...decodeRow(new Uint8Array(), ''), ...change });
-const one = row({
-  index: 41,
-  receivedMs: Date.parse('2026-03-05T10:00:00Z'),
-  actorId: 'alice',
-  actorName: 'Alice Müller',
-  action: 'invoice.approve',
-  outcome: 'denied',
-  ip: '10.1.2.3',
-  service: 'billing',
-  targets: [
-    { type: 'invoice', id: '42', name: '' },
-    { type: 'order', id: '7', name: '' },
-  ],
-  labels: [['env', 'prod']],
-  reason: 'Not authorized',
-  detailText: 'left-over ＴＥＸＴ',
-});
-
 test('an address says which view of a record is shown, and keeps all else', () => {
   const route = readRoute('#/pay/record/7?hash=ab&from=explore&q=outcome:denied&tab=nonsense');
   assert.equal(recordTab(route.parameters), 'fields');
@@ -214,80 +176,6 @@ test('an address says which view of a record is shown, and keeps all else', () =
     withTab(readRoute(bytes), 'fields'),
     '#/pay/record/7?hash=ab&from=explore&q=outcome:denied',
   );
-});
-
-const door = {
-  host: '',
-  port: 9443,
-  tls: true,
-  token: false,
-  clientCertificate: false,
-} as const;
-const placed = (grpc: Place['grpc'], base = 'https://audit.example/a/'): Place => ({
-  base,
-  host: 'audit.example',
-  grpc,
-});
-
-test('the commands of each view are whole, with the address and the log in them', () => {
-  const place = placed(door);
-  const shown = { log: 'pay', index: 7, query: '', order: 'newest', vkey: '' } as const;
-  for (const page of ['live', 'explore', 'record', 'trust', 'logs'] as const)
-    for (const query of ['', "actor:x'y outcome:denied"]) {
-      const all = sameBy({ ...shown, page, query }, place);
-      for (const tool of ['graven', 'curl', 'grpcurl']) {
-        const text = all.find(([name]) => name === tool)?.[1];
-        assert.ok(text !== undefined && text.includes('audit.example'), `${page} ${query} ${tool}`);
-        assert.ok(page === 'logs' || text.includes('pay'), text);
-        assert.ok(tool === 'curl' || text.includes('audit.example:9443'), text);
-      }
-    }
-  const live = new Map(sameBy({ ...shown, page: 'live', query: 'outcome:denied' }, place));
-  assert.equal(
-    live.get('curl'),
-    "curl -sN 'https://audit.example/a/logs/pay/live?q=outcome%3Adenied'",
-  );
-  assert.equal(makeLog(place), 'graven logs create NAME --server audit.example:9443 --tls');
-
-  const ways = waysToSend('pay', place, new Date(now));
-  assert.deepEqual(
-    ways.map((way) => way.name),
-    ['curl', 'grpcurl', 'Python', 'C++'],
-  );
-  // In what runs, and not only in what is said about it.
-  for (const { name, text } of ways) {
-    const code = text.replaceAll(/^(#|\/\/) .*$/gm, '');
-    assert.match(code, name === 'curl' ? /audit\.example\/a\// : /audit\.example:9443/, name);
-    assert.match(code, /\bpay\b/, name);
-    assert.match(code, /Append|\/events/, name);
-    assert.doesNotMatch(code, /plaintext|GRAVEN_TOKEN|client\.pem/, name);
-  }
-  const cpp = ways[3]!.text;
-  assert.match(cpp, /tls\.enabled = true;\n/);
-  assert.match(cpp, /Connect\(options\)[^]*->Append\(event\)/);
-  const plain = waysToSend('pay', placed({ ...door, tls: false }), new Date(now));
-  assert.doesNotMatch(plain[3]!.text, /tls/);
-  assert.match(plain[1]!.text, /-plaintext/);
-});
-
-test("whatever stands in a log's name, a shell reads it as one word of the command", () => {
-  const place = placed(door);
-  const name = `e'vil;$(id)|\`id\`"&>x`;
-  const of = (id: string): string => `${name}+${id}+${logKey.split('+')[2]}`;
-  const key = of(/id is ([0-9a-f]{8})/.exec(parseVkey(of('00000000')) as string)![1]!);
-  assert.equal((parseVkey(key) as Vkey).name, name, 'a key that is taken');
-  const shown = { log: 'pay', page: 'trust', index: 0, query: '', order: 'newest' } as const;
-  for (const command of [
-    verifyReceipt(key, 'pay-7.tlog-proof'),
-    verifyEvidence(key, 'pay-fork.evidence'),
-    verifyAnswer({ log: 'pay', key, vkey: key }, place),
-    sameBy({ ...shown, vkey: key }, place)[0]![1],
-  ]) {
-    const script = `graven() { printf '%s\\0' "$@"; }\n${command}`;
-    const words = execFileSync('sh', ['-c', script], { encoding: 'utf8' }).split('\0');
-    assert.ok(words.includes(key), command);
-    assert.equal(words.filter((word) => word === '--key').length, 1);
-  }
 });
 
 test('when it happened is said as it is known, and whose clock was ahead', () => {
@@ -324,55 +212,6 @@ test('what led to a record stays in the address of its neighbours', () => {
   });
 });
 
-test("commands carry what the server asks of a caller, at the door's own address", () => {
-  const shown = {
-    log: 'pay',
-    page: 'trust',
-    index: 0,
-    query: '',
-    order: 'newest',
-    vkey: '',
-  } as const;
-  const of = (grpc: Place['grpc'], base?: string): string[] => [
-    ...sameBy(shown, placed(grpc, base)).map(([, text]) => text),
-    ...waysToSend('pay', placed(grpc, base), new Date(now)).map((way) => way.text),
-  ];
-  const token = of({ ...door, token: true, clientCertificate: true });
-  // A command of ours takes it from the environment.
-  assert.equal(token[0], 'graven verify --log pay --server audit.example:9443 --tls');
-  assert.ok(token.slice(1).every((text) => text.includes('GRAVEN_TOKEN')));
-  assert.ok(token.every((text) => !text.includes('client.pem')));
-  const certificate = of({ ...door, clientCertificate: true });
-  assert.ok(
-    certificate.every((text) => text.includes('client.pem') && text.includes('client.key')),
-  );
-  // Somewhere else than the page, which a proxy has behind its own TLS.
-  const elsewhere = of({ ...door, host: 'grpc.example', port: 443 });
-  assert.equal(elsewhere[0], 'graven verify --log pay --server grpc.example:443 --tls');
-  assert.match(elsewhere[1]!, /^curl -s https:\/\/audit\.example\/a\//);
-  const socket = of(null, 'http://audit.example/');
-  assert.equal(socket[0], 'graven verify --log pay --server unix:SOCKET');
-  assert.match(socket[2]!, /^grpcurl -plaintext -unix .* SOCKET graven\.v1/);
-  // Nobody said: what it is by itself, and that this is a guess.
-  assert.match(of('untold')[0]!, /--server audit\.example:7465 --tls$/);
-  assert.match(beforeRunning(placed('untold')).join(' '), /did not say .* 7465/);
-  assert.deepEqual(beforeRunning(placed({ ...door, tls: false })), []);
-});
-
-test('a status says where gRPC is, and nothing of it gets into a command that is no address', () => {
-  const status = (grpc: unknown): Place['grpc'] => grpcOfStatus({ state: '', scrub: {}, grpc });
-  assert.deepEqual(status({ ...door, port: 40_123 }), { ...door, port: 40_123 });
-  assert.equal((status({ ...door, host: '2001:db8::1' }) as GrpcDoor).host, '[2001:db8::1]');
-  assert.equal(grpcOfStatus({ state: '', scrub: {} }), null);
-  for (const wrong of [
-    { ...door, host: 'x; rm -r' },
-    { ...door, port: 0 },
-    { ...door, port: 'x' },
-    7,
-  ])
-    assert.equal(status(wrong), 'untold');
-});
-
 test('a sentence says what was done, and of what was denied that it was not', () => {
   assert.equal(pastTense('invoice.approve'), 'approved');
   assert.equal(pastTense('policy.deny'), 'denied');
@@ -381,75 +220,6 @@ test('a sentence says what was done, and of what was denied that it was not', ()
   assert.deepEqual([sentenceOf(one).verb, sentenceOf(one).literal], ['invoice.approve', true]);
   assert.deepEqual(sentenceOf({ ...one, outcome: 'success' }).targets, ['invoice 42', 'order 7']);
   assert.equal(sentenceOf({ ...one, outcome: 'success' }).verb, 'approved');
-});
-
-const tallied = (rows: readonly Row[], keptMax = 10_000): Tally => {
-  const tally = new Tally(keptMax, 1 << 30);
-  for (const one of rows) tally.take(one);
-  return tally;
-};
-
-test('a histogram loses nothing', () => {
-  const rows = Array.from({ length: 5000 }, (_, i) =>
-    row({ receivedMs: now - i * 137, outcome: i % 9 === 0 ? 'denied' : 'success' }),
-  );
-  const { buckets } = tallied(rows).histogram();
-  assert.ok(buckets.length <= 61);
-  assert.equal(
-    buckets.reduce((sum, bucket) => sum + bucket.counts.success + bucket.counts.denied, 0),
-    rows.length,
-  );
-  assert.deepEqual(tallied([]).histogram(), { buckets: [], bucketMs: 0 });
-  assert.equal(tallied([one]).histogram().buckets.length, 1);
-});
-
-test('what matches beyond the rows that are kept is counted all the same', () => {
-  const rows = Array.from({ length: 50 }, (_, i) =>
-    row({ index: 99 - i, receivedMs: now - i * 1000, actorId: i < 20 ? 'near' : 'far' }),
-  );
-  const tally = tallied(rows, 30);
-  assert.equal(tally.count, 50);
-  assert.equal(tally.kept, 30);
-  assert.deepEqual([tally.row(0, 'newest')!.index, tally.row(29, 'newest')!.index], [99, 70]);
-  assert.deepEqual([tally.row(0, 'oldest')!.index, tally.row(29, 'oldest')!.index], [70, 99]);
-  assert.equal(tally.row(30, 'newest'), undefined);
-  assert.deepEqual(
-    tally.indexes,
-    Array.from({ length: 50 }, (_, i) => 50 + i),
-  );
-  const { buckets } = tally.histogram();
-  assert.equal(
-    buckets.reduce((sum, { counts }) => sum + counts[rows[0]!.outcome], 0),
-    50,
-  );
-  assert.deepEqual(tally.facets().find(({ field }) => field === 'actor.id')!.values, [
-    { value: 'far', count: 30 },
-    { value: 'near', count: 20 },
-  ]);
-  assert.equal(tally.within('actor.id', 'FA').values[0]!.count, 30);
-});
-
-test('rows are kept up to so many bytes, the newest of all, and the most frequent values are found among very many', () => {
-  const rows = Array.from({ length: 9000 }, (_, i) =>
-    row({
-      index: 9000 - i,
-      actorId: i % 3 === 0 ? `often ${i % 4}` : `once ${i}`,
-      bytes: new Uint8Array(i === 70 ? 1 : 100),
-    }),
-  );
-  const tally = new Tally(10_000, 7000);
-  for (const one of rows) tally.take(one);
-  assert.equal(tally.count, 9000);
-  // None is kept behind one that is not, though a small one would fit.
-  assert.equal(tally.kept, 70);
-  assert.equal(tally.row(69, 'newest')!.index, 9000 - 69);
-  const { values, others } = tally.facets().find(({ field }) => field === 'actor.id')!;
-  assert.equal(values.length, facetTop);
-  assert.deepEqual(
-    values.slice(0, 5).map(({ value, count }) => `${value}: ${count}`),
-    ['often 0: 750', 'often 3: 750', 'often 2: 750', 'often 1: 750', 'once 1: 1'],
-  );
-  assert.equal(others + values.reduce((sum, one) => sum + one.count, 0), 9000);
 });
 
 test('a range of an address is whole, or it is said what is wrong with it', () => {
@@ -518,86 +288,6 @@ test('the time line is thinned and keeps its ends', () => {
   );
 });
 
-test('a policy yields its keys, and says what is wrong with it', () => {
-  const key = logKey;
-  assert.deepEqual(parsePolicy(key), { logs: [key], witnesses: [], quorum: undefined });
-  assert.deepEqual(parsePolicy(`# ours\nlog ${key} https://example.com\nquorum none\n`), {
-    logs: [key],
-    witnesses: [],
-    quorum: undefined,
-  });
-  assert.match(parsePolicy(`log ${key}x`) as string, /line 1/);
-  assert.match(parsePolicy(`witness w ${key}`) as string, /no witness's key/);
-  assert.match(parsePolicy('nonsense') as string, /line 1/);
-});
-
-test('a quorum counts what its groups want, and old cosignatures do not count', () => {
-  const w = (name: string, seed: number): string => {
-    const encoded = new Uint8Array(33).fill(seed);
-    encoded[0] = 4;
-    const id = toHex(sha256(concat(toUtf8(name + '\n'), encoded)).subarray(0, 4));
-    return `${name}+${id}+${toBase64(encoded)}`;
-  };
-  const keys = ['w/a', 'w/b', 'w/c'].map(w);
-  const text = (last: string): string =>
-    keys.map((vkey, i) => `witness ${'abc'[i]} ${vkey}\n`).join('') +
-    'group two 2 a b c\ngroup g any c\ngroup h all a g\n' +
-    last;
-  const read = (last: string): Policy => {
-    const policy = parsePolicy(text(last));
-    assert.ok(typeof policy !== 'string', String(policy));
-    return policy;
-  };
-  const [a, b, c] = keys as [string, string, string];
-  const two = read('quorum two\n').quorum!;
-  assert.equal(isMet(two, new Set([a])), false);
-  assert.equal(isMet(two, new Set([a, c])), true);
-  const nested = read('quorum h\n').quorum!;
-  assert.equal(isMet(nested, new Set([a, c])), true);
-  assert.equal(isMet(nested, new Set([a, b])), false);
-  assert.equal(read('quorum none\n').quorum, undefined);
-  for (const [last, what] of [
-    ['quorum x\n', /line 7: the quorum is not defined/],
-    ['quorum a\nquorum b\n', /line 8: a second quorum/],
-    ['group a 1 b\n', /line 7: a group needs a name of its own/],
-    ['group i 4 a b c\n', /line 7: a group needs a number/],
-    ['group i 1 z\n', /line 7: a member is not defined/],
-  ] as const)
-    assert.match(parsePolicy(text(last)) as string, what);
-  const witnesses = keys.map((vkey) => parseVkey(vkey) as Vkey);
-  const line = (i: number, time: number, verdict: 'good' | 'bad' = 'good') => ({
-    name: witnesses[i]!.name,
-    id: witnesses[i]!.id,
-    time,
-    verdict,
-  });
-  assert.equal(isMetBy(two, witnesses, [line(0, 100), line(1, 100)], 100), true);
-  assert.equal(isMetBy(two, witnesses, [line(0, 99), line(1, 100)], 100), false);
-  assert.equal(isMetBy(two, witnesses, [line(0, 100), line(1, 100, 'bad')], 100), false);
-});
-
-test('a view takes the key of the policy, also from a server that shows another log', () => {
-  const policy: Policy = { logs: [logKey], witnesses: [], quorum: undefined };
-  const origin = logKey.split('+')[0]!;
-  const facts = (change: Partial<LogFacts>): LogFacts =>
-    ({ name: 'l', origin, vkey: logKey, ...change }) as LogFacts;
-  const known = (how: KnownLog['how']): KnownLog => ({
-    log: 'l',
-    vkey: logKey,
-    how,
-    at: 0,
-    witnesses: [],
-  });
-  assert.equal(pinnedKey(policy, facts({}), undefined), logKey);
-  // Its key is said to be another one: it is held to the policy's.
-  assert.equal(pinnedKey(policy, facts({ vkey: 'x' }), undefined), logKey);
-  const other = facts({ origin: 'x', vkey: 'x' });
-  assert.equal(pinnedKey(policy, other, undefined), undefined);
-  assert.equal(pinnedKey(policy, other, known('first visit')), undefined);
-  assert.equal(pinnedKey(policy, other, known('policy')), logKey);
-});
-
-// Pages pin the key of their link while the log is being met.
 test('a key that is pinned while the log is met stays pinned, whichever of the two comes first', async () => {
   class SlowMemory extends ShortMemory {
     override async known(log: string): Promise<KnownLog | undefined> {

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { rangeOf } from '../search.ts';
+import { rangeOf } from '../range.ts';
 import { settings } from '../settings.ts';
 import { timeIn } from '../time.ts';
 import { dayTime } from './text.tsx';

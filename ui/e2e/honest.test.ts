@@ -178,6 +178,8 @@ inChromium('a page that says what it knows', () => {
       ),
     };
     await page.goto(page.url().replace(/#.*/, '#/default/explore?q=outcome:denied'));
+    // The rows of the search before stand until this one has an answer.
+    await until('the wrong answer', () => proxy.told > 0);
     await page.locator('.event-row[data-covered=true]').first().waitFor({ timeout: 20_000 });
     assert.equal(proxy.told, 1);
     await sealIs(page, 'first');
